@@ -101,7 +101,7 @@ def plan_catalog(folder: Path) -> dict[str, float]:
     from imagesync import load, make_plan, resolve
     from imagesync.inventory import take_inventory
     from imagesync.model.image import Inventory
-    from imagesync.planfile.writer import plan_text_json, plan_to_json
+    from imagesync.planfile.writer import encode_plan, format_document
     from imagesync.planning.clock import Clock
     from imagesync.planning.context import PlanInput
     from imagesync.sources import identify
@@ -117,7 +117,7 @@ def plan_catalog(folder: Path) -> dict[str, float]:
         return make_plan(given)
 
     def write(made: Any) -> str:
-        return plan_text_json(plan_to_json(made, folder=str(folder), tool="benchmark"))
+        return format_document(encode_plan(made, folder=str(folder), tool="benchmark"))
 
     found = {}
     found["plan, nothing to do"], idle = measure(lambda: plan(take_inventory(listing, catalog)))

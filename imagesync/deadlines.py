@@ -127,7 +127,8 @@ class TooSlow(TimeoutError):
 
 
 def read_at_rate(pieces: Iterator[bytes], min_rate: int, seconds: float, cut: Callable[[], object]) -> Iterator[bytes]:
-    """The pieces of a body; TooSlow if the rate stays below ``min_rate`` bytes per second for ``seconds`` (0: no limit).
+    """The pieces of a body; TooSlow if the rate stays below ``min_rate`` bytes per second for ``seconds`` (0: no
+    limit).
 
     ``cut`` is called from another thread and must end the wait for the next piece. Only that waiting time counts, not
     the time that the caller needs for a piece.

@@ -185,8 +185,8 @@ class Unauthorized(BackendError):
 class Unavailable(BackendError):
     """The service sent no response, or only 429 or 5xx: whether a write was carried out is unknown.
 
-    ``retry_after``: seconds that the service asks the client to wait, 0 if it names none. ``status``: the HTTP status, 0
-    without a response.
+    ``retry_after``: seconds that the service asks the client to wait, 0 if it names none. ``status``: the HTTP status,
+    0 without a response.
     """
 
     def __init__(self, message: str, hint: str = "", *, retry_after: float = 0.0, status: int = 0) -> None:

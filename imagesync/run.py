@@ -1,4 +1,5 @@
-"""An approved plan -> its execution under the lease, and the check of its outcome. I/O through backend and sources only.
+"""An approved plan -> its execution under the lease, and the check of its outcome. I/O through backend and sources
+only.
 
 ``workflow`` makes the plan and asks for approval. This module is the part that fresh and saved plans have in common.
 """

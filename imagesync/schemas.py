@@ -1,4 +1,4 @@
-"""The name of a JSON Schema -> its file, text or data: from the installed package, else from the checkout. Reads files."""
+"""The name of a JSON Schema -> its file, text or data, from the package or else the checkout. Reads files."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any, Final
 NAMES: Final = ("manifest", "plan", "events")
 
 
-def schema_path(name: str) -> Path:
+def find_schema(name: str) -> Path:
     """The file of one schema: in the package's folder ``schemas``, else in the checkout's.
 
     A symlink between the two would be lost in archives and on systems without links.
@@ -17,12 +17,12 @@ def schema_path(name: str) -> Path:
     return next((place for place in places if place.is_file()), places[0])
 
 
-def schema_text(name: str) -> str:
+def read_schema(name: str) -> str:
     """The text of one schema."""
-    return schema_path(name).read_text(encoding="utf-8")
+    return find_schema(name).read_text(encoding="utf-8")
 
 
 def load_schema(name: str) -> dict[str, Any]:
     """One schema as data."""
-    found: dict[str, Any] = json.loads(schema_text(name))
+    found: dict[str, Any] = json.loads(read_schema(name))
     return found

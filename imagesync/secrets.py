@@ -132,12 +132,12 @@ def _is_random(run: str) -> bool:
     if any(map(_is_random_word, _WORD.findall(run))):
         return True
     letters = [char for char in run if char.isalnum()]
-    kinds = {_kind_of(char) for char in letters}
+    kinds = {_classify(char) for char in letters}
     return len(kinds) == 3 and len(letters) >= MIN_RUN and _count_changes(letters) >= 0.45 * len(letters)
 
 
 def _is_random_word(word: str) -> bool:
-    kinds = {_kind_of(char) for char in word}
+    kinds = {_classify(char) for char in word}
     if len(kinds) < 2:
         return False
     if _HEX.fullmatch(word):
@@ -145,10 +145,10 @@ def _is_random_word(word: str) -> bool:
     return _count_changes(word) >= (0.35 if len(kinds) == 2 else 0.3) * len(word)
 
 
-def _kind_of(char: str) -> str:
+def _classify(char: str) -> str:
     return "digit" if char.isdigit() else "upper" if char.isupper() else "lower"
 
 
 def _count_changes(chars: "list[str] | str") -> int:
-    kinds = [_kind_of(char) for char in chars]
+    kinds = [_classify(char) for char in chars]
     return sum(one != other for one, other in pairwise(kinds))

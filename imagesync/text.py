@@ -56,7 +56,8 @@ def make_printable(text: str) -> str:
 
 
 def quote_word(text: str) -> str:
-    """A word of a command that the user can paste: unchanged, in quotes, or, if it has characters to escape, as ``$'…'``.
+    """A word of a command that the user can paste: unchanged, in quotes, or, if it has characters to escape, as
+    ``$'…'``.
 
     bash, zsh, ksh and BusyBox read that form. The shell gives back the same bytes, also those that are not text.
     """
@@ -128,7 +129,7 @@ def shorten(text: str, max_chars: int) -> str:
     return text if len(text) <= max_chars else f"{text[: max_chars - 1]}{ELLIPSIS}"
 
 
-def one_line(text: str, max_chars: int) -> str:
+def join_lines(text: str, max_chars: int) -> str:
     """A message of another program as one printable line of at most ``max_chars`` characters."""
     return shorten(make_printable(" ".join(text.split())), max_chars)
 
@@ -142,7 +143,7 @@ def shorten_list(sentences: Sequence[str], most: int = 10) -> list[str]:
 _UNSEEN: Final = re.compile(r"[^\x20-\x7e\n]")
 
 
-def json_text(document: object, *, indent: int | None = 2) -> str:
+def format_json(document: object, *, indent: int | None = 2) -> str:
     """JSON with sorted names and unescaped letters of every script; on one line if ``indent`` is None."""
     text = json.dumps(document, ensure_ascii=False) if indent is None else _write_json(document, "\n", " " * indent)
     text = text if text.isascii() and "\x7f" not in text else _UNSEEN.sub(_escape, text)

@@ -1,4 +1,4 @@
-"""A clock in seconds that continues while the host sleeps, as the clocks of other hosts do. Reads the system's clock."""
+"""A clock in seconds that continues while the host sleeps, as the clocks of other hosts do."""
 
 import time
 

@@ -1,8 +1,8 @@
 """A backend and a catalog, or a saved plan -> a plan and its run. I/O through the backend and the sources only.
 
-The command line and Python callers use the same functions: take the inventory, plan, check the limits, ask for approval,
-take the lease, plan again, execute, check the outcome. Nothing here prints, prompts, handles signals or ends the
-process. The caller does, through ``Hooks``.
+The command line and Python callers use the same functions: take the inventory, plan, check the limits, ask for
+approval, take the lease, plan again, execute, check the outcome. Nothing here prints, prompts, handles signals or ends
+the process. The caller does, through ``Hooks``.
 """
 
 import os
@@ -264,8 +264,8 @@ def select_adoptable(backend: Backend, catalog: Catalog) -> Catalog:
 def check_saved(backend: Backend, plan: Plan, policy: Policy = AS_PLANNED) -> Identity:
     """Check a saved plan against the live images; return its target as the backend reports it.
 
-    UsageError if the plan was made for another target. PlanRefused if it makes a false claim, or needs a permission that
-    ``policy`` does not give. StalePlan if something that it relies on changed.
+    UsageError if the plan was made for another target. PlanRefused if it makes a false claim, or needs a permission
+    that ``policy`` does not give. StalePlan if something that it relies on changed.
     """
     from imagesync.planning.live_checks import find_false_claims
     from imagesync.planning.permissions import find_exceeded_limits

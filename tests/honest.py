@@ -2,8 +2,8 @@
 
 from imagesync.model.image import Capabilities, Inventory
 from imagesync.model.plan import Plan
-from imagesync.planfile.reader import find_withheld_urls, plan_from_json
-from imagesync.planfile.writer import plan_to_json
+from imagesync.planfile.reader import decode_plan, find_withheld_urls
+from imagesync.planfile.writer import encode_plan
 from imagesync.planning.live_checks import find_false_claims
 from imagesync.planning.plan_checks import find_faulty_steps
 from imagesync.planning.staleness import find_stale_reliances
@@ -11,8 +11,8 @@ from imagesync.planning.staleness import find_stale_reliances
 
 def find_refusals(made: Plan, inventory: Inventory, able: Capabilities | None = None) -> list[str]:
     """Everything that apply would refuse of a plan that a planner just made."""
-    document = plan_to_json(made, tool="test", folder=made.base)
-    read = plan_from_json(document, folder=made.base, display="plan.json")
+    document = encode_plan(made, tool="test", folder=made.base)
+    read = decode_plan(document, folder=made.base, display="plan.json")
     saved = made if find_withheld_urls(document) else read
     stale = find_stale_reliances(saved, inventory)
     return [*find_faulty_steps(saved), *stale, *find_false_claims(saved, inventory, able)]

@@ -15,7 +15,7 @@ from typing import Any, Final, TextIO
 
 from imagesync.errors import ImagesyncError, UsageError
 from imagesync.paths import check_way
-from imagesync.text import escape_commands, json_text, make_printable
+from imagesync.text import escape_commands, format_json, make_printable
 
 INPUT_SUFFIXES: Final = (".yaml", ".yml", ".db")
 """The suffixes of manifests and of the database of a local store."""
@@ -133,7 +133,7 @@ def write_private(path: Path, text: str, *, mode: int = 0o600) -> None:
 
 def write_json(path: Path, document: Any) -> None:
     """Write a complete file of sorted JSON, or none."""
-    write_private(path, json_text(document) + "\n")
+    write_private(path, format_json(document) + "\n")
 
 
 def open_private(path: Path) -> TextIO:

@@ -19,7 +19,7 @@ from imagesync.model.report import Event, Finished, Outcome, Progress, Started
 from imagesync.render.place import describe_place
 from imagesync.render.progress import RunProgress, format_age, format_end, format_progress, format_start
 from imagesync.render.result import event_to_json, run_started_to_json
-from imagesync.text import json_text
+from imagesync.text import format_json
 
 INTERVAL: Final = 30.0
 """Seconds between two log lines about one step."""
@@ -182,7 +182,7 @@ class EventLines:
             if self._file is None or self._error is not None:
                 return
             try:
-                self._file.write(json_text({"at": at, **target, **document}, indent=None) + "\n")
+                self._file.write(format_json({"at": at, **target, **document}, indent=None) + "\n")
                 self._file.flush()
             except OSError as error:
                 self._error = error

@@ -30,8 +30,8 @@ from imagesync.cli.terminal import choose_paint, confirm, find_width
 from imagesync.errors import Bug, ImagesyncError
 from imagesync.model.catalog import Catalog
 from imagesync.model.plan import Kind, Plan
-from imagesync.model.report import Event, Report, candidates_of
-from imagesync.planfile.writer import plan_text_json
+from imagesync.model.report import Event, Report, list_waiting_candidates
+from imagesync.planfile.writer import format_document
 from imagesync.render.place import describe_place
 from imagesync.render.report import format_report
 from imagesync.render.result import report_to_json, run_finished_to_json
@@ -40,7 +40,7 @@ from imagesync.render.text import format_counts, format_plan
 from imagesync.run import Hooks, RunResult, Settings, Watch
 from imagesync.secrets import clean_diagnostic, hide_secrets, is_secret, is_secret_name
 from imagesync.sources import SourceAccess
-from imagesync.text import json_text, make_printable, quote_word
+from imagesync.text import format_json, make_printable, quote_word
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ def show_plan(plan: Plan, form: Form, color: bool | None, folder: Path, detail: 
     """Print a plan to standard output; paths in its JSON are relative to ``folder``."""
     _log_copies(plan)
     if form is Form.JSON:
-        typer.echo(plan_text_json(make_document(plan, folder)), nl=False)
+        typer.echo(format_document(make_document(plan, folder)), nl=False)
         for error in plan.errors:
             say(f"imagesync: {make_printable(str(clean_diagnostic(error.problem)))}")
     else:
@@ -135,7 +135,7 @@ def describe_running(backend: Backend, catalog: str) -> str:
 
 def make_pins(report: Report, ids: Mapping[str, str]) -> dict[str, Any]:
     """The content of ``--ids``: the id of the current image by key; of a stage run, ``candidates`` by key."""
-    return {"candidates": candidates_of(report)} if report.plan.kind is Kind.STAGE else dict(ids)
+    return {"candidates": list_waiting_candidates(report)} if report.plan.kind is Kind.STAGE else dict(ids)
 
 
 class Run:
@@ -266,7 +266,7 @@ class Run:
                 problems.append(error)
         problems += self._events.list_problems()
         if self._results.form is Form.JSON:
-            typer.echo(json_text(document))
+            typer.echo(format_json(document))
         elif (report.plan.steps or report.plan.errors or self._has_shown_steps) and not (
             self._is_quiet and report.succeeded
         ):

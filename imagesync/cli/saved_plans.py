@@ -13,8 +13,8 @@ from imagesync.errors import ImagesyncError, UsageError
 from imagesync.model.catalog import Catalog, UrlSource
 from imagesync.model.plan import Create, Plan, Step
 from imagesync.paths import check_way
-from imagesync.planfile.reader import find_withheld_urls, plan_from_json
-from imagesync.planfile.writer import Json, plan_text_json, plan_to_json
+from imagesync.planfile.reader import decode_plan, find_withheld_urls
+from imagesync.planfile.writer import Json, encode_plan, format_document
 from imagesync.text import make_printable
 from imagesync.version import __version__
 
@@ -28,12 +28,12 @@ def is_plan_file(path: Path) -> bool:
 
 def make_document(plan: Plan, folder: Path) -> Json:
     """The JSON document of a plan whose file will be in ``folder``."""
-    return plan_to_json(plan, tool=f"imagesync {__version__}", folder=os.path.abspath(folder))
+    return encode_plan(plan, tool=f"imagesync {__version__}", folder=os.path.abspath(folder))
 
 
 def save_plan(plan: Plan, path: Path) -> None:
     """Write a complete plan file that only its owner can read, or none."""
-    write_private(path, plan_text_json(make_document(plan, find_folder(path))))
+    write_private(path, format_document(make_document(plan, find_folder(path))))
 
 
 def read_plan(path: Path, *, allow_outside: bool | None = None) -> tuple[Plan, frozenset[str]]:
@@ -55,7 +55,7 @@ def read_plan(path: Path, *, allow_outside: bool | None = None) -> tuple[Plan, f
         raise UsageError(f"{display} cannot be read: {error.strerror}", "check the path") from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{display} is not a saved plan", "make one: imagesync plan PATH -o PLAN.json") from error
-    plan = plan_from_json(document, folder=os.path.abspath(find_folder(path)), display=display)
+    plan = decode_plan(document, folder=os.path.abspath(find_folder(path)), display=display)
     return plan, find_withheld_urls(document)
 
 

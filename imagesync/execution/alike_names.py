@@ -1,6 +1,6 @@
-"""Updates that the service answered with HTTP 500 because of alike names -> a way around, or a clear error. Pure.
+"""An update that failed with HTTP 500 because of alike names -> an update that works, or a clear error. Pure.
 
-``imagesync.model.alike`` says which names are alike and what a service on MariaDB or MySQL does with them.
+``imagesync.model.alike`` documents which names are alike and what a service on MariaDB or MySQL does with them.
 """
 
 from http import HTTPStatus
@@ -13,14 +13,14 @@ from imagesync.model.record import PREFIX
 
 
 def make_way_for_tags(image: LiveImage, lacking: UpdateFields, unanswered: Unavailable | None) -> UpdateFields:
-    """Return the next update to send after HTTP 500: without new tags alike to those that leave first."""
+    """Return the next update to send. After HTTP 500 it adds no tag that is alike to one that is removed first."""
     if "tags" not in lacking or unanswered is None or unanswered.status != HTTPStatus.INTERNAL_SERVER_ERROR:
         return lacking
     return {**lacking, "tags": drop_alike_tags(image.tags, lacking["tags"])}
 
 
 def explain_failure(image: LiveImage, lacking: UpdateFields, error: Unavailable) -> BackendError:
-    """Return the error of an update that was not saved: which names are alike, if that explains HTTP 500."""
+    """Return the error of an update that was not saved; if alike names explain HTTP 500, it names them."""
     if error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
         return error
     written = [name for name, value in lacking.get("properties", {}).items() if value is not None]
@@ -36,6 +36,6 @@ def explain_failure(image: LiveImage, lacking: UpdateFields, error: Unavailable)
     hint = f"try again later; if it repeats, the image may once have had {names} with other case, accents or trailing"
     return Unavailable(
         error.message,
-        f"{hint} spaces, which MariaDB and MySQL do not forget: choose another name, or make a new build",
+        f"{hint} spaces, and MariaDB and MySQL keep removed names: choose another name, or make a new build",
         status=error.status,
     )

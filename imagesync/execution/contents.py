@@ -1,10 +1,10 @@
-"""The creates of a plan whose bytes an image may hold already -> which one does. Does I/O, before the first step.
+"""Creates of a plan -> live images that already hold their bytes. Does I/O, before the first step.
 
 Sometimes the digests of an image cannot be compared with the declared ones: an older record, a digest in another
-algorithm, or packed data that was plain before. Then the source is hashed in the algorithms of both sides before
-anything is sent. One guarded PATCH writes the digests into the record of each image that holds the same bytes, and the
-next plan uses the first of them. It uses none if an operator rejected one of them as a candidate. If no image holds the
-bytes, or the source cannot be read, the create is carried out as planned and reports its errors.
+algorithm, or a source that is packed now and was not before. Then imagesync hashes the source with the algorithms of
+both sides before anything is sent. It writes the digests into the record of each image with the same bytes, in one
+guarded PATCH each. The next plan uses the first of these images, or none if an operator rejected one of them as a
+candidate. If no image holds the bytes, or the source cannot be read, the create runs as planned and reports its errors.
 """
 
 import threading
@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 
 from imagesync.backends.base import Backend
 from imagesync.errors import BackendError, ChecksumMismatch, RunStopped, SourceError, Unavailable
-from imagesync.execution.verification import Verifier, declared_formats
+from imagesync.execution.verification import Verifier, read_declared_formats
 from imagesync.execution.writes import Writes
 from imagesync.model.catalog import HEX_LENGTHS, Checksum, Compression, FileSource, Status, Transfer, UrlSource
 from imagesync.model.image import LiveImage
@@ -26,13 +26,13 @@ from imagesync.planning.contents import find_unknown
 from imagesync.sources import SourceAccess, SourceStream, open_source
 
 STRONG: Final = HEX_LENGTHS["sha256"]
-"""Hexadecimal digits of a digest that alone shows that two files are the same."""
+"""Hexadecimal digits of a digest that is sufficient proof that two files are the same."""
 
 
 def settle_contents(
     backend: Backend, plan: Plan, *, jobs: int, check_lease: Callable[[], None], access: SourceAccess
 ) -> dict[str, str]:
-    """The keys of which an image holds the bytes that the plan would send, and that image's id; its record now says so."""
+    """Record the digests of images that already hold the bytes of a create; return their ids by key."""
     writes = Writes(backend, plan.relies, check_lease=check_lease)
     found = dict[str, str]()
     stopped = threading.Event()
@@ -58,13 +58,13 @@ def settle_contents(
             settle(create)
         except Unavailable:
             raise
-        except BackendError:  # an error with one image stops only its key: the steps of that key report it
+        except BackendError:  # this key continues as planned, and its steps report the error
             return
 
     with ThreadPoolExecutor(jobs) as pool:
         try:
             list(pool.map(attempt, find_unknown(plan)))
-        except BaseException:  # an interrupt, too: the comparisons that run are not waited for
+        except BaseException:  # also for an interrupt: running comparisons must end soon
             stopped.set()
             raise
     return found
@@ -72,9 +72,9 @@ def settle_contents(
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """An image that may hold the wanted bytes, by what its record and the service know of its data.
+    """An image that may hold the declared bytes, with the known digests of its data.
 
-    ``published``: the digests that were computed of the data as it was published; ``stored``: the service's own.
+    ``published``: computed from the data as it was published; ``stored``: computed by the service.
     """
 
     image: LiveImage
@@ -82,7 +82,7 @@ class _Candidate:
 
     @classmethod
     def read(cls, image: LiveImage) -> "_Candidate":
-        """BackendError if it has no record."""
+        """The candidate of an image; BackendError if it has no record."""
         if (record := read(image)) is None:
             raise BackendError(f"image {image.id} lost its marker", "run apply again")
         return cls(image, record)
@@ -97,7 +97,7 @@ class _Candidate:
         return {} if self.record.converted else self.image.digests
 
     def has_bytes_of(self, stream: SourceStream) -> bool:
-        """Whether it has the bytes of a stream that ran to its end."""
+        """Whether it has the bytes of a stream that was read to its end."""
         shared = self.stored.keys() & stream.digests.keys()
         if any(self.stored[name] != stream.digests[name] for name in shared):
             return False
@@ -117,7 +117,7 @@ def _compare(
     access: SourceAccess,
     check: Callable[[], None],
 ) -> list[_Held]:
-    """The candidates that hold the wanted bytes, and by algorithm the digests of them as published."""
+    """The candidates that hold the declared bytes, each with the digests of the published data by algorithm."""
     source = create.source
     if not isinstance(source, FileSource | UrlSource):
         return []
@@ -138,7 +138,7 @@ def _read_source(
     access: SourceAccess,
     check: Callable[[], None],
 ) -> SourceStream:
-    disk_format, container_format = declared_formats(create)
+    disk_format, container_format = read_declared_formats(create)
     algorithms = {name for candidate in candidates for name in (*candidate.published, *candidate.stored)}
     with open_source(
         source,
@@ -155,7 +155,7 @@ def _read_source(
 
 
 def _read_back(backend: Backend, create: Create, transfer: Transfer, candidates: Sequence[_Candidate]) -> list[_Held]:
-    """What the service fetches need not be reachable from here: the data that it stored is read back."""
+    """Compare the stored data itself: a source that the service fetches may not be reachable from this host."""
     if transfer.compression is not Compression.NONE or not create.fingerprint.digests:
         return []
     held = list[_Held]()
@@ -163,7 +163,7 @@ def _read_back(backend: Backend, create: Create, transfer: Transfer, candidates:
         if candidate.record.converted:
             continue
         with suppress(ChecksumMismatch):
-            Verifier(backend).check_stored(candidate.image, create.fingerprint.digests, *declared_formats(create))
+            Verifier(backend).check_stored(candidate.image, create.fingerprint.digests, *read_declared_formats(create))
             known = {item.algorithm: item for item in (*candidate.record.digests, *create.fingerprint.digests)}
             held.append((candidate, known))
     return held

@@ -1,9 +1,9 @@
-"""Images to delete -> deletions in two phases, and what became of each. Does I/O through a backend.
+"""Images to delete -> deletions in two phases, and the outcome of each. Does I/O through a backend.
 
 DELETE has no precondition, and a request can arrive late. So each image is marked first: one guarded PATCH gives it the
-role ``deleting``, which is final, hides it and takes its protection off. After the time in which a write may still be
-overwritten, one listing shows which images carry that role and this run's guard; only those are deleted. An image that
-is marked and not deleted, for whatever reason, is deleted by the next run.
+final role ``deleting``, hides it and removes its protection. After the time in which a write may still be overwritten,
+one listing shows which images have that role and this run's guard. Only those are deleted. If an image is marked but
+not deleted, the next run deletes it.
 """
 
 import time
@@ -23,19 +23,19 @@ from imagesync.model.record import ROLE
 from imagesync.model.report import Outcome, Performed
 
 BATCH: Final = 40
-"""Images that are marked, or deleted, after one listing showed them unchanged: the listing is hardly a second old."""
+"""Images that are marked or deleted after one listing: with more, the listing would be too old for the last ones."""
 
 MAX_PAUSE: Final = 0.2
 """Seconds until a cancellation is noticed."""
 
 Outcomes: TypeAlias = dict[str, Performed | ImagesyncError]
-"""By image id what became of a deletion; an error says why it failed."""
+"""The outcome of each deletion by image id; an error is the reason of a failure."""
 _Made: TypeAlias = dict[str, Performed | ImagesyncError | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How to wait: ``is_cancelled`` says whether the run was canceled; ``sleep`` and ``clock`` are in seconds."""
+    """How to wait: ``is_cancelled`` returns whether the run was canceled; ``sleep`` and ``clock`` are in seconds."""
 
     is_cancelled: Callable[[], bool] = lambda: False
     sleep: Callable[[float], None] = time.sleep
@@ -43,14 +43,14 @@ class Waiting:
 
 
 class Deletions:
-    """Deletes images of one catalog; ``owners`` are the projects that have them."""
+    """Deletes images of one catalog; ``owners`` are the projects that own them."""
 
     def __init__(self, backend: Backend, writes: Writes, catalog: str, owners: Sequence[str], jobs: int) -> None:
         self._backend, self._writes = backend, writes
         self._catalog, self._owners, self._jobs = catalog, owners, jobs
 
     def delete(self, deletes: Iterable[Delete], waiting: Waiting = Waiting()) -> Outcomes:
-        """Mark, wait, look, delete; what was marked and is not deleted is deferred to the next run."""
+        """Mark the images, wait, list them, delete them. If the run is canceled, marked images are deferred."""
         outcomes: Outcomes = {}
         marked: list[str] = []
         ids = [delete.image_id for delete in deletes]
@@ -71,7 +71,7 @@ class Deletions:
         return outcomes
 
     def _do_each(self, ids: Sequence[str], do: Callable[[str, LiveImage | None], Performed | None]) -> _Made:
-        """List the catalog once and do the same with each image, as listed (None: not listed); several at a time."""
+        """List the catalog once, then call ``do`` for each image, as listed (None: not listed); several at a time."""
         listed = {image.id: image for image in self._backend.inventory(self._catalog, self._owners)}
 
         def attempt(image_id: str) -> Performed | ImagesyncError | None:
@@ -84,7 +84,7 @@ class Deletions:
             return dict(zip(ids, pool.map(attempt, ids), strict=True))
 
     def _mark(self, image_id: str, listed: LiveImage | None) -> Performed | None:
-        """Phase 1; None if the image is marked now."""
+        """Phase 1: None if the image is now marked; its outcome if it no longer exists."""
         try:
             image = self._writes.check_unchanged(listed or self._writes.read(image_id))
         except NotFound:
@@ -93,7 +93,7 @@ class Deletions:
         return None
 
     def _remove(self, image_id: str, listed: LiveImage | None) -> Performed:
-        """Phase 2, for an image that the listing shows as this run marked it."""
+        """Phase 2: delete an image that is still as this run marked it."""
         try:
             image = listed or self._writes.read(image_id)
             left = self._writes.find_left(image_id)

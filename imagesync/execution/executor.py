@@ -1,8 +1,8 @@
 """A plan -> a report: a pool of threads carries out the steps in the order of their needs. The I/O is in ``perform``.
 
-Only the calling thread touches graph and results. If a step fails, the steps that need it are skipped, each naming the
-cause; the others are done. Images are deleted together, after all other steps. Once ``cancelled`` is set, no further
-step starts.
+Only the calling thread changes the graph and the results. If a step fails, the steps that need it are skipped, each
+with the cause; the other steps continue. Images are deleted together, after all other steps. Once ``cancelled`` is set,
+no further step starts.
 """
 
 import time
@@ -29,19 +29,19 @@ from imagesync.model.report import (
 
 
 class Perform(Protocol):
-    """Carries out steps; ``execution.performer.Performer`` does."""
+    """What carries out steps: ``execution.performer.Performer``, or a double in tests."""
 
     def __call__(self, step: Step, advance: Advance, /) -> Performed:
-        """Carry out one step that deletes nothing. ImagesyncError if it failed, RunStopped if it was interrupted."""
+        """Carry out one step other than a deletion. ImagesyncError if it failed, RunStopped if it was interrupted."""
 
     def delete(
         self, deletes: Sequence[Delete], jobs: int, waiting: Waiting, /
     ) -> Mapping[str, Performed | ImagesyncError]:
-        """Delete images; by image id what became of each. One that is missing was not begun."""
+        """Delete images; return the outcome of each by image id. A missing one was not started."""
 
 
 class Cancelled(Protocol):
-    """Asked before steps are started; a ``threading.Event`` will do."""
+    """The cancellation of a run; a ``threading.Event`` is one."""
 
     def is_set(self) -> bool:
         """Whether no further step may start."""
@@ -55,7 +55,7 @@ def execute(
     with ThreadPoolExecutor(jobs) as pool:
         working: dict[Future[StepResult], Step] = {}
         while True:
-            run.skip_hopeless()
+            run.skip_blocked()
             for step in run.find_ready()[: jobs - len(working)] if not cancelled.is_set() else ():
                 run.started.add(step.id)
                 notify(Started(step))
@@ -80,7 +80,7 @@ class _Run:
         self.bug = ""
 
     def find_ready(self) -> list[Step]:
-        """Steps whose needs are all done and that delete nothing, in plan order."""
+        """Steps other than deletions whose needs are all done, in plan order."""
         return [step for step in self._find_startable() if not isinstance(step.action, Delete)]
 
     def find_ready_deletes(self) -> list[Step]:
@@ -92,8 +92,8 @@ class _Run:
         waiting = (step for step in self.plan.steps if step.id not in self.started | set(self.results))
         return [step for step in waiting if done.issuperset(step.needs)]
 
-    def skip_hopeless(self) -> None:
-        """Steps that need one that did not succeed: plan order is topological, so one pass reaches all."""
+    def skip_blocked(self) -> None:
+        """Skip the steps that need a failed step. Plan order is topological, so one pass reaches all."""
         for step in self.plan.steps:
             if step.id in self.results or step.id in self.started:
                 continue
@@ -106,7 +106,7 @@ class _Run:
         return name in self.results and self.results[name].outcome not in (Outcome.DONE, Outcome.INTERRUPTED)
 
     def attempt(self, step: Step, perform: Perform) -> StepResult:
-        """One step in a thread of the pool."""
+        """Carry out one step in a thread of the pool."""
         begun, sent = time.monotonic(), 0
 
         def advance(amount: Transferred) -> None:
@@ -131,7 +131,7 @@ class _Run:
         )
 
     def delete(self, steps: Sequence[Step], perform: Perform, jobs: int, cancelled: Cancelled) -> None:
-        """Carry out all deletions together. If the run was canceled, the ones that did not begin are "not started"."""
+        """Carry out all deletions together. If the run is canceled, the others are reported as not started."""
         for step in steps:
             self.started.add(step.id)
             self._notify(Started(step))
@@ -156,9 +156,9 @@ class _Run:
         self._notify(Finished(result))
 
     def make_report(self, *, interrupted: bool) -> Report:
-        """All results in plan order; what never had its turn is not started."""
+        """All results in plan order; a step without a result is not started."""
         every = tuple(self.results.get(step.id, StepResult(step, Outcome.NOT_STARTED)) for step in self.plan.steps)
-        # deferred: marked for deletion, and not deleted in this run
+        # a deferred image is marked for deletion, but not deleted in this run
         open_ends = (Outcome.NOT_STARTED, Outcome.INTERRUPTED, Outcome.DEFERRED)
         stopped = interrupted and any(result.outcome in open_ends for result in every)
         return Report(self.plan, every, interrupted=stopped, bug=self.bug)

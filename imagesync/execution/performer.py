@@ -1,4 +1,4 @@
-"""One step -> the requests that carry it out. Does I/O through a backend and a source; decides nothing."""
+"""A step of a plan -> the requests that carry it out. Does I/O through a backend and a source; makes no decisions."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -36,9 +36,9 @@ from imagesync.sources import SourceAccess
 class Performer:
     """Performs the steps of one plan; safe for threads.
 
-    ``ids`` maps keys to image ids as they become known, ``writes`` knows how the run left each image. ``check_lease``
-    raises if this run must no longer write. ``access``: the rules for what is fetched. ``is_stopped`` says whether the
-    run was canceled: then transfers are interrupted and short steps finish.
+    ``ids`` maps keys to image ids, with each new image. ``writes`` knows each image as the run left it. ``check_lease``
+    raises if this run must no longer write. ``access``: the rules for requests to sources. ``is_stopped`` returns
+    whether the run was canceled: then transfers are interrupted, and short steps finish.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Performer:
         )
 
     def resolve(self, text: str) -> str:
-        """Return a property value with the ids of other images filled in."""
+        """Return a property value in which the ids of other images replace the references."""
         with self._lock:
             return resolve_references(text, self.ids)
 
@@ -94,7 +94,7 @@ class Performer:
         return Performed(step.action.image_id)
 
     def delete(self, deletes: Sequence[Delete], jobs: int, waiting: Waiting) -> Outcomes:
-        """Delete images, ``jobs`` at a time; by image id what became of each."""
+        """Delete images, ``jobs`` at a time; return the outcome of each by image id."""
         ids = {delete.image_id for delete in deletes}
         owners = {str(item.values.get("owner") or "") for item in self._plan.relies if item.image_id in ids}
         project = self._backend.identity().project_id
@@ -105,7 +105,7 @@ class Performer:
         members = next((change for change in update.changes if change.path == ("members",)), None)
         stores = next((change for change in update.changes if change.path == ("stores",)), None)
         if stores:
-            self._imports.wait_until_settled(update.image_id)  # a running copy would undo what is written meanwhile
+            self._imports.wait_until_settled(update.image_id)  # at its end, a running copy would undo this update
         image = self.writes.read_unchanged(update.image_id)
         if update.record is None:
             self.writes.disown(image)
@@ -121,7 +121,7 @@ class Performer:
             self.writes.change_members(update.image_id, removed, ())
             image = self.writes.read_unchanged(update.image_id)  # no guard stops the requests that change members
         image = self.writes.update(image, self._make_attrs(update, _drop_stores(update.record, stores)))
-        # after the record, which names them: a run that dies in between leaves no unrecorded member
+        # the record names the members: it is written first, so a run that dies in between leaves no unknown member
         self.writes.change_members(update.image_id, (), _names(members, "after") - _names(members, "before"))
         if stores:
             self._imports.copy(update.image_id, sorted(_names(stores, "after") - _names(stores, "before")))
@@ -129,13 +129,16 @@ class Performer:
             self.writes.update(copied, self._make_attrs(replace(update, changes=()), update.record))
 
     def _check_successor(self, update: Update) -> None:
-        """Conflict unless the image in whose place an old build retires is there as the plan, or this run, left it."""
+        """Conflict unless the new build, which replaces the old one, is as the plan or this run left it."""
         successor = self.ids.get(update.key)
         if successor not in (None, update.image_id):
             self.writes.read_unchanged(successor)
 
     def _find_leaving_members(self, image_id: str, change: FieldChange | None, *, everyone: bool) -> set[str]:
-        """Before an image stops being shared all members go: they could not be reached afterwards."""
+        """The members to remove before the update; ``everyone`` if the image stops being shared.
+
+        The service cannot remove members of an image that is not shared.
+        """
         if everyone:
             return {member.project for member in self._backend.members(image_id)}
         return _names(change, "before") - _names(change, "after")
@@ -153,7 +156,7 @@ class Performer:
 
 
 def _find_public_keys(plan: Plan) -> frozenset[str]:
-    """Keys of which an image becomes public when it retires."""
+    """Keys whose old build becomes public when it retires."""
     updates = [
         step.action
         for step in plan.steps
@@ -167,7 +170,7 @@ def _find_public_keys(plan: Plan) -> frozenset[str]:
 
 
 def _drop_stores(record: Record, change: FieldChange | None) -> Record:
-    """The record until a copy has succeeded: what never was so must not look like drift afterwards."""
+    """The record without ``stores``, until the copy succeeds: a failed copy must not look like drift later."""
     if change is None or change.reason is Reason.DRIFT:
         return record
     fields = {name: value for name, value in record.managed.fields.items() if name != "stores"}

@@ -1,9 +1,9 @@
 """A ``Create`` -> a published image, staged first: users never see it unverified. Does I/O.
 
-Record (hidden, private, role staging) -> may this user publish? -> the data, by the declared method, verified
-(``transfers``) -> members and deactivation -> one PATCH that publishes. A failure before that PATCH deletes the record,
-except one with a pinned id, which stays queued: a deleted id can never be used again. Once that PATCH was sent nothing
-is deleted: users may see the image.
+The steps: create the record (hidden, private, role staging); check that this user may publish; transfer and verify the
+data (``transfers``); set members and status; publish with one PATCH. A failure before that PATCH deletes the record. A
+record with a pinned id is kept, because a deleted id can never be used again. After that PATCH was sent, nothing is
+deleted, because users may see the image.
 """
 
 import contextlib
@@ -25,13 +25,13 @@ from imagesync.model.record import ID, ROLE, Record, Revision, is_bound
 from imagesync.model.report import Advance
 
 PUBLISHED: Final[tuple[str, ...]] = ("name", "visibility", "hidden", "protected", "min_disk", "min_ram")
-"""Fields that an image gets only when it is published."""
+"""Fields that are set only when the image is published."""
 
 
 class Publisher:
-    """Creates images; ``resolve`` fills in references to other images' ids.
+    """Creates images; ``resolve`` replaces references by the ids of other images.
 
-    ``public_keys``: keys of which another step makes an image public after this one has published the new build.
+    ``public_keys``: keys whose old build a later step makes public.
     """
 
     def __init__(
@@ -50,8 +50,9 @@ class Publisher:
         self._can_publish: bool | None = None
 
     def publish(self, create: Create, advance: Advance) -> tuple[str, int]:
-        """Return the id of the published image, and the number of bytes that were sent from here; RunStopped if the
-        transfer was interrupted.
+        """Return the id of the published image, and the number of bytes that imagesync sent.
+
+        RunStopped if the transfer was interrupted.
         """
         image_id = create.fill or self._stage(create).id
         if create.fill is not None:
@@ -79,23 +80,24 @@ class Publisher:
     def _make_visible(self, create: Create, arrived: Arrived) -> None:
         """Send the PATCH that publishes.
 
-        Whatever goes wrong, the image is not deleted: users may see it, also when it is read as a staging record (the
-        answer got lost, or the read came from a replica that lags). The next plan finds a staged build that is verified,
-        and publishes it without an upload, or a published one.
+        After a failure the image is not deleted. Users may see it even if a read still shows the staging record: the
+        answer may be lost, or the read may come from a replica that lags. The next plan finds a published build, or a
+        verified candidate, which it publishes without an upload.
         """
         ignored = ("status",) if _is_deactivated(create) else ()
-        image = self._writes.update(arrived.image, _published_fields(create, arrived), ignored=ignored)
+        image = self._writes.update(arrived.image, _make_published_fields(create, arrived), ignored=ignored)
         if ignored:
             check_status(image, Status.DEACTIVATED)
 
     def _discard(self, create: Create, image_id: str, *, keep_importing: bool = False) -> None:
         """Delete a record that was not published, unless its id is pinned.
 
-        It stays if the service cannot show it, because users may see it already: the next plan finds it. It also stays
-        if another user changed it, because the catalog may no longer own it. A record with data first gets the role
-        ``deleting``: no other run publishes it while the DELETE is on its way. A record without data is never
-        published, and the end of a failed upload could undo the mark. With ``keep_importing``, a record that the
-        service is filling stays: the next run continues it.
+        It is kept if the service cannot show it: users may see it already, and the next plan finds it. It is also kept
+        if another user changed it, because the catalog may no longer own it. With ``keep_importing`` a record with a
+        running import is kept for the next run.
+
+        A record with data first gets the role ``deleting``: no other run then publishes it before the DELETE arrives.
+        A record without data is not marked: no run publishes it, and the end of a failed upload could undo the mark.
         """
         if create.image_id is not None:
             return
@@ -107,7 +109,7 @@ class Publisher:
             if is_bound(image) and _is_staging_record(image):
                 if image.status in (Status.ACTIVE, Status.DEACTIVATED):
                     self._writes.update(image, {"properties": {ROLE: Role.DELETING.value}})
-                with self._writes.noting():
+                with self._writes.note_unanswered():
                     self._backend.delete_image(image_id)
                 self._writes.forget(image_id)
 
@@ -141,21 +143,21 @@ class Publisher:
         return self._post(create, attrs)
 
     def _post(self, create: Create, attrs: CreateFields) -> LiveImage:
-        """Make the record; one of a service that chose another id is bound to that one."""
+        """Create the record. If the service chose another id, write that id into the record."""
         try:
             image = self._writes.leave(self._backend.create_image(**attrs))
             return image if is_bound(image) else self._writes.update(image, {"properties": {ID: image.id}})
         except Conflict as error:
             if create.image_id is None:
                 raise
-            hint = "choose another id, or leave id out"
-            raise Conflict(f"the id {create.image_id} is taken or was given out before", hint) from error
+            hint = "choose another id, or remove id from the manifest"
+            raise Conflict(f"the id {create.image_id} is in use or was used before", hint) from error
 
     def _add_members(self, create: Create, image_id: str) -> None:
         self._writes.change_members(image_id, removed=(), added=create.state.members)
 
     def check_right(self, key: str, image_id: str, *, is_public: bool = False) -> None:
-        """Forbidden if this user may not make images public, and this one, or the one that it supersedes, is to be."""
+        """Forbidden if this user may not make images public, and the new or the old build is to become public."""
         if not is_public and key not in self._public_keys:
             return
         with self._lock:
@@ -164,25 +166,25 @@ class Publisher:
         if not self._can_publish:
             where = "visibility" if is_public else "on_replace.set.visibility"
             raise Forbidden(
-                f"this user may not make images public, as {where} asks for",
-                "use shared or community, or apply as a user whom the service's policy lets publish (role admin by default)",
+                f"this user may not make images public, which {where} requires",
+                "use shared or community, or apply as a user who may publish images (role admin by default)",
             )
 
     def _prepare(self, create: Create, arrived: Arrived) -> Arrived:
-        """What must be done before the PATCH that publishes; for a build that stays staged, its record.
+        """Do everything that comes before the PATCH that publishes; for a candidate, write its final record.
 
-        Return the image as it is then: no guard stops the requests that change members and status.
+        Return the image as it is afterwards: no guard stops the requests that change members and status.
         """
         image = arrived.image
         self._check_record(image)
         if create.stage:
-            record = replace(_final_record(create, arrived), role=Role.STAGING)
+            record = replace(_make_final_record(create, arrived), role=Role.STAGING)
             self._writes.update(image, {"properties": record.properties(image.id)})
             return arrived
         self._add_members(create, image.id)
         if _is_deactivated(create):
             self._writes.check_lease()
-            with self._writes.noting():
+            with self._writes.note_unanswered():
                 self._backend.deactivate(image.id)
         if create.state.members or _is_deactivated(create):
             found = self._writes.read(image.id)
@@ -191,25 +193,23 @@ class Publisher:
         return replace(arrived, image=image)
 
     def _check_record(self, image: LiveImage) -> None:
-        """Conflict if another user changed the staging record; its status may differ, because its data may have
-        arrived.
-        """
+        """Conflict if another user changed the staging record; its status may differ, because data may have arrived."""
         self._writes.check_unchanged(image, ("status",))
         if (left := self._writes.find_left(image.id)) is not None:
             self._writes.leave(replace(left, status=image.status))
 
 
-def _published_fields(create: Create, arrived: Arrived) -> UpdateFields:
-    """Return what makes a staged image the published one."""
+def _make_published_fields(create: Create, arrived: Arrived) -> UpdateFields:
+    """The update that publishes a staged image."""
     fields = create.state.fields
     attrs: dict[str, object] = {name: fields[name] for name in PUBLISHED if name in fields}
     if create.min_disk_auto:
         attrs["min_disk"] = -(-arrived.virtual_size // GIB)
-    attrs["properties"] = _final_record(create, arrived).properties(arrived.image.id)
+    attrs["properties"] = _make_final_record(create, arrived).properties(arrived.image.id)
     return attrs  # type: ignore[return-value]  # names of PUBLISHED are fields of an update
 
 
-def _final_record(create: Create, arrived: Arrived) -> Record:
+def _make_final_record(create: Create, arrived: Arrived) -> Record:
     return replace(create.record, digests=arrived.digests, declared=arrived.declared, converted=arrived.converted)
 
 
@@ -218,6 +218,6 @@ def _is_deactivated(create: Create) -> bool:
 
 
 def _is_staging_record(image: LiveImage) -> bool:
-    """Whether nothing of an update that publishes is seen on an image; updates can be saved in part."""
+    """Whether an image has no effect of the PATCH that publishes; the service can save a part of an update."""
     visible = not image.hidden or image.visibility in (Visibility.PUBLIC, Visibility.COMMUNITY)
     return image.properties.get(ROLE) == Role.STAGING.value and not visible

@@ -1,4 +1,4 @@
-"""What a service stored -> read back from its beginning, hashed and inspected. Does I/O."""
+"""The stored data of an image -> its digests, and whether its format is right. Downloads the data."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
@@ -11,17 +11,17 @@ from imagesync.model.catalog import Checksum, Transfer
 from imagesync.sources import make_plausibility
 
 MAX_READS: Final = 3
-"""Times that data is read back, if the connection breaks."""
+"""Times that a download begins, if the connection breaks."""
 
 
 class Reader(Protocol):
-    """Is given what the service stored."""
+    """Receives the stored data."""
 
     is_judged: bool
-    """Whether it needs no more."""
+    """Whether it needs no more data."""
 
     def feed(self, chunk: bytes, /) -> None:
-        """The next bytes."""
+        """Receive the next bytes."""
 
 
 _ReaderT = TypeVar("_ReaderT", bound=Reader)
@@ -30,9 +30,10 @@ _ReaderT = TypeVar("_ReaderT", bound=Reader)
 def read_back(
     backend: Backend, image_id: str, begin: Callable[[], _ReaderT], check: Callable[[], None] = lambda: None
 ) -> _ReaderT:
-    """Give a new reader what the service stored, until it needs no more; if the connection breaks, begin again.
+    """Download the stored data into a new reader, until it needs no more; return the reader.
 
-    ``check`` is called for each chunk; what it raises ends the reading.
+    If the connection breaks, the download starts again with another reader. ``check`` is called for each chunk and may
+    raise to stop the download.
     """
     for number in range(1, MAX_READS + 1):
         reader = begin()
@@ -58,12 +59,12 @@ class Hashes:
         self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
 
     def feed(self, chunk: bytes) -> None:
-        """The next bytes."""
+        """Hash the next bytes."""
         for found in self._hashes.values():
             found.update(chunk)
 
     def hexdigests(self) -> dict[str, str]:
-        """By algorithm."""
+        """The digests by algorithm."""
         return {name: found.hexdigest() for name, found in self._hashes.items()}
 
 
@@ -79,13 +80,13 @@ class StoredData(Hashes):
         self._plausibility = make_plausibility(transfer, disk_format, container_format)
 
     def feed(self, chunk: bytes) -> None:
-        """The next bytes; FormatMismatch as soon as they show that the image is another."""
+        """Hash and inspect the next bytes; FormatMismatch as soon as they show another format."""
         self._plausibility.feed(chunk)
         self._inspection.feed(chunk)
         super().feed(chunk)
 
     def finish(self) -> None:
-        """After the last byte: FormatMismatch, or ChecksumMismatch if the data has not every declared digest."""
+        """Check the whole data: FormatMismatch, or ChecksumMismatch if a declared digest differs."""
         self._plausibility.finish()
         self._inspection.finish()
         check_not_disguised(self._format, self._inspection.recognized)
@@ -95,7 +96,7 @@ class StoredData(Hashes):
 
 
 def check_digest(item: Checksum, found: str) -> None:
-    """ChecksumMismatch if the digest of what the service stored is not the declared one."""
+    """ChecksumMismatch if the digest of the stored data is not the declared one."""
     if found != item.value:
         message = f"the service stored {item.algorithm}:{found}, not the declared {item}"
         raise ChecksumMismatch(message, "correct the checksum, or find out who changed the file")

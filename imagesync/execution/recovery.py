@@ -1,4 +1,7 @@
-"""A ``Recovery`` -> requests, before the first step of a run that follows one that did not end cleanly. Does I/O."""
+"""The images of a catalog after a run that did not end cleanly -> images that its late requests cannot harm.
+
+Does I/O.
+"""
 
 import contextlib
 import time
@@ -18,11 +21,11 @@ from imagesync.planning.ownership import Ownership
 from imagesync.planning.recovery import plan_recovery, renew_reliances
 
 COPY_PATIENCE: Final = 30.0
-"""Seconds that a copy between stores may stand still until it is not waited for."""
+"""Seconds that the recovery waits for a copy between stores that makes no progress."""
 
 
 def list_own(backend: Backend, plan: Plan) -> tuple[LiveImage, ...]:
-    """All images of a plan's catalog, also those that ``--only`` leaves out."""
+    """All owned images of a plan's catalog, also those that ``--only`` leaves out."""
     ownership = Ownership(plan.catalog, backend.identity().project_id, plan.owners)
     return ownership.select_owned(backend.inventory(plan.catalog, ownership.projects))
 
@@ -36,12 +39,12 @@ def recover(
     copy_patience: float = COPY_PATIENCE,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Plan:
-    """Delete what an earlier run never filled, and renew the guards of all other images of the catalog.
+    """Delete the records that an earlier run never filled, and renew the guards of all other images of the catalog.
 
-    Return the plan with the new guards. Conflict if an image is not as the plan relied on, or if its guard is changing
-    now: another run still writes to it. A running copy between stores is waited for, unless it makes no progress for
-    ``copy_patience`` seconds: at its end the service writes the image back as it was when the copy began, with the old
-    guard. What cannot be deleted is left to the plan's own step.
+    Return the plan with the new guards. Conflict if an image is not as the plan relied on, or if another run changes
+    its guard now. At the end of a copy between stores, the service writes back the image as it was at the beginning,
+    with the old guard. So a running copy is waited for, unless it makes no progress for ``copy_patience`` seconds. If a
+    record cannot be deleted, the plan has a step for it.
     """
 
     def pause(seconds: float) -> None:
@@ -60,7 +63,7 @@ def recover(
 
 
 class _Recovering:
-    """What is done to each image of a catalog; ``owned``: all of them, by id."""
+    """The recovery of single images; ``owned``: all images of the catalog by id."""
 
     def __init__(
         self, backend: Backend, plan: Plan, owned: Mapping[str, LiveImage], writes: Writes, patience: Patience
@@ -83,7 +86,7 @@ class _Recovering:
             return
 
     def renew(self, image_id: str) -> LiveImage:
-        """The image with a new guard; as it was, if it lies in another project and what that one did is in the way."""
+        """The image with a new guard; unchanged if it is in another project whose changes prevent the update."""
         image = self._owned[image_id]
         is_ours = image.is_in_project(self._project)
         try:
@@ -99,11 +102,11 @@ class _Recovering:
         except BackendError:
             if is_ours:
                 raise
-            return image  # what its project did to it must not stop the other keys
+            return image  # a change by the other project must not stop the other keys
 
     def _await_copy(self, image: LiveImage) -> LiveImage:
         if not image.importing or image.status is not Status.ACTIVE:
             return image
-        with contextlib.suppress(BackendError):  # one that stands still has no worker that writes the image back
+        with contextlib.suppress(BackendError):  # a copy without progress has no worker that writes the image back
             return self._imports.wait_until_settled(image.id)
         return self._writes.read(image.id)

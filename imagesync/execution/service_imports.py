@@ -1,4 +1,4 @@
-"""Imports and copies that the service carries out: started once, watched with back-off, failures explained. Does I/O."""
+"""An import or a copy that the service carries out -> its start, the wait for its end, and its error. Does I/O."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,21 +9,21 @@ from imagesync.backends.base import Backend, ImportFields
 from imagesync.errors import BackendError, Forbidden, RunStopped, Unavailable
 from imagesync.model.catalog import Method, Status
 from imagesync.model.image import COPY, LiveImage
-from imagesync.model.urls import public_url
+from imagesync.model.urls import redact_url
 
 CHECKS: Final[Mapping[str, str]] = {
-    Method.WEB_DOWNLOAD.value: "check that the service reaches it, that it answers with the whole file, and what it holds",
-    Method.GLANCE_DIRECT.value: "check the room in its stores and staging area, and its log",
-    COPY: "check that store and the room in it, and the service's log",
+    Method.WEB_DOWNLOAD.value: "check that the service can reach this URL, and that the URL serves the whole file",
+    Method.GLANCE_DIRECT.value: "check the free space of the service's stores and staging area, and its log",
+    COPY: "check that store, its free space, and the service's log",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How an import is watched; all in seconds.
+    """How long to wait for an import; all in seconds.
 
-    The interval between requests grows from ``first`` to ``longest``. The import has failed if nothing that the service
-    shows of it has changed for ``limit``: an hour, after which the service itself gives an import up.
+    The interval between requests grows from ``first`` to ``longest``. The import counts as failed if it made no visible
+    progress for ``limit``: one hour, after which the service itself aborts an import.
     """
 
     first: float = 0.2
@@ -47,7 +47,7 @@ class Imports:
         try:
             self._begin(image_id, method.value, options)
         except BackendError as error:
-            message = f"image {image_id}: the service will not {done}: {error.message}"
+            message = f"image {image_id}: the service refused to {done}: {error.message}"
             raise type(error)(message, error.hint or CHECKS[method.value]) from error
         image = self.wait_until_settled(image_id)
         if image.status is not Status.ACTIVE:
@@ -64,14 +64,15 @@ class Imports:
             self._begin(image_id, COPY, {"stores": lacking})
         except Forbidden as error:
             message = f"image {image_id}: the service does not let this user {done}: {error.message}"
-            raise Forbidden(message, "let an admin apply this, or take the further stores out") from error
+            raise Forbidden(message, "apply as an admin, or declare only one store") from error
         image = self.wait_until_settled(image_id)
         if set(lacking) - set(image.stores):
             raise self._explain_failure(image, f"could not {done}", CHECKS[COPY])
 
     def wait_until_settled(self, image_id: str) -> LiveImage:
-        """Wait until no import of the image is running; return it. BackendError if one does not move for too long,
-        RunStopped if the run was canceled.
+        """Wait until no import of the image is running; return the image.
+
+        BackendError if an import makes no progress for ``Patience.limit``, RunStopped if the run was canceled.
         """
         patience, pause = self._patience, self._patience.first
         seen, since = "", patience.clock()
@@ -84,16 +85,16 @@ class Imports:
                 seen, since = signs, patience.clock()
             elif patience.clock() - since >= patience.limit:
                 text = (
-                    f"image {image_id} is {image.status.value}, and its import has not moved for {patience.limit:.0f} s"
+                    f"the import of image {image_id} ({image.status.value}) made no progress for {patience.limit:.0f} s"
                 )
-                raise BackendError(text, "ask the cloud's operator what it waits for, then run apply again")
+                raise BackendError(text, "ask the cloud's operator about this import, then run apply again")
             if self._is_stopped():
                 raise RunStopped
             patience.sleep(pause)
             pause = min(pause * 1.5, patience.longest)
 
     def _is_awaited(self, image: LiveImage) -> bool:
-        """Whether an import was begun that the image does not show yet, because no worker has started it."""
+        """Whether the service accepted an import that no worker has started yet: the image does not show it."""
         if image.status in (Status.ACTIVE, Status.DEACTIVATED):
             return False
         tasks = self._backend.import_tasks(image.id)
@@ -104,7 +105,7 @@ class Imports:
         return repr((image.status, image.updated_at, sorted(image.service.items()), image.stores, tasks[-1:]))
 
     def _begin(self, image_id: str, method: str, options: ImportFields) -> None:
-        """Send one POST; if it gets no answer, the image shows whether it arrived."""
+        """Send one POST. If it gets no answer, the image shows whether it arrived."""
         try:
             self._backend.import_image(image_id, method, **options)
         except Unavailable:
@@ -120,8 +121,8 @@ class Imports:
 
 
 def _describe(options: ImportFields) -> str:
-    """What an import does, for a message: after "the service could not"."""
+    """The work of an import, for a message that begins with "the service could not"."""
     where = " into all stores" if options.get("all_stores") else ""
     if stores := options.get("stores"):
         where = f" into {', '.join(stores)}"
-    return f"fetch {public_url(options['uri'])}{where}" if "uri" in options else f"import what was staged{where}"
+    return f"fetch {redact_url(options['uri'])}{where}" if "uri" in options else f"import the staged data{where}"

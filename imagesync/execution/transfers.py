@@ -1,17 +1,17 @@
-"""How the bytes of a ``Create`` get into the service: sent, staged and imported, or fetched by the service. Does I/O.
+"""A ``Create`` -> its bytes in the service: uploaded, staged and imported, or fetched by the service. Does I/O.
 
-* upload, one store at most: PUT of the data, the store named in the request.
-* upload, several stores: staged and imported into all of them at once if the service offers glance-direct. The bytes
-  are sent once, nothing is active before every store has it, and by default policy every member may do it, while
-  copy-image is for admins. Without glance-direct: sent into the first store, then copied. The stored bytes must be the
-  ones that were sent.
-* glance-direct: staged and imported; the service's plugins may unpack or convert. What is staged is verified as an
-  upload is, before its last chunk. If the service then stores other bytes, in another format or size, its own hash is
-  not comparable: the declared digest stays the identity of the content, and the record says ``converted``. Of the same
-  format and size, the bytes must be the same.
-* web-download: the service fetches from the mirrors in order until one works. The bytes are not read here, so the
-  record is marked ``unverified`` until the service's own hash, or else reading the data back, shows what they are.
-  With ``verify: none`` nothing is read back; a digest that the service's hash does not judge is recorded as declared.
+* upload, at most one store: a PUT of the data; the request names the store.
+* upload, several stores: if the service offers glance-direct, the data is staged and imported into all stores at once.
+  The bytes are sent once, and the image becomes active only when every store has them. By default policy every project
+  member may do this, while copy-image is for admins. Without glance-direct the data is uploaded into the first store,
+  then copied. The stored bytes must be the sent ones.
+* glance-direct: the data is staged and imported; plugins of the service may unpack or convert it. The staged data is
+  verified like an upload, before its last chunk. If the service then stores another format or size, its own hash is not
+  comparable: the declared digest stays the identity of the content, and the record has ``converted``. With the same
+  format and size, the stored bytes must be the sent ones.
+* web-download: the service fetches from the mirrors in order until one works. imagesync does not see the bytes, so the
+  record has ``unverified`` until the service's own hash, or else a download of the data, verifies them. With ``verify:
+  none`` nothing is downloaded; a digest that the service's hash cannot verify is recorded as declared.
 """
 
 import logging
@@ -31,7 +31,7 @@ from imagesync.errors import (
     Unavailable,
 )
 from imagesync.execution.service_imports import Imports
-from imagesync.execution.verification import Arrived, Verifier, check_min_disk, declared_formats
+from imagesync.execution.verification import Arrived, Verifier, check_min_disk, read_declared_formats
 from imagesync.model.catalog import FileSource, Method, Status, Transfer, UrlSource
 from imagesync.model.image import Capabilities
 from imagesync.model.plan import Create
@@ -42,9 +42,9 @@ log = logging.getLogger(__name__)
 
 MAX_TRIES: Final = 3
 SLOT: Final = "image_count_uploading"
-"""The service's name for the limit of uploads at the same time."""
+"""The service's name for the limit of simultaneous uploads."""
 SLOT_PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0, *[15.0] * 40)
-"""Seconds between tries for a slot: ten minutes in all."""
+"""Seconds between tries while that limit is reached: ten minutes in all."""
 
 Put = Callable[[str, Iterator[bytes], int | None], None]
 
@@ -66,7 +66,7 @@ class Transfers:
     def fill(self, create: Create, image_id: str, advance: Advance) -> Arrived:
         """Fill a queued record until it is active and verified. A running import is waited for."""
         if not isinstance(create.source, FileSource | UrlSource):
-            raise SourceError(f"{create.key} has no source to upload from", "declare one")
+            raise SourceError(f"{create.key} has no source to upload from", "declare source in the manifest")
         if create.fill is not None:
             image = self._imports.wait_until_settled(image_id)
             if image.status is Status.ACTIVE:
@@ -80,7 +80,7 @@ class Transfers:
     def _move(
         self, create: Create, source: FileSource | UrlSource, image_id: str, advance: Advance
     ) -> SourceStream | None:
-        """Transfer the bytes until the image is active; return None if they were not read here."""
+        """Transfer the bytes until the image is active; return None if imagesync did not read them."""
 
         def send(put: Put) -> SourceStream:
             return self._retry(image_id, lambda: self._stream(create, source, image_id, advance, put))
@@ -100,7 +100,7 @@ class Transfers:
     def _upload(self, image_id: str, transfer: Transfer, send: Callable[[Put], SourceStream]) -> SourceStream:
         chosen = bool(transfer.stores) or transfer.all_stores
         able = self._backend.capabilities() if chosen else Capabilities()
-        wanted = transfer.wanted_stores(able.stores)
+        wanted = transfer.select_stores(able.stores)
         if len(wanted) > 1 and Method.GLANCE_DIRECT in able.import_methods:
             return self._import_staged(image_id, transfer, send)
         first = transfer.stores[0] if transfer.stores else None
@@ -117,7 +117,9 @@ class Transfers:
     def _fetch(self, source: FileSource | UrlSource, image_id: str) -> None:
         """Make the service fetch from the first mirror that works; if none does, raise the failure of the last one."""
         if not isinstance(source, UrlSource):
-            raise SourceError(f"{source.display} cannot be fetched by the service", "give a url")
+            raise SourceError(
+                f"the service cannot fetch the local file {source.display}", "declare url, or another method"
+            )
         transfer = source.transfer
         for index, url in enumerate(source.urls, 1):
             try:
@@ -130,14 +132,13 @@ class Transfers:
                     continue
                 if index == 1:
                     raise
-                before = f"{index - 1} mirror{'s' * (index > 2)} failed, and then: "
-                raise BackendError(f"{before}{error.message}", error.hint) from error
+                raise BackendError(f"{index} mirrors failed; the last one: {error.message}", error.hint) from error
 
     def _retry(self, image_id: str, attempt: Callable[[], SourceStream]) -> SourceStream:
-        """Send the data; after an expired token or a broken connection open the source and send it again.
+        """Send the data. After an expired token or a broken connection, open the source and send it again.
 
-        After Conflict too: the service may still be busy with the broken body when the next one comes. QuotaExceeded
-        for uploads at the same time: wait until another one has ended.
+        Conflict is retried too: the service may still process the interrupted body when the next one arrives. If the
+        limit of simultaneous uploads is reached, wait until another upload ends.
         """
         failures, pauses = 0, iter(SLOT_PAUSES)
         while True:
@@ -159,19 +160,19 @@ class Transfers:
                 self._await_queued(image_id)
 
     def _await_queued(self, image_id: str) -> None:
-        """Wait for the record to be queued again: after a broken body the service needs a moment."""
+        """Wait until the record is queued again: after an interrupted body the service needs a moment."""
         for pause in (0.0, 0.2, 0.5, 1.0, 2.0, 5.0):
             time.sleep(pause)
             status = self._backend.images(image_id)[0].status
             if status not in (Status.SAVING, Status.UPLOADING):
                 break
         if status is not Status.QUEUED:
-            raise BackendError(f"image {image_id} is {status.value} after a broken upload", "run apply again")
+            raise BackendError(f"image {image_id} is {status.value} after an interrupted upload", "run apply again")
 
     def _stream(
         self, create: Create, source: FileSource | UrlSource, image_id: str, advance: Advance, put: Put
     ) -> SourceStream:
-        disk_format, container_format = declared_formats(create)
+        disk_format, container_format = read_declared_formats(create)
         with open_source(
             source,
             create.fingerprint,
@@ -181,12 +182,12 @@ class Transfers:
             check=self._check_stopped,
         ) as stream:
             chunks = self._watch(create, stream, advance)
-            first = next(chunks, b"")  # if the first bytes are wrong, no upload begins
+            first = next(chunks, b"")  # wrong first bytes must not start an upload
             put(image_id, chain((first,), chunks), stream.size)
         return stream
 
     def _watch(self, create: Create, stream: SourceStream, advance: Advance) -> Iterator[bytes]:
-        """Yield the chunks and report progress; FormatMismatch as soon as the disk turns out larger than min_disk."""
+        """Yield the chunks and report progress; FormatMismatch as soon as the disk is larger than min_disk."""
         sent = 0
         for chunk in stream:
             self._check_stopped()

@@ -1,8 +1,8 @@
-"""Data that is in the service -> what is known of it, or an error if it is not the declared data. Does I/O.
+"""The stored data of an image -> its known digests, or an error if it is not the declared data. Does I/O.
 
-Judged are: what was sent from here by what the service says it stored, what the service fetched by the service's own
-hash or else by reading it back. Nothing is published whose declared digest was not judged, unless the manifest says
-``verify: none``; a digest that nothing was compared with is returned as declared.
+Data that imagesync sent is compared with the size and digest that the service reports. Data that the service fetched is
+compared by the service's own hash, or else downloaded and hashed. An image is published only if its declared digest was
+verified, unless the manifest has ``verify: none``. A digest that was not verified is returned as declared.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,16 +30,16 @@ from imagesync.model.record import read
 from imagesync.sources import SourceStream, make_plausibility
 
 NOT_INSPECTED: Final = Transfer(inspect=False)
-"""For data that was published before: it was inspected then, or was not to be."""
+"""For data that was published before: it was inspected then, if the manifest required that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """An image whose bytes are in the service and are the right ones.
+    """An image whose bytes are in the service and verified.
 
-    ``digests`` are of the published bytes, as far as they are known; ``sent`` counts the bytes that were sent from here;
-    ``virtual_size`` in bytes; ``converted``: the service made another format of them; ``declared``: digests that nothing
-    was compared with (``verify: none``).
+    ``digests``: the known digests of the published bytes. ``sent``: the number of bytes that imagesync sent.
+    ``virtual_size`` in bytes. ``converted``: the service stored another format. ``declared``: digests that were not
+    verified (``verify: none``).
     """
 
     image: LiveImage
@@ -57,7 +57,7 @@ class Verifier:
         self._backend, self._check = backend, check
 
     def verify_sent(self, create: Create, transfer: Transfer, image: LiveImage, stream: SourceStream) -> Arrived:
-        """Compare what was verified while it was sent with what the service says it stored."""
+        """Compare the sent data, which was verified on the way, with the size and digests that the service reports."""
         if image.status is not Status.ACTIVE:
             raise BackendError(f"image {image.id} is {image.status.value} after the upload", "run apply again")
         as_sent = image.size == stream.sent and _has_declared_formats(create, image)
@@ -67,7 +67,7 @@ class Verifier:
         known = {item.algorithm: item for item in create.fingerprint.digests}
         found = stream.published_digests
         if transfer.compression is Compression.NONE:
-            # what the service computed beside the digest that was compared is of the same bytes
+            # one digest of the service is equal, so its other digests are of the same bytes
             found = stream.digests if converted else {**image.digests, **stream.digests}
         known = {name: Checksum(name, value) for name, value in found.items()} | known
         if transfer.method is Method.GLANCE_DIRECT:
@@ -76,16 +76,16 @@ class Verifier:
         return Arrived(image, _sort(known), stream.sent, virtual_size, converted)
 
     def _compare(self, image: LiveImage, stream: SourceStream) -> None:
-        """Compare size and a digest of what the service stored with those of what was sent."""
-        hint = "run apply again; where the service converts what it imports, declare method: glance-direct"
+        """Compare size and a digest of the stored data with those of the sent data."""
+        hint = "run apply again; if the service converts images on import, declare method: glance-direct"
         if image.size != stream.sent:
-            raise ChecksumMismatch(f"the service stored {image.size} bytes, we sent {stream.sent}", hint)
+            raise ChecksumMismatch(f"the service stored {image.size} bytes, imagesync sent {stream.sent}", hint)
         theirs = image.digests
-        if not theirs.keys() & stream.digests.keys():  # it uses an unusual algorithm: read the data back
+        if not theirs.keys() & stream.digests.keys():  # the service uses an unusual algorithm
             theirs = self._hash_stored(image.id, max(stream.digests, key=lambda name: HEX_LENGTHS[name]))
         for name in theirs.keys() & stream.digests.keys():
             if theirs[name] != stream.digests[name]:
-                message = f"the service stored {name}:{theirs[name]}, we sent {name}:{stream.digests[name]}"
+                message = f"the service stored {name}:{theirs[name]}, imagesync sent {name}:{stream.digests[name]}"
                 raise ChecksumMismatch(message, hint)
 
     def _hash_stored(self, image_id: str, algorithm: str) -> Mapping[str, str]:
@@ -95,8 +95,8 @@ class Verifier:
     def verify_found(self, create: Create, source: FileSource | UrlSource, image: LiveImage) -> Arrived:
         """Verify an active image whose bytes were not read in this run.
 
-        An import of what an earlier run staged holds verified bytes, unless it lies in another project, whose members
-        may have filled the image. The bytes that the service fetched by itself were never verified.
+        An import of data that an earlier run staged holds verified bytes, unless the image is in another project, whose
+        members may have filled it. The bytes that the service fetched by itself were never verified.
         """
         staged = read(image)
         converted = not _has_declared_formats(create, image)
@@ -119,15 +119,16 @@ class Verifier:
     def _judge_fetched(
         self, create: Create, transfer: Transfer, image: LiveImage, *, comparable: bool
     ) -> tuple[Checksum, ...]:
-        """Return the digests that are known of what the service fetched; ChecksumMismatch if a declared one is not right.
+        """Return the known digests of the data that the service fetched; ChecksumMismatch if a declared one differs.
 
-        Data that the service's own hash does not judge is read back, unless the manifest says ``verify: none``.
+        Data that the service's own hash does not verify is downloaded, unless the manifest has ``verify: none``.
         """
         declared = create.fingerprint.digests
         if not comparable:
             if declared and transfer.verify:
-                changed = " and ".join(_list_converted(create, image)) or "packed data"
-                message = f"the service made {changed} of what it fetched, which no declared digest can judge"
+                changed = " and ".join(_list_converted(create, image))
+                done = f"converted the data to {changed}" if changed else "unpacked the data"
+                message = f"the service {done}, so no declared digest can verify it"
                 hint = "use method: glance-direct, which verifies before the service converts, or declare verify: none"
                 raise ChecksumMismatch(message, hint)
             self._check_head(image, transfer, image.disk_format, image.container_format)
@@ -137,7 +138,7 @@ class Verifier:
             image.is_in_project(self._backend.identity().project_id) or self._backend.capabilities().hash_is_final
         )
         is_judged = is_final and create.fingerprint.strongest in known.values()
-        disk_format, container_format = declared_formats(create)
+        disk_format, container_format = read_declared_formats(create)
         if declared and transfer.verify and not is_judged:
             self.check_stored(image, declared, disk_format, container_format, transfer)
             known |= {item.algorithm: item for item in declared}
@@ -148,8 +149,7 @@ class Verifier:
     def _check_head(
         self, image: LiveImage, transfer: Transfer, disk_format: str | None, container_format: str | None
     ) -> None:
-        """Read the first bytes of what the service stored, unless its policy forbids that; FormatMismatch if no machine
-        boots it."""
+        """Download the first bytes, unless the service's policy forbids that; FormatMismatch if they cannot boot."""
         if not transfer.inspect:
             return
         try:
@@ -168,17 +168,17 @@ class Verifier:
         container_format: str | None,
         transfer: Transfer = NOT_INSPECTED,
     ) -> None:
-        """Download what the service stored, hash and inspect it in one pass; a broken connection is retried.
+        """Download the stored data, hash and inspect it in one pass; a broken connection is retried.
 
-        ChecksumMismatch if it does not have every declared digest. FormatMismatch if it is not of the declared format
-        or, unless ``transfer`` allows it, is not bootable.
+        ChecksumMismatch if a declared digest differs. FormatMismatch if the data is not of the declared format or,
+        unless ``transfer`` allows that, cannot boot.
         """
         begin = partial(StoredData, declared, disk_format, container_format, transfer)
         try:
             stored = read_back(self._backend, image.id, begin, self._check)
         except Forbidden as error:
             hint = "declare a digest that the service computes itself (sha512 by default), or verify: none"
-            raise Forbidden(f"what the service stored cannot be read back: {error.message}", hint) from error
+            raise Forbidden(f"the stored data cannot be downloaded to verify it: {error.message}", hint) from error
         stored.finish()
 
 
@@ -189,8 +189,8 @@ def check_min_disk(create: Create, needed: int) -> None:
         check_disk_fits(declared, needed)
 
 
-def declared_formats(create: Create) -> tuple[str | None, str | None]:
-    """Return disk_format and container_format as declared; None for one that is not."""
+def read_declared_formats(create: Create) -> tuple[str | None, str | None]:
+    """Return the declared disk_format and container_format; None for one that is not declared."""
     disk_format, container_format = (
         value if isinstance(value := create.state.fields.get(name), str) else None
         for name in ("disk_format", "container_format")
@@ -199,14 +199,14 @@ def declared_formats(create: Create) -> tuple[str | None, str | None]:
 
 
 def _has_declared_formats(create: Create, image: LiveImage) -> bool:
-    """Whether an image still has the formats it was created with: a service that converts changes them."""
+    """Whether an image still has the formats of its creation: a service that converts the data changes them."""
     fields = create.state.fields
     return (image.disk_format, image.container_format) == (fields.get("disk_format"), fields.get("container_format"))
 
 
 def _list_converted(create: Create, image: LiveImage) -> Iterator[str]:
-    """What the service changed, with what it was declared as."""
-    for name, declared in zip(("disk_format", "container_format"), declared_formats(create), strict=True):
+    """The formats that the service changed, each with the declared one."""
+    for name, declared in zip(("disk_format", "container_format"), read_declared_formats(create), strict=True):
         if (found := getattr(image, name)) != declared:
             yield f"{name} {found} (declared: {declared})"
 

@@ -1,10 +1,10 @@
 """Field changes of one image -> guarded PATCH requests. Does I/O through a backend.
 
-The service has no locks: it answers 2xx to an update that a concurrent one overwrites, an answer can get lost after the
-update was saved, and a request can arrive late. So every PATCH of an owned image moves its guard (``model.record.
-Revision``): it removes the revision that was read and adds the next one with this run's nonce. If another run wrote
-meanwhile, the service refuses the whole PATCH. Within one run each image has one writer; one listing after the last
-write (``changes.find_altered``) shows whether anything of it was overwritten.
+The service has no locks. It may answer 2xx to an update that a concurrent one then overwrites. An answer can get lost
+after the update was saved, and a request can arrive late. So every PATCH of an owned image moves its guard
+(``model.record.Revision``): it removes the revision that was read and adds the next one with this run's nonce. If
+another run wrote meanwhile, the service refuses the whole PATCH. Within one run each image has one writer. One listing
+after the last write (``changes.find_altered``) shows whether a part of it was overwritten.
 
 Every PATCH that the executor sends to an image goes through this module.
 """
@@ -20,21 +20,22 @@ from imagesync.errors import BackendError, Conflict, ImagesyncError, Unavailable
 from imagesync.execution.alike_names import explain_failure, make_way_for_tags
 from imagesync.execution.changes import COMPARED, find_changes, find_unmet
 from imagesync.model.catalog import Status
-from imagesync.model.fields import live_field
+from imagesync.model.fields import read_live_field
 from imagesync.model.image import MAX_PROPERTY_BYTES, LiveImage
 from imagesync.model.plan import Reliance
 from imagesync.model.record import CATALOG, ID, PREFIX, Revision, read_revisions
 
 MAX_WRITES: Final = 3
-"""PATCH requests for one update, the repeats included."""
+"""PATCH requests for one update, retries included."""
 NOT_MADE: Final = "this run's change was not made"
 
 
 class Writes:
     """Writes to the images of one backend in one run; safe for threads as long as each image has one writer.
 
-    ``relies`` are what the plan relied on: an image that is written to for the first time must still be so, and later
-    as the run itself left it. ``check_lease`` raises if this run must no longer write. ``nonce`` names the run.
+    ``relies``: the values that the plan relied on. Before the first write an image must still have them; before each
+    further write it must be as this run left it. ``check_lease`` raises if this run must no longer write. ``nonce``
+    identifies the run.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Writes:
         self._left: dict[str, LiveImage] = {}
         self._reported: set[str] = set()
         self.is_contested = False
-        """Whether a write was refused or got no answer: another run may be writing, and a read may not be final yet."""
+        """Whether a write was refused or got no answer: another run may be writing, and a read may change again."""
         self.is_unanswered = False
         """Whether a write got no answer: it may still arrive."""
 
@@ -71,31 +72,31 @@ class Writes:
         return image
 
     def make_conflict(self, image_id: str, changes: Sequence[str], result: str) -> Conflict:
-        """Return the error that names what another user changed; the final listing does not repeat it."""
+        """Return the error that names the changes of another user or run; the final check does not repeat it."""
         with self._lock:
             self._reported.add(image_id)
         what = "; ".join(changes) or "another run wrote to it"
-        text = f"image {image_id} was changed by another user or run meanwhile: {what}"
-        return Conflict(text, f"{result}; find out who changed it, and run apply again")
+        text = f"another user or run changed image {image_id}: {what}"
+        return Conflict(text, f"{result}; find out who changed it, then run apply again")
 
     def find_left(self, image_id: str) -> LiveImage | None:
-        """Return an image as this run left it; None if it has not written to it."""
+        """Return an image as this run left it; None if this run has not written to it."""
         with self._lock:
             return self._left.get(image_id)
 
     def leave(self, image: LiveImage) -> LiveImage:
-        """Note how this run left an image: what it made, or changed by other requests than a PATCH."""
+        """Store an image as this run left it; needed after each request other than a PATCH."""
         with self._lock:
             self._left[image.id] = image
         return image
 
     def forget(self, image_id: str) -> None:
-        """Forget how an image was left: it was deleted, or the catalog no longer owns it."""
+        """Remove the stored image: it was deleted, or the catalog no longer owns it."""
         with self._lock:
             self._left.pop(image_id, None)
 
     def list_left(self) -> list[LiveImage]:
-        """Every image as this run left it, by id; without those that an error already reported as changed."""
+        """Every image as this run left it, sorted by id, except those that an error already reported as changed."""
         with self._lock:
             return [image for image_id, image in sorted(self._left.items()) if image_id not in self._reported]
 
@@ -105,21 +106,20 @@ class Writes:
         return image
 
     def update(self, image: LiveImage, attrs: UpdateFields, *, ignored: Sequence[str] = ()) -> LiveImage:
-        """Make an image, which was just read, have ``attrs``; return it as the service then shows it.
+        """Give an image, which was just read, the values ``attrs``; return it as the service then shows it.
 
-        Only what it lacks is sent (each operation of a PATCH costs the service 10 ms). Raises Conflict if another user
-        changed it meanwhile: the guard stops only the PATCH of another run. So the answer is compared with what was
-        read, apart from ``ignored`` paths, and this change is undone. Raises Unavailable if a PATCH got no answer and
-        the image does not show it (it may still arrive), BackendError if the service answered and did not keep the
-        update, and any other error of the backend.
+        Only differences are sent (each operation of a PATCH costs the service 10 ms). The guard stops only other runs,
+        not other users. So the answer is compared with the image that was read, except ``ignored`` paths; if a user
+        changed it meanwhile, this change is undone and Conflict is raised. Unavailable if a PATCH got no answer and the
+        image does not show it (it may still arrive). BackendError if the service answered and did not keep the update.
         """
         lacking = select_lacking(image, attrs)
         return self._write(image, attrs, lacking, ignored) if lacking else self.leave(image)
 
     def renew(self, image: LiveImage) -> LiveImage:
-        """Move the guard of an image, which was just read, and nothing else: what was sent under the old one is refused.
+        """Move only the guard of an image, which was just read: the service then refuses requests with the old guard.
 
-        Errors as those of ``update``.
+        Raises the errors of ``update``.
         """
         return self._write(image, {}, {}, ())
 
@@ -160,8 +160,8 @@ class Writes:
         raise BackendError(f"image {image.id}: the service did not keep the update of {names}", "run apply again")
 
     @contextmanager
-    def noting(self) -> Iterator[None]:
-        """For a request to write that no guard protects: note that it got no answer, and raise the error."""
+    def note_unanswered(self) -> Iterator[None]:
+        """Run a write request that has no guard; if it gets no answer, store that fact and raise the error."""
         try:
             yield
         except Unavailable as error:
@@ -173,8 +173,8 @@ class Writes:
         self.is_unanswered = self.is_unanswered or isinstance(error, Unavailable)
 
     def _take_back(self, before: LiveImage, found: LiveImage, sent: Collection[str]) -> str:
-        """Give an image the values that ``sent`` had before, in one PATCH; return what became of it, for a message."""
-        fields = {name: live_field(before, name) for name in sent if name in COMPARED}
+        """Restore the former values of the ``sent`` fields in one PATCH; return the result, for a message."""
+        fields = {name: read_live_field(before, name) for name in sent if name in COMPARED}
         properties = {name: before.properties.get(name) for name in sent if name not in (*COMPARED, "tags")}
         attrs: UpdateFields = {**fields, "properties": properties}  # type: ignore[typeddict-item]  # fields that were sent
         if "tags" in sent:
@@ -183,11 +183,11 @@ class Writes:
         try:
             self._backend.update_image(found.id, **_guard(found, select_lacking(found, attrs), following))
         except ImagesyncError as error:
-            return f"what this run changed could not be taken back: {error.message}"
-        return "what this run changed was taken back"
+            return f"this run's own change could not be undone: {error.message}"
+        return "this run's own change was undone"
 
     def disown(self, image: LiveImage) -> None:
-        """Take all that imagesync wrote about an image off it, in one PATCH."""
+        """Remove all imagesync properties of an image in one PATCH."""
         names = sorted(name for name in image.properties if name.startswith(PREFIX))
         for number in range(1, MAX_WRITES + 1):
             self.check_lease()
@@ -206,13 +206,13 @@ class Writes:
         self.forget(image.id)
 
     def change_status(self, image_id: str, status: Status) -> None:
-        """Deactivate an image, or make it active again; BackendError if it then has another status."""
+        """Deactivate or reactivate an image; BackendError if it then has another status."""
         before = self.read_unchanged(image_id)
         self.check_lease()
         change = self._backend.deactivate if status is Status.DEACTIVATED else self._backend.reactivate
         unanswered: Unavailable | None = None
         try:
-            with self.noting():
+            with self.note_unanswered():
                 change(image_id)
         except Unavailable as error:
             unanswered = error
@@ -223,9 +223,9 @@ class Writes:
         self.leave(image)
 
     def change_members(self, image_id: str, removed: Collection[str], added: Collection[str]) -> None:
-        """Stop sharing an image, which was just read or written, with some projects, and share it with others.
+        """Remove and add members of an image, which was just read or written.
 
-        No guard stops these requests, so the image is read before each further one.
+        These requests have no guard, so the image is read again before each further one.
         """
         requests = [(self._backend.remove_member, project) for project in sorted(removed)]
         requests += [(self._backend.add_member, project) for project in sorted(added)]
@@ -233,13 +233,13 @@ class Writes:
             self.check_lease()
             if number:
                 self.read_unchanged(image_id)
-            with self.noting():
+            with self.note_unanswered():
                 request(image_id, project)
 
     def _claim(self, image: LiveImage) -> LiveImage:
-        """Give an image its first guard. Conflict if another run has done so meanwhile.
+        """Give an image its first guard; Conflict if another run has done so meanwhile.
 
-        The id is bound at once: the first guard is soon replaced by the next one, the id stays.
+        The same request writes the image's id: each update replaces the guard, the id stays.
         """
         first = Revision(1, self.nonce)
         binding = {} if ID in image.properties else {ID: image.id}
@@ -262,21 +262,21 @@ class Writes:
 
 
 def _check_sizes(image: LiveImage, lacking: UpdateFields) -> None:
-    """BackendError if a value is longer than the service's database holds: it may keep a part of it, or fail half-way."""
+    """BackendError if a value is too long for the service's database, which may cut it or save a part of the update."""
     for name, value in lacking.get("properties", {}).items():
         if value is not None and (size := len(value.encode())) > MAX_PROPERTY_BYTES:
-            message = f"image {image.id}: property {name} would have {size} bytes, the limit is {MAX_PROPERTY_BYTES}"
-            raise BackendError(message, "nothing was written; let the manifest set or unset less, and apply again")
+            message = f"image {image.id}: property {name} would have {size} bytes; the limit is {MAX_PROPERTY_BYTES}"
+            raise BackendError(message, "nothing was written; declare fewer or shorter values, then run apply again")
 
 
 def _find_unsent(before: LiveImage, found: LiveImage, sent: Collection[str]) -> list[str]:
-    """What another user changed of an image, other than the fields, tags and properties that this run sent."""
+    """The changes of another user: differences in fields, tags and properties that this run did not send."""
     guards = [revision.name for image in (before, found) for revision in read_revisions(image)]
     return find_changes(before, found, [*sent, *(f"properties.{name}" for name in (*sent, *guards))])
 
 
 def _guard(image: LiveImage, lacking: UpdateFields, following: Revision) -> UpdateFields:
-    """The update with its guard: the revisions that were read must be there and go, and so must the marks be there."""
+    """The update with its guard: it removes the revisions that were read; they and the marker must still exist."""
     going = {revision.name: None for revision in read_revisions(image)}
     marks = {name: image.properties[name] for name in (CATALOG, ID) if name in image.properties}
     properties: dict[str, str | None] = {**marks, **lacking.get("properties", {}), **going}
@@ -284,7 +284,7 @@ def _guard(image: LiveImage, lacking: UpdateFields, following: Revision) -> Upda
 
 
 def select_lacking(image: LiveImage, attrs: UpdateFields) -> UpdateFields:
-    """Return the part of an update that the image does not have; empty if it has everything."""
+    """Return the part of an update that differs from the image; empty if nothing differs."""
     lacking: dict[str, object] = {
         name: value
         for name, value in attrs.items()
@@ -301,7 +301,7 @@ def select_lacking(image: LiveImage, attrs: UpdateFields) -> UpdateFields:
 
 
 def check_status(image: LiveImage, wanted: Status, unanswered: Unavailable | None = None) -> None:
-    """Raise ``unanswered``, or BackendError, if an image has another status than the one it was just given."""
+    """Raise ``unanswered``, or BackendError, if an image does not have the status that was just requested."""
     if image.status is not wanted:
         raise unanswered or BackendError(
             f"image {image.id} is {image.status.value}, not {wanted.value}, after the change", "run apply again"

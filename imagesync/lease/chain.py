@@ -21,8 +21,8 @@ from imagesync.uptime import read_uptime
 class World:
     """The environment of the protocol; tests replace it.
 
-    ``here`` is this process; ``has_ended`` returns whether another process has certainly ended; ``clock`` counts seconds;
-    ``chance`` returns a random number below 1.
+    ``here`` is this process; ``has_ended`` returns whether another process has certainly ended; ``clock`` counts
+    seconds; ``chance`` returns a random number below 1.
     """
 
     here: Holder
@@ -78,8 +78,8 @@ class Chain:
     def read(self, own: str = "") -> Listing:
         """List the records; ``own`` is the id of this run's record.
 
-        Another held record with this run's nonce comes from a POST that arrived late, and is deleted. A record that this
-        run marked as free (``step_back``) is kept: the chain continues behind it.
+        Another held record with this run's nonce comes from a POST that arrived late, and is deleted. A record that
+        this run marked as free (``step_back``) is kept: the chain continues behind it.
         """
         asked_at = self._world.clock()
         found = self.list()

@@ -1,9 +1,9 @@
 """The record of a catalog's lease <-> a value, and the rules that decide which record counts. No I/O.
 
 The image service has only one atomic operation: a POST with a chosen id. It never gives out an id twice. So the holders
-of a lease form a chain: each record names in ``next`` the random id of its successor. The run that makes the record with
-that id is the next holder. Other tenants do not see the record and cannot know that id. No two clocks are compared: if a
-record does not change for a while, by the clock of the waiting run, its holder is dead.
+of a lease form a chain: each record names in ``next`` the random id of its successor. The run that makes the record
+with that id is the next holder. Other tenants do not see the record and cannot know that id. No two clocks are
+compared: if a record does not change for a while, by the clock of the waiting run, its holder is dead.
 """
 
 import json
@@ -92,7 +92,8 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One record. ``id`` is the id of its image, ``number`` its position in the chain, ``next`` the id of its successor.
+    """One record. ``id`` is the id of its image, ``number`` its position in the chain, ``next`` the id of its
+    successor.
 
     ``nonce`` identifies the run that made it. ``beat`` changes with each heartbeat; ``updated`` is the time of the last
     change by the service's clock. ``after``: earlier holders that may not have noticed yet that their lease ended.

@@ -118,9 +118,9 @@ class _Taking:
                     f"the service made no lease record of catalog {self._chain.catalog} in {MAX_LOST_POSTS} tries",
                     "nothing was changed; run again later",
                 )
-        if self._seconds_waited() > max(self._timeout, self._times.confirm):
+        if self._count_seconds_waited() > max(self._timeout, self._times.confirm):
             raise BackendError(
-                f"the lease of catalog {self._chain.catalog} could not be taken within {self._seconds_waited():.0f} s",
+                f"the lease of catalog {self._chain.catalog} could not be taken within {self._count_seconds_waited():.0f} s",
                 "nothing was changed; run again, wait longer (--lock-timeout), or run without the lease (--no-lock)",
             )
         self._world.sleep(self._times.poll * self._world.chance())
@@ -156,8 +156,8 @@ class _Taking:
     def _step_back(self, lease: Lease, before: Lease | None, *, is_fresh: bool) -> None:
         """Give up the record that this run just made.
 
-        A fresh record is deleted, because no run can follow it. So is one behind a missing record: if it stayed as free,
-        the next run would not see that a record is missing.
+        A fresh record is deleted, because no run can follow it. So is one behind a missing record: if it stayed as
+        free, the next run would not see that a record is missing.
         """
         if not is_fresh and (before is None or before.id):
             self._chain.step_back(lease.id)
@@ -167,17 +167,17 @@ class _Taking:
     def _check_time_to_settle(self, before: Lease | None) -> None:
         if before is None:
             return
-        left = self._timeout - self._seconds_waited()
+        left = self._timeout - self._count_seconds_waited()
         seconds = count_seconds_to_settle(before, self._times, self._world)
         if seconds and seconds > left:
-            raise LeaseUnsettled(before, left, self._times, seconds, self._seconds_waited())
+            raise LeaseUnsettled(before, left, self._times, seconds, self._count_seconds_waited())
 
-    def _seconds_waited(self) -> float:
+    def _count_seconds_waited(self) -> float:
         return self._world.clock() - self._begun
 
     def _wait(self, live: tuple[Lease, ...]) -> None:
         lease = find_end(live) or live[0]
-        left = self._timeout - self._seconds_waited()
+        left = self._timeout - self._count_seconds_waited()
         if left <= 0:
             raise LeaseHeld(lease, self._timeout, self._times, self._unlock)
         if not self._has_warned:
@@ -212,10 +212,10 @@ def take(
 ) -> Held:
     """Take the lease of a catalog as soon as no other run has it; LeaseHeld after ``timeout`` seconds.
 
-    LeaseUnsettled if too little time is left to wait for late requests of a dead holder. ``Held.before`` is the lease of
-    that holder, and the caller must call ``wait_for_last_holder``. ``unlock``: the command that breaks the lease, for
-    messages. ``is_new`` is called if no record is found; it returns whether the catalog has no image, because then an
-    earlier lease is unlikely.
+    LeaseUnsettled if too little time is left to wait for late requests of a dead holder. ``Held.before`` is the lease
+    of that holder, and the caller must call ``wait_for_last_holder``. ``unlock``: the command that breaks the lease,
+    for messages. ``is_new`` is called if no record is found; it returns whether the catalog has no image, because then
+    an earlier lease is unlikely.
     """
     world = world or make_world()
     chain = Chain(backend, catalog, times, world)
@@ -286,8 +286,8 @@ def break_lease(backend: Backend, lease: Lease, world: World | None = None) -> L
     """Break a lease, whether its holder is alive or not. A live holder notices within ``USUAL.confirm`` and stops.
 
     First a record with state ``broken`` and the holder is added at the end of the chain: the next run then waits until
-    the holder must have noticed, and for its late requests. Return None, or the lease of a run that took over meanwhile,
-    which is not broken.
+    the holder must have noticed, and for its late requests. Return None, or the lease of a run that took over
+    meanwhile, which is not broken.
     """
     world = world or make_world()
     chain = Chain(backend, lease.catalog, USUAL, world)

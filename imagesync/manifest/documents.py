@@ -1,6 +1,7 @@
-"""One manifest file -> its values as plain data, and the place of each when a message needs it. Pure. Most runs never
-need a place. The tree with places takes several times the time and memory of the data, so it is made from the text when
-the first message needs it.
+"""One manifest file -> its values as plain data, and the place of each value on demand. Pure.
+
+Most runs never need a place. The tree with places takes several times the time and memory of the data, so it is made from
+the text when the first message needs it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,9 +15,9 @@ from imagesync.manifest.yaml_reader import Node, parse
 
 @dataclass(slots=True)
 class Document:
-    """One file: its name in diagnostics, its text, and its tree if that was made already.
+    """One file: its name in diagnostics, its text, and its tree once it is made.
 
-    ``has_dollars``: whether a value may hold a dollar, written as one or as an escape.
+    ``has_dollars``: whether a value may have a dollar sign, also as an escape.
     """
 
     file: str
@@ -47,12 +48,12 @@ class Part:
 
     @property
     def node(self) -> Node:
-        """Its place, and the places of all its parts."""
+        """The place of the value, and the places of all its parts."""
         return locate(self.document.root, self.path)
 
     @property
     def file(self) -> str:
-        """The name of its file in diagnostics."""
+        """The name of the file in diagnostics."""
         return self.document.file
 
     def items(self) -> "Iterator[tuple[str, Part]]":
@@ -67,12 +68,12 @@ class Part:
         return isinstance(self.data, dict) and name in self.data
 
     def is_plain(self, path: Sequence[str | int]) -> bool:
-        """Whether a text with a dollar, at a place where a number may be, was written without quotes.
+        """Whether a text with a dollar sign was written without quotes, at a place where a number is allowed.
 
-        In what was read fast it was: any other is read with care.
+        The fast reader accepts only such texts; all others are read with care.
         """
         return not self.document.is_read_with_care or locate(self.node, path).plain
 
     def problem(self, where: str, message: str, hint: str = "") -> Diagnostic:
-        """A diagnostic at this value, or at its key where it has one."""
+        """A diagnostic at the key of this value, or at the value if it has no key."""
         return self.node.problem(where, message, hint)

@@ -1,6 +1,6 @@
-"""What is declared and would do nothing -> diagnostics, and sentences for what may be a mistake. Pure.
+"""Declared values without an effect -> diagnostics; likely mistakes -> sentences. Pure.
 
-Some fields act only beside another. A value in defaults or a profile is right if it has an effect for at least one
+Some fields have an effect only with another field. A value in defaults or a profile is right if it has an effect for at least one
 image that takes it.
 """
 
@@ -23,20 +23,20 @@ IGNORABLE: Final = frozenset(
     {"name", "visibility", "disk_format", "container_format", "owner", "min_disk", "min_ram", "protected", "hidden"}
     | {"status", "tags", "members"}
 )
-"""What ``ignore`` can name, beside ``properties.NAME``."""
+"""Fields that ``ignore`` can name, beside ``properties.NAME``."""
 _OTHER_NAMES: Final = {"os_hidden": "hidden", "id": "", "source": "", "on_replace": "", "expires": "", "stores": ""}
 _PROPERTIES: Final = "properties."
 _NO_KEY: Final = re.compile(r"[^A-Za-z0-9._*?\[\]!-]")
-"""What no key has, and no glob."""
+"""Characters that neither a key nor a glob has."""
 
 Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """A field that acts only beside another one.
+    """A field that has an effect only with another one.
 
-    ``is_idle``: whether it is declared and does nothing. ``is_chosen``: whether the image itself declares the opposite:
+    ``is_idle``: whether the field is declared without effect. ``is_chosen``: whether the image itself declares the opposite:
     then an inherited value may be meant for other images. Without it, no image needs the other field.
     """
 
@@ -55,21 +55,21 @@ def _has_idle_ratio(spec: ImageSpec) -> bool:
 _RULES: Final = (
     _Rule(
         ("members",),
-        "acts only on a shared image",
-        "declare visibility: shared, or take members out",
+        "has an effect only on a shared image",
+        "declare visibility: shared, or remove members",
         lambda spec: bool(spec.members) and spec.visibility is not Visibility.SHARED,
         lambda spec: spec.visibility is not None,
     ),
     _Rule(
         ("on_expire",),
-        "acts only beside expires",
-        "declare expires: YYYY-MM-DD, or take on_expire out",
+        "has an effect only with expires",
+        "declare expires: YYYY-MM-DD, or remove on_expire",
         lambda spec: spec.on_expire is not None and spec.expires is None,
     ),
     _Rule(
         ("status",),
         "a record without data (source: none) stays queued",
-        "take status out, or give the image a source",
+        "remove status, or give the image a source",
         lambda spec: spec.status is not None and spec.is_record_only,
         lambda _: False,
     ),
@@ -82,14 +82,14 @@ _RULES: Final = (
     ),
     _Rule(
         ("on_replace", "delete_after"),
-        "acts only on builds that are kept, and keep is 0",
-        "declare keep: 1 or more, or take delete_after out",
+        "has an effect only on kept builds, and keep is 0",
+        "declare keep: 1 or more, or remove delete_after",
         lambda spec: spec.on_replace.delete_after is not None and spec.on_replace.keep == 0,
     ),
     _Rule(
         ("source", "max_ratio"),
-        "acts only on data that is unpacked on the way",
-        "declare source.compression, or take max_ratio out",
+        "has an effect only on data that imagesync unpacks",
+        "declare source.compression, or remove max_ratio",
         _has_idle_ratio,
     ),
 )
@@ -154,7 +154,7 @@ def can_match_field(pattern: str) -> bool:
 
 
 def _suggest_field(pattern: str, spec: ImageSpec) -> str:
-    """What was meant, or what there is."""
+    """The hint for a glob that matches no field: the likely field, or all fields."""
     head, dot, tail = pattern.partition(".")
     if pattern in spec.properties:
         return f"did you mean {_PROPERTIES}{show_key(pattern)}?"
@@ -170,7 +170,7 @@ def _suggest_field(pattern: str, spec: ImageSpec) -> str:
 
 
 def find_unmatched_globs(globs: Sequence[str], part: Part, name: str) -> Iterator[Diagnostic]:
-    """Globs of a target's ``only`` that no key can match, whatever images there are; ``part``: their place."""
+    """Globs of a target's ``only`` that no valid key can match; ``part``: their place."""
     for index, pattern in enumerate(globs):
         if not pattern or _NO_KEY.search(pattern):
             message = f"{quote_value(pattern)} matches no key: a key has letters, digits and . _ -"
@@ -180,7 +180,7 @@ def find_unmatched_globs(globs: Sequence[str], part: Part, name: str) -> Iterato
 
 
 def find_doubtful_values(specs: Sequence[ImageSpec]) -> Iterator[str]:
-    """One sentence for each name in ``ignore`` that is like a property of the image, and is none."""
+    """One sentence for each name in ``ignore`` that is similar to a property of the image, but not equal."""
     for spec in specs:
         for pattern in spec.ignore:
             name = pattern.removeprefix(_PROPERTIES)

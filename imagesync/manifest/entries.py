@@ -18,23 +18,23 @@ LEFT_OUT: Final = (
     | {"block_device_mapping", "img_block_device_mapping", "bdm_v2", "root_device_name"}
     | {"cinder_encryption_key_id", "cinder_encryption_key_deletion_policy", "signature_verified"}
 )
-"""What the compute service writes on snapshots (all that it knows of the server, whose volumes are named), and the block
-storage service on images of volumes: true of this very image, wrong of a new build. An image in whose place another one
-is made with a copy of the key's id would take its key along when it is deleted."""
+"""Properties that the compute service writes on snapshots, and the block storage service on images of volumes. They describe
+this image and would be wrong on a new build. With a copied ``cinder_encryption_key_id``, deleting one image would delete the
+encryption key of both."""
 LEFT_OUT_PREFIXES: Final = ("owner_specified.openstack.", "owner_specified.shade.", "instance_type_", *_FLAVORS)
-"""What the SDK notes of an upload, and the compute service of a server's flavor."""
+"""Prefixes of properties of the SDK about an upload, and of the compute service about a flavor."""
 _SNAPSHOT_TYPES: Final = ("snapshot", "backup")
-"""Values of ``image_type`` that the compute service writes; people have others."""
+"""Values of ``image_type`` that the compute service writes; users write others."""
 
 REFERRING: Final = ("kernel_id", "ramdisk_id")
-"""Properties that hold the id of another image."""
+"""Properties whose value is the id of another image."""
 
 Entry = dict[str, Data]
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What one image's entry depends on beside the image: whose session it is, members, and the keys of the others."""
+    """What an entry depends on beside its image: the session's project, members, read-only properties, keys of other images."""
 
     project: str
     members: Mapping[str, tuple[MemberState, ...]] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Surroundings:
 
 
 def make_entry(key: str, image: LiveImage, around: Surroundings) -> tuple[Entry, list[str]]:
-    """The manifest entry of one image, and what it could not express."""
+    """The manifest entry of one image, and a sentence for each value that it cannot express."""
     tags, properties, problems = _collect_texts(image, around)
     entry: Entry = {"name": escape_dollars(image.name or "")} if image.name != key else {}
     entry |= {"adopt": image.id, **_describe_source(image)}
@@ -58,7 +58,7 @@ def make_entry(key: str, image: LiveImage, around: Surroundings) -> tuple[Entry,
     entry |= {name: True for name in ("protected", "hidden") if getattr(image, name)}
     entry |= {"tags": tags} if tags else {}
     if image.visibility is Visibility.SHARED and image.id not in around.members:
-        problems.append("its members may not be asked for and are not in the manifest")
+        problems.append("its members are not in the manifest, because the service does not let this user list them")
     members = sorted(member.project for member in around.members.get(image.id, ()))
     entry |= {"members": list(map(write_project, members))} if members else {}
     entry |= {"properties": properties} if properties else {}
@@ -71,10 +71,10 @@ def write_project(project: str) -> str | dict[str, str]:
 
 
 def _describe_source(image: LiveImage) -> Entry:
-    """The digest that the service made of the data; nothing where it made none, ``none`` for a record without data.
+    """The digest that the service computed, if it did; ``none`` for a record without data.
 
-    A snapshot of a server that boots from a volume has 0 bytes: its data is in the block storage service, and the digest
-    of nothing would call any two of them the same.
+    A snapshot of a server that boots from a volume has 0 bytes, because its data is in the block storage service. Its digest
+    is not used: all such snapshots would be equal.
     """
     if image.status is Status.QUEUED:
         return {"source": "none"}
@@ -84,7 +84,7 @@ def _describe_source(image: LiveImage) -> Entry:
 
 
 def _has_content_entry(text: str) -> bool:
-    """Whether a text is a digest, and not that of nothing."""
+    """Whether a text is a digest, and not the digest of no data."""
     try:
         checksum = Checksum.parse(text)
     except ValueError:
@@ -93,7 +93,7 @@ def _has_content_entry(text: str) -> bool:
 
 
 def _collect_texts(image: LiveImage, around: Surroundings) -> tuple[list[str], dict[str, str], list[str]]:
-    """Tags and properties as written, and what of them a manifest cannot hold."""
+    """Tags and properties as the manifest writes them, and a sentence for each that it cannot express."""
     tags = sorted(image.tags)
     properties = {name: value for name, value in sorted(image.properties.items()) if _is_wanted(name, value, around)}
     problems: dict[tuple[str | int, ...], str] = {
@@ -132,11 +132,11 @@ def _write_value(name: str, text: str, around: Surroundings) -> str:
 
 
 def escape_dollars(text: str) -> str:
-    """Text with its dollars doubled where the manifest would take them for more than dollars."""
+    """Text with doubled dollar signs, if a manifest would read them as a placeholder or an escape."""
     return text.replace("$", "$$") if "$$" in text or "${" in text else text
 
 
 def properties_of(entry: Entry) -> dict[str, str]:
-    """The properties of an entry, none where it has none."""
+    """The properties of an entry; empty if it has none."""
     found = entry.get("properties", {})
     return {name: str(value) for name, value in found.items()} if isinstance(found, dict) else {}

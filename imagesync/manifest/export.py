@@ -1,4 +1,4 @@
-"""Live images -> the manifest that takes them under management as they are. Pure.
+"""Live images -> a manifest that adopts them as they are. Pure.
 
 The manifest is minimal: it leaves out defaults of the service and values that the service computes, and values that all
 images share are in ``defaults``. Adopting it changes nothing.
@@ -17,7 +17,7 @@ from imagesync.manifest.texts import MAX_PROPERTIES, find_text_problems
 from imagesync.manifest.yaml_reader import MAX_KEYS, MAX_VALUES
 from imagesync.manifest.yaml_writer import Data, yaml_text
 from imagesync.model.catalog import Catalog, Status
-from imagesync.model.fields import declared_fields, live_field
+from imagesync.model.fields import collect_declared_fields, read_live_field
 from imagesync.model.image import LiveImage, MemberState
 from imagesync.model.record import PREFIX, read
 from imagesync.model.references import resolve_references
@@ -32,7 +32,7 @@ _FILLED: Final = (Status.ACTIVE, Status.DEACTIVATED)
 _MAX_KEY_CHARS: Final = 64
 _HEAD_BYTES: Final = 2**18
 _HEAD_VALUES: Final = 16
-"""More than a manifest holds beside its images, and than references to images are shorter than ids."""
+"""More values than a manifest has beside its images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def export_manifest(
 ) -> Exported:
     """The manifest of these images; ``members`` by image id, of the images whose members are known.
 
-    ``max_values``: what a manifest that is read may hold.
+    ``max_values``: the limit of values in a manifest.
     """
     problems = [_describe_problem(image, why) for image in images if (why := _explain_exclusion(image))]
     writable = [image for image in images if not _explain_exclusion(image)]
@@ -91,11 +91,11 @@ def _make_entries(
 
 def _explain_excess(max_values: int) -> str:
     limits = f"{MAX_FILE_BYTES // 2**20} MiB, {max_values} values or {MAX_KEYS} images"
-    return f"left out: with it the manifest has more than {limits}; export it into a file of its own, by --name"
+    return f"left out: with it the manifest has more than {limits}; export it into a separate file with --name"
 
 
 def _find_excess(entries: Mapping[str, Entry], max_values: int) -> list[str]:
-    """The keys, of the largest entries, without which the manifest is within the limits of one that is read."""
+    """The keys of the largest entries; without them, the manifest is within the limits."""
     sizes = {key: (len(yaml_text({key: entry}).encode()), _count_values(entry)) for key, entry in entries.items()}
     size, values = _HEAD_BYTES, _HEAD_VALUES
     for number, (added, more) in enumerate(sorted(sizes.values())):
@@ -117,21 +117,21 @@ def _describe_problem(image: LiveImage, why: str) -> str:
 
 
 def _explain_exclusion(image: LiveImage) -> str:
-    """Why an image cannot be in a manifest; empty where it can."""
+    """Why an image cannot be in a manifest; empty if it can."""
     if not image.name:
         return "left out: it has no name; give it one"
     if image.status not in (*_FILLED, Status.QUEUED):
         return f"left out: it is {image.status.value}; export it once it is active"
     foreign = [name for name in image.properties if not name.startswith(PREFIX)]
     if len(foreign) > MAX_PROPERTIES:
-        return f"left out: {len(foreign)} properties, an owned image has room for {MAX_PROPERTIES}; take some off"
+        return f"left out: {len(foreign)} properties, an owned image has room for {MAX_PROPERTIES}; remove some of them"
     return next(
         (f"left out: its name {message}; rename it" for _, message, _ in find_text_problems({"name": image.name})), ""
     )
 
 
 def _find_namesakes(images: Sequence[LiveImage]) -> list[list[LiveImage]]:
-    """Visible images of one name and owner, where there are several."""
+    """Groups of visible images with the same name and owner."""
     groups: dict[tuple[str | None, str | None], list[LiveImage]] = {}
     for image in images:
         if not image.hidden:
@@ -150,7 +150,7 @@ def _report_namesakes(namesakes: Sequence[Sequence[LiveImage]]) -> Iterator[str]
 
 
 def assign_keys(images: Sequence[LiveImage]) -> dict[str, LiveImage]:
-    """A key for each image, made from its name; an owned one keeps its own.
+    """A key for each image, made from its name; an owned image keeps its key.
 
     If names of several images give the same key, the oldest image gets it and the others get a part of their id: keys
     do not change when images are added.
@@ -233,8 +233,8 @@ def find_differences(made: Exported, catalog: Catalog) -> list[str]:
         image = made.images[spec.key]
         found += [
             f"{spec.key}.{name}"
-            for name, value in declared_fields(spec).items()
-            if value != live_field(image, name) or spec.adopt != image.id
+            for name, value in collect_declared_fields(spec).items()
+            if value != read_live_field(image, name) or spec.adopt != image.id
         ]
         values = {name: resolve_references(value, ids) for name, value in spec.properties.items()}
         found += [

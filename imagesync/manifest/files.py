@@ -1,7 +1,7 @@
-"""Paths given by a user -> the manifest files below them, and the bytes of one. Reads folders and files.
+"""A path -> the manifest files below it, and the bytes of each. Reads folders and files.
 
-A file that cannot be found or read is a problem of the whole set: an image that failed to load must never look like
-one that was removed.
+A file that cannot be found or read stops the whole catalog: an image that failed to load must never look like a removed
+one.
 """
 
 import os
@@ -19,19 +19,19 @@ from imagesync.text import make_printable
 SUFFIXES: Final = (".yaml", ".yml")
 ALLOW: Final = "--allow-outside"
 MAX_FILE_BYTES: Final = 32 * 2**20
-"""Of one manifest: 10,000 images of 100 values."""
+"""Of one manifest: enough for 10,000 images with 100 values each."""
 MAX_DEPTH: Final = 64
-"""Folders in each other below the one that is given."""
+"""Nested folders below the given folder."""
 MAX_ENTRIES: Final = 100_000
-"""Files and folders that are looked at, including hidden ones and those that are not manifests."""
+"""Files and folders that are listed, including hidden ones and those that are not manifests."""
 _BLOCK_BYTES: Final = 2**16
 _NOT_THERE: Final = ("no such file or folder", "check the path")
-_LEADS_OUT: Final = ("this link leads out of the catalog's folder", f"take it out, copy it in, or pass {ALLOW}")
+_LEADS_OUT: Final = ("this link leads out of the catalog's folder", f"remove it, copy it in, or pass {ALLOW}")
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A manifest file: its path, its name in diagnostics, its absolute folder, and its place without links."""
+    """A manifest file: its path, its name in diagnostics, its absolute folder, and its real path."""
 
     path: str
     display: str
@@ -40,9 +40,10 @@ class Found:
 
 
 def find_files(path: Path, *, allow_outside: bool = False) -> tuple[list[Found], list[Diagnostic]]:
-    """Every manifest at or below a path, once each, sorted; and what could not be looked at.
+    """Every manifest at or below a path, once each, sorted; and a problem for each file or folder that cannot be read.
 
-    Without ``allow_outside`` no link may lead out of the folder, and none in a relative path out of the working directory.
+    Without ``allow_outside``, no link may point outside of the folder, and no link in a relative path outside of the working
+    directory.
     """
     found: dict[str, Found] = {}
     problems: list[Diagnostic] = []
@@ -63,7 +64,7 @@ def _find_below(path: Path, *, allow_outside: bool) -> Iterator[Found | Diagnost
         is_folder = stat.S_ISDIR(os.stat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError):
         is_link = path.is_symlink()
-        yield _problem(path, *(("this link leads nowhere", "mend it") if is_link else _NOT_THERE))
+        yield _problem(path, *(("this link points to nothing", "correct or remove it") if is_link else _NOT_THERE))
         return
     except OSError as error:
         yield _problem(path, f"this cannot be read ({error.strerror})", "check the path and its permissions")
@@ -78,18 +79,18 @@ def _find_below(path: Path, *, allow_outside: bool) -> Iterator[Found | Diagnost
 
 
 class _Walk:
-    """Manifests of a folder and those below; hidden ones (.git, .github, .gitlab-ci.yml) are left out."""
+    """The manifests of a folder and its subfolders; hidden ones (.git, .github, .gitlab-ci.yml) are skipped."""
 
     def __init__(self, root: Path, *, allow_outside: bool) -> None:
         self._root, self._real, self._allow_outside = root, os.path.realpath(root), allow_outside
         self._left = MAX_ENTRIES
         self._waiting: list[tuple[_Folder, os.DirEntry[str]]] = []
-        """What is not looked at yet, the next one last."""
+        """Entries that are not visited yet, the next one last."""
         self._linked = {self._real}
-        """Real paths of folders that are walked through a link: links may lead in circles."""
+        """Real paths of folders that were entered through a link, because links may form circles."""
 
     def find_all(self) -> Iterator[Found | Diagnostic]:
-        """Every manifest, and every problem on the way, in the order of their names."""
+        """Every manifest and every problem, in the order of their names."""
         yield from self._look_into(_Folder(str(self._root), self._real, 0))
         while self._waiting:
             folder, entry = self._waiting.pop()
@@ -97,7 +98,7 @@ class _Walk:
                 is_folder, is_link = entry.is_dir(), entry.is_symlink()
             except OSError as error:
                 path = folder.join(entry.name)
-                yield _problem(path, f"this cannot be read ({error.strerror})", "mend or remove it")
+                yield _problem(path, f"this cannot be read ({error.strerror})", "correct its permissions, or remove it")
                 continue
             if is_folder and is_link:
                 yield from self._follow(folder, entry.name)
@@ -107,27 +108,27 @@ class _Walk:
                 yield self._check_manifest(folder, entry, is_link=is_link)
 
     def _look_into(self, folder: "_Folder") -> Iterator[Diagnostic]:
-        """Note what is in a folder, to be looked at next."""
+        """List a folder; its entries are visited next."""
         if folder.depth > MAX_DEPTH:
-            yield _problem(folder.path, f"more than {MAX_DEPTH} folders in each other", "move the manifests up")
+            yield _problem(folder.path, f"more than {MAX_DEPTH} nested folders", "move the manifests up")
             return
         try:
             with os.scandir(folder.path) as listed:
                 entries = list(islice(listed, self._left + 1))
         except OSError as error:
-            yield _problem(folder.path, f"the folder cannot be read ({error.strerror})")
+            yield _problem(folder.path, f"the folder cannot be read ({error.strerror})", "correct its permissions")
             return
         self._left -= len(entries)
         if self._left < 0:
             self._waiting.clear()
             message = f"more than {MAX_ENTRIES} files and folders"
-            yield _problem(str(self._root), message, "name a folder with fewer of them")
+            yield _problem(str(self._root), message, "pass a folder with fewer files")
             return
         entries.sort(key=lambda entry: entry.name, reverse=True)
         self._waiting += [(folder, entry) for entry in entries if not entry.name.startswith(".")]
 
     def _follow(self, folder: "_Folder", name: str) -> Iterator[Diagnostic]:
-        """A link to a folder inside is walked at its real place, unless that is hidden: its images would be lost."""
+        """A link to a folder inside is skipped, because the folder is visited at its real path, unless that is hidden."""
         path = folder.join(name)
         real = os.path.realpath(path)
         is_inside = is_among_files(real, self._real)
@@ -144,15 +145,17 @@ class _Walk:
             return _problem(path, *_LEADS_OUT)
         try:
             if not entry.is_file():
-                return _problem(path, "this is not a regular file", "take it out")
+                return _problem(path, "this is not a regular file", "remove it")
         except OSError as error:
-            return _problem(path, f"the file cannot be read ({error.strerror})", "mend or remove it")
+            return _problem(
+                path, f"the file cannot be read ({error.strerror})", "correct its permissions, or remove it"
+            )
         return Found(path, make_printable(path), folder.absolute, real)
 
 
 @dataclass(frozen=True, slots=True)
 class _Folder:
-    """A folder that is walked: its path, its place without links, and how many folders are above it."""
+    """A visited folder: its path, its real path, and the number of folders above it."""
 
     path: str
     real: str
@@ -175,24 +178,24 @@ def _is_hidden(path: str) -> bool:
 
 
 def _problem(path: Path | str, message: str, hint: str = "") -> Diagnostic:
-    """A problem of a whole file or folder."""
+    """A diagnostic about a whole file or folder."""
     return Diagnostic(make_printable(str(path)), 0, 0, "", message, hint)
 
 
 def read_bytes(found: Found) -> bytes | Diagnostic:
-    """The content of one manifest, or why there is none."""
+    """The content of one manifest, or the diagnostic if it cannot be read."""
     try:
         content = _read_beginning(found.path, MAX_FILE_BYTES + 1)
     except OSError as error:
-        return _problem(found.path, f"the file cannot be read ({error.strerror})", "mend its permissions")
+        return _problem(found.path, f"the file cannot be read ({error.strerror})", "correct its permissions")
     if len(content) > MAX_FILE_BYTES:
         limit = MAX_FILE_BYTES // 2**20
-        return _problem(found.path, f"the file is larger than {limit} MiB", "split it")
+        return _problem(found.path, f"the file is larger than {limit} MiB", "split it into several files")
     return content
 
 
 def _read_beginning(path: str, size: int) -> bytes:
-    """At most ``size`` bytes of a file, in as few calls and as little memory as it needs: there may be thousands."""
+    """At most ``size`` bytes of a file; with few calls and little memory, because there may be thousands of files."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         status = os.fstat(descriptor)

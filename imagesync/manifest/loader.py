@@ -1,7 +1,7 @@
-"""Manifest files -> a ``Manifest``: every file read, its structure checked, merged. Reads files, nothing else.
+"""Manifest files -> a ``Manifest``: all files are read, checked and merged. Reads files.
 
-All problems of all files come in one ManifestError: an image that failed to load must never look like one that was
-removed. So a manifest with any problem is not returned.
+All problems of all files are in one ManifestError, and a manifest with a problem is not returned: an image that failed to load
+must never look like a removed one.
 """
 
 import os
@@ -24,14 +24,14 @@ from imagesync.secrets import show_key
 MERGED: Final = ("images", "profiles", "targets", "values", "removed")
 SINGLE: Final = ("catalog", "policy", "defaults", "default_target")
 MAX_TOTAL_BYTES: Final = 32 * 2**20
-"""Of all files of a catalog together."""
+"""Limit for all files of a catalog together."""
 
 
 def load(path: Path | str, *, allow_outside: bool = False) -> Manifest:
     """The manifest at a file, or of every ``*.yaml`` and ``*.yml`` below a folder; ManifestError if it is not sound.
 
-    Without ``allow_outside`` a link that leads out of the folder, or a relative path whose links lead out of the working
-    directory, is a problem.
+    Without ``allow_outside``, a link that points outside of the folder is a problem, and so is a relative path whose links point
+    outside of the working directory.
     """
     manifest = read_manifest(path, allow_outside=allow_outside)
     if not manifest.is_sound:
@@ -40,10 +40,10 @@ def load(path: Path | str, *, allow_outside: bool = False) -> Manifest:
 
 
 def read_manifest(path: Path | str, *, allow_outside: bool = False) -> Manifest:
-    """As ``load``, but what does not fit the schema is in ``Manifest.problems``: the resolution looks for what else is wrong.
+    """As ``load``, but values that do not fit the schema are in ``Manifest.problems``; the resolution adds further problems.
 
-    ManifestError if a file cannot be read or parsed, or if there is too much: what is in it is not known then, and other
-    problems would follow from that.
+    ManifestError if a file cannot be read or parsed, or if a limit is exceeded: its content is unknown, and further problems
+    would only follow from that.
     """
     path = Path(path)
     files, problems = find_files(path, allow_outside=allow_outside)
@@ -60,7 +60,7 @@ def read_manifest(path: Path | str, *, allow_outside: bool = False) -> Manifest:
             unread += found
         if too_many := len(sections["images"]) > MAX_KEYS:
             message = f"more than {MAX_KEYS} images in one catalog"
-            problems.append(Diagnostic(file.display, 0, 0, "images", message, "split it"))
+            problems.append(Diagnostic(file.display, 0, 0, "images", message, "split the catalog"))
         if len(problems) >= MAX_PROBLEMS or too_many or left.is_used_up():
             raise ManifestError(problems)
     problems += _find_case_clashes(sections)
@@ -80,14 +80,14 @@ def read_manifest(path: Path | str, *, allow_outside: bool = False) -> Manifest:
 
 @dataclass(slots=True)
 class _Left:
-    """How much may still be read: bytes, and values. ``names``: keys that were read already."""
+    """The bytes and values that may still be read. ``names``: keys that were read already."""
 
     size: int = MAX_TOTAL_BYTES
     values: Allowance = field(default_factory=Allowance)
     names: dict[str, str] = field(default_factory=dict)
 
     def is_used_up(self) -> bool:
-        """Whether what was read last was too much."""
+        """Whether the last file exceeded a limit."""
         return self.size < 0 or self.values.values < 0
 
 
@@ -107,7 +107,7 @@ def _read(found: Found, shape: Shape, left: _Left) -> tuple[Part | None, list[Di
 
 
 def _read_text(document: Document, shape: Shape, left: _Left) -> tuple[Part | None, list[Diagnostic]]:
-    """What a text says; with places from the beginning if it cannot be read fast, or does not fit."""
+    """The root of a document, and its problems; read with places if the fast reader gives no answer, or the data does not fit."""
     before = left.values.values
     data = read_plain(document.text, shape.kind, left.values, left.names)
     if data is not None and shape.is_fitting(data):
@@ -117,7 +117,7 @@ def _read_text(document: Document, shape: Shape, left: _Left) -> tuple[Part | No
     document.is_read_with_care = True
     document.tree, problems = parse(document.text, document.file, left.values)
     if document.tree is None:
-        return None, problems or [Diagnostic(document.file, 1, 1, "", "empty", "a manifest begins with version: 1")]
+        return None, problems or [Diagnostic(document.file, 1, 1, "", "empty", "begin the manifest with version: 1")]
     data = shape.make_plain(document.tree)
     return Part(data, document), problems + shape.find_problems(data, document.tree)
 

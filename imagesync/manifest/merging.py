@@ -1,4 +1,4 @@
-"""The parts of an image's definition -> one tree: defaults, profiles in order, the image, what the target says. Pure."""
+"""Defaults, profiles, the image and the overlay of a target -> one merged image. Pure."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from imagesync.secrets import quote_value
 
 NESTED: Final = frozenset({"properties", "on_replace", "set"})
 MAX_KEPT_PROFILES: Final = 16
-"""Lists of profiles of which is kept what is below their images: some thousand values each in the worst case."""
+"""Lists of profiles whose merged data is kept; in the worst case some thousand values each."""
 
 Value = TypeVar("Value")
 
@@ -23,8 +23,8 @@ class Manifest:
     """All files of a catalog as one; every value has a place.
 
     ``base`` is the catalog's folder, ``folders`` the real folder of each file (relative paths are relative to the
-    file that writes them). ``single`` holds catalog, policy, defaults and default_target, where they are given.
-    ``problems``: what is wrong with it whatever the target is; the resolution reports them with its own. ``is_sound``:
+    file that writes them). ``single`` has catalog, policy, defaults and default_target, if they are declared.
+    ``problems``: problems that do not depend on the target; the resolution reports them with its own. ``is_sound``:
     every file fits the schema.
     """
 
@@ -42,7 +42,7 @@ class Manifest:
 
 @dataclass(slots=True)
 class Merged:
-    """One image as all parts of its definition together say: plain data at once, the tree with places on demand.
+    """One merged image: its plain data, and the tree with places on demand.
 
     ``parts`` define it, later ones win; ``own`` is the image itself with its place.
     """
@@ -54,7 +54,7 @@ class Merged:
 
     @property
     def node(self) -> Node:
-        """The merged tree; every value where the part says it that wins."""
+        """The merged tree; each value has the place in the part that wins."""
         if self._node is None:
             result = reduce(_merge_nodes, [_wrap_policy(part, self.own) for part in self.parts])
             self._node = result if len(self.parts) == 1 else self.own.node.replace_value(result.value)
@@ -62,29 +62,29 @@ class Merged:
 
     @property
     def has_dollars(self) -> bool:
-        """Whether a value may hold a dollar."""
+        """Whether a value may have a dollar sign."""
         return any(part.document.has_dollars for part in self.parts)
 
     def is_plain(self, path: Sequence[str | int]) -> bool:
-        """Whether a text with a dollar, at a place where a number may be, was written without quotes."""
+        """Whether a text with a dollar sign was written without quotes, at a place where a number is allowed."""
         is_certain = not any(part.document.is_read_with_care for part in self.parts)
         return is_certain or locate(self.node, path).plain
 
     def find_file(self, name: str) -> str:
-        """The file of the part that wins where a value is replaced as a whole."""
+        """The file of the part that wins for a field that is replaced as a whole."""
         return next((part.file for part in reversed(self.parts) if name in part), self.own.file)
 
 
 class Merger:
-    """What the images of a manifest are made from, for one target: ``overlay`` is what that says of them."""
+    """Merges the images of a manifest for one target; ``overlay``: the target's ``images``."""
 
     def __init__(self, manifest: Manifest, overlay: Mapping[str, Part]) -> None:
         self._manifest, self._overlay = manifest, overlay
         self._below: dict[tuple[str, ...], tuple[tuple[Part, ...], Any]] = {}
-        """By names of profiles, what is below an image: its parts, and their data merged."""
+        """By names of profiles: the parts below an image, and their merged data."""
 
     def merge_image(self, key: str) -> Merged:
-        """One image as its definition, its profiles, the defaults, the policy's on_replace and the target together say.
+        """One image, merged from the policy's on_replace, the defaults, its profiles, the image and the target.
 
         Later ones win; ``properties`` and ``on_replace`` merge key by key, every other value is replaced.
         """
@@ -96,7 +96,7 @@ class Merger:
         return Merged(own, (*below, own, *above), data)
 
     def _merge_below(self, profiles: tuple[str, ...]) -> tuple[tuple[Part, ...], Any]:
-        """The same for all images with the same profiles, merged once."""
+        """The parts below an image, merged once for all images with the same profiles."""
         if profiles not in self._below:
             parts = [self._manifest.profiles[name] for name in profiles if name in self._manifest.profiles]
             if "defaults" in self._manifest.single:
@@ -111,19 +111,19 @@ class Merger:
 
 
 def _said_of_images(part: Part) -> Any:
-    """What a part says of images: of the policy only what becomes of superseded ones."""
+    """The fields of images in a part; of the policy only ``on_replace``."""
     return {"on_replace": part.data["on_replace"]} if part.path == ("policy",) else part.data
 
 
 def _wrap_policy(part: Part, own: Part) -> Node:
-    """The tree of what a part says of images."""
+    """The tree of the fields of images in a part."""
     if part.path != ("policy",):
         return part.node
     return own.node.replace_value({"on_replace": part.node.items()["on_replace"]})
 
 
 def profiles_of(manifest: Manifest, image: Part) -> list[str]:
-    """The profiles that an image takes: its own list, else that of the defaults."""
+    """The names of an image's profiles: its own list, else the list of the defaults."""
     for part in (image, manifest.single.get("defaults")):
         if part is not None and isinstance(part.data, dict) and isinstance(part.data.get("profiles"), list):
             return [str(name) for name in part.data["profiles"]]
@@ -154,7 +154,7 @@ def _merge_mappings(
     children_of: Callable[[Value], dict[str, Value] | None],
     rebuild: Callable[[Value, dict[str, Value]], Value],
 ) -> dict[str, Value]:
-    """What is above wins; the mappings in ``NESTED`` are merged in the same way."""
+    """Values above win; the mappings in ``NESTED`` are merged in the same way."""
     found = {**below, **above}
     for name in NESTED & above.keys() & below.keys():
         upper, lower = children_of(above[name]), children_of(below[name])
@@ -205,10 +205,10 @@ def find_unknown_names(manifest: Manifest) -> Iterator[Diagnostic]:
 
 
 def _find_kept_keys(manifest: Manifest) -> Iterator[Diagnostic]:
-    """Keys that are declared removed, and that the manifest still has."""
+    """Keys in ``removed`` that are also in ``images``."""
     for key, part in manifest.removed.items():
         if key in manifest.images:
-            hint = "take it out of removed, or out of images"
+            hint = "remove it from removed, or from images"
             yield part.problem(format_path(("removed", key)), "the catalog has an image of this key", hint)
 
 

@@ -1,7 +1,7 @@
 """A value that does not fit the schema -> what is wrong with it, and what to write. Pure.
 
-What people get wrong is seldom the value: quotes around a number, ``yes`` for ``true``, a list in the place of a mapping,
-an empty value.
+Usually the form is wrong, not the value: quotes around a number, ``yes`` for ``true``, a list instead of a mapping, an empty
+value.
 """
 
 import re
@@ -22,7 +22,7 @@ KINDS: Final = {
     "array": "a list",
 }
 MAX_WRITTEN_CHARS: Final = 60
-"""Of a value that a hint writes out."""
+"""The longest value that a hint writes out."""
 _TRUTHS: Final = {
     **dict.fromkeys(("yes", "y", "on", "true", "1", "enabled"), "true"),
     **dict.fromkeys(("no", "n", "off", "false", "0", "disabled"), "false"),
@@ -34,7 +34,7 @@ _OF_SOURCE: Final = frozenset(
 _PROPERTY: Final = re.compile(
     r"(?:os|hw|img|vmware|trait|cinder|compute|sriov|instance)_|trait:|architecture$|hypervisor_type$"
 )
-"""How names of properties begin that the compute service knows."""
+"""The beginnings of property names that the compute service knows."""
 _OTHER_WORDS: Final = {
     "os_hidden": "hidden",
     "public": "visibility: public",
@@ -45,13 +45,13 @@ _OTHER_WORDS: Final = {
     "metadata": "properties",
     "meta": "properties",
 }
-"""What other programs call the fields of an image."""
+"""Names of fields in other programs, and the fields of a manifest."""
 _ALGORITHMS: Final = ", ".join(f"{name} ({length} digits)" for name, length in HEX_LENGTHS.items())
 _NUMBER: Final = re.compile(r"([0-9][0-9_' ]*)([a-zA-Z%. ].*)?")
 
 
 def describe_mismatch(error: Any, where: Sequence[str | int]) -> str:
-    """What is wrong with the value of one ``jsonschema`` error: it, and the limit."""
+    """The message for one ``jsonschema`` error: the value, and the limit."""
     display = _show_instance(error.instance, where)
     value = error.validator_value
     if _is_checksum(error.instance, where):
@@ -116,7 +116,7 @@ def suggest_value(error: Any, node: Node, where: Sequence[str | int]) -> str:
         return "write it in lower case"
     if error.validator == "enum" and isinstance(value, str):
         if len(error.validator_value) == 1:
-            return f"write {error.validator_value[0]}, or take it out"
+            return f"write {error.validator_value[0]}, or remove it"
         found = get_close_matches(value.lower(), map(str, error.validator_value), 1)
         return f"did you mean {found[0]}?" if found else ""
     if error.validator == "type":
@@ -127,8 +127,8 @@ def suggest_value(error: Any, node: Node, where: Sequence[str | int]) -> str:
 def _advise_on_nothing(wanted: Collection[str], rule: Mapping[str, Any]) -> str:
     """What to write for an empty value: what is empty, where that is allowed."""
     if wanted == {"string"} and not {"minLength", "pattern"} & set(rule):
-        return 'write "" for an empty text, or take it out'
-    return "write {} for none" if wanted == {"object"} else "give it a value, or take it out"
+        return 'write "" for an empty text, or remove it'
+    return "write {} for none" if wanted == {"object"} else "give it a value, or remove it"
 
 
 def _find_date_hint(text: str) -> str:
@@ -198,7 +198,7 @@ def _find_checksum_hint(text: str) -> str:
 def _find_kind_hint(
     value: object, wanted: object, node: Node, where: Sequence[str | int], rule: Mapping[str, Any]
 ) -> str:
-    """For a list, a mapping or a text where another of them is wanted, by this rule of the schema."""
+    """The hint for a list, a mapping or a text if the schema requires another of these kinds."""
     key = str(where[-1]) if where else "KEY"
     if wanted == "object" and isinstance(value, list):
         return "write a mapping instead of the list: a key for each item, and no dash before it"
@@ -230,7 +230,7 @@ def _suggest_truth(value: object) -> str:
 
 
 def find_key_hint(key: str, known: Collection[str], *, is_top: bool) -> str:
-    """What to do about an unknown key that people write on purpose; empty for any other."""
+    """The hint for a common unknown key; empty for any other."""
     name, colon, _ = key.partition(":")
     if colon and name in known:
         return f"write a space after the colon of {name}:"
@@ -242,5 +242,5 @@ def find_key_hint(key: str, known: Collection[str], *, is_top: bool) -> str:
         if _PROPERTY.match(key):
             return "a property is declared below properties"
     if is_top and re.match(r"(?i)x-|\.|_|anchors?$|common$|templates?$", key):
-        return "a manifest has no place for anchors alone: put common values into defaults, or into profiles"
+        return "a manifest has no section for anchors: put common values into defaults or profiles"
     return ""

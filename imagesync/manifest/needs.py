@@ -1,4 +1,4 @@
-"""Images -> what they lack to be made, if the cloud or store has none of them yet. Pure."""
+"""Images -> a diagnostic for each field that creating the image would need. Pure."""
 
 from collections.abc import Iterator, Sequence
 
@@ -16,18 +16,18 @@ def find_missing_needs(specs: Sequence[ImageSpec]) -> Iterator[Diagnostic]:
     for spec in specs:
         missing = [name for name in _FORMATS if spec.has_data and getattr(spec, name) is None]
         if missing:
-            message = f"{' and '.join(missing)} missing: no image can be made without"
+            message = f"{' and '.join(missing)} missing: an image cannot be created without"
             hint = (
                 "declare it in the image, a profile or defaults, for example disk_format: qcow2, container_format: bare"
             )
             yield _problem(spec, "", message, hint)
         elif not (spec.has_data or spec.is_record_only or spec.adopt):
             hint = "give a path or a url, or adopt: ID of the image that has the content"
-            yield _problem(spec, ".source", "missing: no image can be made without", hint)
+            yield _problem(spec, ".source", "missing: an image cannot be created without a source", hint)
 
 
 def list_absent_keys(manifest: Manifest, target: str | None) -> frozenset[str]:
-    """The keys that a target's ``only`` leaves out; none if placeholders hide what it says."""
+    """The keys that a target's ``only`` excludes; none if it has placeholders."""
     part = manifest.targets[target] if target else None
     listed = part.data["only"] if part is not None and "only" in part else ()
     patterns = [str(pattern) for pattern in listed] if isinstance(listed, list) else []
@@ -41,7 +41,7 @@ def find_absent_references(specs: Sequence[ImageSpec], absent: frozenset[str]) -
     for spec in specs:
         for key in sorted(find_references(spec) & absent):
             message = f"it refers to images.{show_key(key)}, which the target's only leaves out"
-            yield _problem(spec, "", message, "extend only, or take the reference out on this target")
+            yield _problem(spec, "", message, "extend only, or remove the reference on this target")
 
 
 def _problem(spec: ImageSpec, part: str, message: str, hint: str) -> Diagnostic:

@@ -1,8 +1,8 @@
-"""``${name}`` in the strings of a manifest -> the strings meant. Pure.
+"""Strings with ``${name}`` -> strings with the values. Pure.
 
-Values come from the catalog, then the target, then ``--set``; the environment is never read. A value may name others.
-``${images.KEY.id}`` is known only when a plan is applied: it stays, in properties alone, its key checked. ``$$`` is a
-dollar.
+Values are from the catalog, the target and ``--set``, the last one wins; the environment is never read. A value may name other
+values. ``${images.KEY.id}`` is allowed in properties only: it stays until a plan is applied, and its key is checked. ``$$`` is a
+dollar sign.
 """
 
 import re
@@ -20,11 +20,11 @@ from imagesync.secrets import show_key
 
 _MARK: Final = re.compile(r"\$(?:\$|\{([^}$\n]*)(\})?)")
 MAX_DEPTH: Final = 32
-"""Values that name values, one inside the other."""
+"""Nested values: values that name values."""
 MAX_TEXT_CHARS: Final = 2**20
-"""Of one string once it is filled in."""
+"""Of one filled string."""
 MAX_FILLED_CHARS: Final = 16 * 2**20
-"""Of all strings of a resolution together."""
+"""Of all filled strings of a resolution together."""
 _IMAGE: Final = re.compile(r"images\.(.+)\.id")
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -33,19 +33,19 @@ Ask: TypeAlias = Callable[[], Node]
 
 
 class Spot(Protocol):
-    """The places of the values of some data, and how they are written."""
+    """The places of the values of some data, and whether they are written without quotes."""
 
     @property
     def node(self) -> Node:
         """The tree of the data."""
 
     def is_plain(self, path: Sequence[str | int]) -> bool:
-        """Whether a text with a dollar, at a place where a number may be, was written without quotes."""
+        """Whether a text with a dollar sign was written without quotes, at a place where a number is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Filling:
-    """Data that is filled in: its place in the whole, and in its own tree."""
+    """Data that is filled: its path in the manifest, and its tree."""
 
     base: Path
     spot: Spot
@@ -55,12 +55,12 @@ class _Filling:
 
 
 def find_names(text: str) -> Iterator[str]:
-    """What each ``${name}`` of a text names."""
+    """The name in each ``${name}`` of a text."""
     return (found[1] for found in _MARK.finditer(text) if found[2])
 
 
 class Values:
-    """The values of one target, and the problems met while filling them in."""
+    """The values of one target, and the problems found while strings are filled."""
 
     def __init__(self, values: Mapping[str, Part], given: Mapping[str, str], keys: Collection[str]) -> None:
         self._parts = {**values, **{name: _make_given(name, text) for name, text in given.items()}}
@@ -70,10 +70,10 @@ class Values:
         self._broken: set[str] = set()
         self.problems: list[Diagnostic] = []
         self.failures = 0
-        """Strings that could not be filled in; one value that is wrong is one problem, wherever it is used."""
+        """Number of strings that could not be filled; a wrong value is one problem, also if many strings use it."""
 
     def fill(self, data: Any, kind: Kind, path: Path, spot: Spot) -> Any:
-        """The data with every string filled in; the very same object where there is nothing to fill.
+        """The data with every string filled; the same object if there is nothing to fill.
 
         ``kind`` is the kind of a filled text, ``path`` the path to the data, ``spot`` its place in a file.
         """
@@ -112,7 +112,7 @@ class Values:
         return {**data, **changed} if changed else data
 
     def _fill_text(self, text: str, ask: Ask, path: Path, within: tuple[str, ...]) -> str:
-        """``within``: the values whose texts are being filled in now."""
+        """A text with its placeholders replaced; ``within``: the values whose texts are being filled now."""
         in_properties = len(path) == 4 and path[0] == "images" and path[2] == "properties" and not within
         parts: list[str] = []
         end = length = 0
@@ -120,7 +120,9 @@ class Values:
             word = self._resolve_mark(found, ask, path, within, in_properties=in_properties)
             length += len(word)
             if length > MAX_TEXT_CHARS or self._spent + length > MAX_FILLED_CHARS:
-                self._complain(ask, path, "the value of ${…} becomes too long", f"at most {MAX_TEXT_CHARS} characters")
+                self._complain(
+                    ask, path, "the text is too long after ${…} is replaced", f"at most {MAX_TEXT_CHARS} characters"
+                )
                 raise ManifestError(self.problems)
             parts += text[end : found.start()], word
             end = found.end()
@@ -130,7 +132,7 @@ class Values:
     def _resolve_mark(
         self, found: re.Match[str], ask: Ask, path: Path, within: tuple[str, ...], *, in_properties: bool
     ) -> str:
-        """What one ``$$`` or ``${name}`` becomes."""
+        """The text that replaces one ``$$`` or ``${name}``."""
         name = found[1]
         if name is None:
             return "$$" if in_properties and found.string.startswith("{images.", found.end()) else "$"
@@ -148,8 +150,8 @@ class Values:
             self._complain(ask, path, f"${{{show_key(found[0])}}} is known only when the plan is applied", hint)
         elif found[1] not in self._keys:
             hint = suggest(found[1], self._keys, "it has")
-            self._complain(ask, path, f"${{{show_key(found[0])}}} names no image of this catalog", hint)
-            self.failures -= 1  # what it would be has its form
+            self._complain(ask, path, f"${{{show_key(found[0])}}} is not an image of this catalog", hint)
+            self.failures -= 1  # the reference stays, so the string is usable
         return f"${{{found[0]}}}"
 
     def _find_value(self, name: str, ask: Ask, path: Path, within: tuple[str, ...]) -> str:
@@ -165,7 +167,10 @@ class Values:
         if name in within:
             ring = " -> ".join(map(show_key, [*within[within.index(name) :], name]))
             self._complain(
-                self._ask_value(name), ("values", name), f"the values go round in a circle: {ring}", "break it"
+                self._ask_value(name),
+                ("values", name),
+                f"the values refer to each other in a circle: {ring}",
+                "remove one of the references",
             )
             return ""
         if len(within) >= MAX_DEPTH:

@@ -1,8 +1,8 @@
 """YAML text -> plain data without places, in a third of the time of a tree with them. Pure.
 
-Only what is certainly right is read here: with anything else there is no answer, and ``yaml_reader`` reads the text again,
-which says where it is and what is wrong. What is read is what ``Shape.make_plain`` makes of that tree. Limits and the
-meaning of scalars are those of ``yaml_reader``, and so is the count of values.
+Only texts without problems and rare forms are read here. For any other text there is no answer, and ``yaml_reader`` reads it
+again and reports the problems with their places. The data is the same as from ``Shape.make_plain``. Limits, the meaning of
+scalars and the count of values are those of ``yaml_reader``.
 """
 
 from collections.abc import Callable
@@ -36,14 +36,14 @@ from imagesync.manifest.yaml_reader import (
 )
 
 _MAX_NAMES: Final = 10_000
-"""Keys that are kept because they come again and again."""
+"""Keys that are kept, because most keys repeat."""
 
 
 def read_plain(text: str, kind: Kind, allowance: Allowance, names: dict[str, str] | None = None) -> Any:
-    """The document as plain data, scalars as ``kind`` wants them; None if it must be read with care.
+    """The document as plain data, scalars as ``kind`` requires; None if it must be read with care.
 
-    What is read is taken off the allowance; nothing if there is no answer. ``names`` are keys that come again and again,
-    also in other texts: each is checked once, and kept once.
+    The values that are read are subtracted from the allowance, unless the answer is None. ``names`` are known keys, also of other
+    texts: each is checked and kept once.
     """
     try:
         reader = _PlainReader(text, allowance.values, {} if names is None else names)
@@ -55,7 +55,7 @@ def read_plain(text: str, kind: Kind, allowance: Allowance, names: dict[str, str
 
 
 class _Unusual(Exception):
-    """Something that must be read with care: wrong, or rare."""
+    """A wrong or rare form, which must be read with care."""
 
 
 class _PlainReader:
@@ -96,7 +96,7 @@ class _PlainReader:
         return data
 
     def _repeat(self, event: Any, kind: Kind) -> Any:
-        """The value of an alias, counted again; scalars in it may be something else at a place of another kind."""
+        """The value of an alias, counted again; at a place of another kind its scalars may have other types."""
         data, other, size = self._anchors.get(event.anchor, (None, None, 0))
         self.left -= size
         if type(data) is ScalarEvent:
@@ -115,7 +115,7 @@ class _PlainReader:
         return items
 
     def _read_mapping(self, kind: Kind, depth: int) -> dict[str, Any]:
-        """The loop in which nearly all time is spent: what most values are is decided here, the rest in ``_read``."""
+        """A mapping. Nearly all time is spent in this loop, so usual values are read here and only the rest in ``_read``."""
         following, names, children, further = self._next, self._names, kind.children, kind.further or ANY_KIND
         max_chars = MAX_TEXT_CHARS
         found: dict[str, Any] = {}
@@ -141,7 +141,7 @@ class _PlainReader:
                 found[name] = text if is_usual and inner.is_text and len(text) <= max_chars else _choose(event, inner)
             else:
                 found[name] = self._read(event, inner, depth + 1)
-            if len(found) + merges <= number:  # the key was there
+            if len(found) + merges <= number:  # a duplicate key
                 raise _Unusual
         self.left -= 1 + texts
         if type(key) is not MappingEndEvent or len(found) > MAX_KEYS or self.left < 0:
@@ -169,10 +169,9 @@ class _PlainReader:
 
 
 def _choose(event: Any, kind: Kind) -> Scalar:
-    """What a scalar without a tag is at a place.
+    """The value of a scalar without a tag at a place of some kind.
 
-    Where numbers may be, ``"${ram}"`` is none even when it is filled in, and ``${ram}`` may be one: data does not
-    distinguish them.
+    Where numbers are allowed, ``${ram}`` may become a number and ``"${ram}"`` may not. Plain data does not distinguish them.
     """
     text, is_quoted = event.value, bool(event.style)
     if len(text) > MAX_TEXT_CHARS or "\0" in text or (is_quoted and "$" in text and not kind.is_text):

@@ -1,6 +1,4 @@
-"""A Manifest -> a Catalog for one target: values filled in, defaults, profiles and overlays merged, specs made. Pure,
-except for reading symbolic links.
-"""
+"""A Manifest -> a Catalog for one target: placeholders replaced, parts merged, specs made. Reads symbolic links only."""
 
 import hashlib
 import json
@@ -46,16 +44,16 @@ from imagesync.text import make_printable, shorten_list
 _FORMATS: Final = ("disk_format", "container_format")
 _BRACES: Final = re.compile(r"(?<!\$)\{([\w.-]*)\}")
 MAX_EXCESS_PROPERTIES: Final = 20_000
-"""Properties beyond the limit of their images, of all images together, after which resolution stops."""
+"""Properties above the limit of their images, in all images together, after which the resolution stops."""
 
 
 Check: TypeAlias = Callable[[Sequence[ImageSpec]], Iterable[Diagnostic]]
-"""Images -> what is wrong with them. Parts of an image that have a problem already are left out of it."""
+"""Images -> their problems. An image is without its parts that have a problem already."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Chosen:
-    """One target with its placeholders filled in: its name, its cloud or store (an absolute path), its key patterns."""
+    """One target with its placeholders replaced: its name, its cloud or store (an absolute path), its key patterns."""
 
     name: str | None = None
     cloud: str | None = None
@@ -74,11 +72,11 @@ def resolve(
     strict: bool = False,
     checks: Sequence[Check] = (),
 ) -> Catalog:
-    """The catalog as wanted in one target (default: ``default_target``, if the manifest names one).
+    """The catalog for one target (default: ``default_target``, if the manifest has one).
 
-    ``place`` is what ``select_target`` found, and counts instead of ``target``. ``strict``: what would be a warning of an
-    unused name is a problem. ``checks`` look for what else is wrong with the images of the target. ManifestError holds
-    every problem; UsageError: no such target, no such value, or ``only`` matches nothing.
+    ``place``, the result of ``select_target``, replaces ``target``. ``strict``: unused names are problems, not warnings.
+    ``checks``: further checks of the target's images. ManifestError has every problem. UsageError: no such target, no such
+    value, or ``only`` matches nothing.
     """
     given = values or {}
     check_given_values(manifest, given)
@@ -89,12 +87,12 @@ def resolve(
 
 @cache
 def _load_shape(part: str) -> Shape:
-    """A part of a manifest once its placeholders are filled in."""
+    """The shape of a part of a manifest after its placeholders are replaced."""
     return Shape(load_schema("manifest"), part, placeholders=False)
 
 
 class _Resolver:
-    """One resolution: its values, its shapes and the problems found on the way."""
+    """One resolution: its values, its target and its problems."""
 
     def __init__(self, manifest: Manifest, place: Target, given: Mapping[str, str], *, allow_outside: bool) -> None:
         self._manifest, self._allow_outside = manifest, allow_outside
@@ -109,7 +107,7 @@ class _Resolver:
         self._check_default_target(given)
 
     def make_catalog(self, only: tuple[str, ...], *, strict: bool, checks: Sequence[Check]) -> Catalog:
-        """Everything resolved; ManifestError with all problems where there is any."""
+        """The resolved catalog; ManifestError with all problems if there are any."""
         merged, specs, partial, beyond = dict[str, Merged](), list[ImageSpec](), list[ImageSpec](), 0
         setting = Setting(self._manifest.base, self._manifest.folders, self._problems, self._allow_outside)
         for key in sorted(self._manifest.images):
@@ -134,9 +132,9 @@ class _Resolver:
         return self._assemble_catalog(name, policy, specs, only, removed, shorten_list(list(map(str, unused))))
 
     def _read_image(self, key: str, image: Merged) -> tuple[dict[str, Any], frozenset[str]]:
-        """The sound fields of an image, filled in, and the names of the fields with a problem.
+        """The fields of an image without a problem, filled, and the names of the fields with a problem.
 
-        A format with a problem stays, as some other one: that it is declared is known.
+        A format with a problem is replaced by ``raw``, because it is declared and must not count as missing.
         """
         path, shape, data = ("images", key), _load_shape("image"), image.data
         if self._manifest.is_sound and not image.has_dollars:
@@ -154,7 +152,7 @@ class _Resolver:
         return sound | {name: "raw" for name in _FORMATS if name in broken}, frozenset(broken)
 
     def _find_unfilled(self, image: Merged, path: tuple[str, ...]) -> set[str]:
-        """The fields of an image whose placeholders cannot be filled in."""
+        """The fields of an image whose placeholders cannot be replaced."""
         found, count, kind = set(), len(self._values.problems), _load_shape("image").kind
         for name, value in image.data.items():
             before = self._values.failures
@@ -169,7 +167,7 @@ class _Resolver:
         self._problems += [one for one in problems if (one.file, one.line, one.column) not in self._known]
 
     def _check_default_target(self, given: Mapping[str, str]) -> None:
-        """What is wrong with the placeholders of ``default_target``, also if another target is selected."""
+        """Report wrong placeholders of ``default_target``, also if another target is selected."""
         if "default_target" in self._manifest.single:
             part, values = self._manifest.single["default_target"], Values(self._manifest.values, given, ())
             values.fill(part.data, TEXT_KIND, ("default_target",), part)
@@ -192,22 +190,22 @@ class _Resolver:
         return _Chosen(name, data.get("cloud"), store, tuple(data.get("only", ())))
 
     def _check_braces(self, name: str, part: Part) -> None:
-        """A cloud or store with ``{name}``, as other templates have it: a folder of that name would be made."""
+        """Report a cloud or store with ``{name}`` instead of ``${name}``: a folder of that name would be created."""
         for field in ("cloud", "store"):
             if field in part and (found := _BRACES.search(str(part[field].data))):
                 where, word = format_path(("targets", name, field)), show_key(found[0])
                 hint = f"write ${word} for a value of this name" if found[1] else "write ${NAME}"
-                self._problems.append(part[field].problem(where, f"{word} is not filled in without a $", hint))
+                self._problems.append(part[field].problem(where, f"{word} is not a placeholder without a $", hint))
 
     def _check_only(self, name: str, part: Part, patterns: Sequence[str]) -> None:
-        """The globs of a target that no key can match, and the others that no key of the catalog matches."""
+        """Report globs of a target that no valid key can match, and globs that no key of the catalog matches."""
         found = list(find_unmatched_globs(patterns, part, name))
         wrong = {one.where for one in found}
         idle = find_idle_patterns(("targets", name, "only"), part, patterns, self._manifest.images)
         self._problems += [*found, *(one for one in idle if one.where not in wrong)]
 
     def _fill_and_check(self, data: Any, part: str, path: tuple[str, ...], spot: Spot) -> Any:
-        """The data with its placeholders filled in, judged by the schema without placeholders; None after a problem."""
+        """The data with its placeholders replaced, checked against the schema without placeholders; None after a problem."""
         shape = _load_shape(part)
         before = self._values.failures
         filled = self._values.fill(data, shape.kind, path, spot)
@@ -222,7 +220,7 @@ class _Resolver:
         part = self._manifest.single.get("catalog")
         if part is None:
             file = next(iter(self._manifest.folders))
-            hint = "name the catalog: it marks what it owns"
+            hint = "declare catalog: NAME; the name marks the images that the catalog owns"
             self._problems.append(Diagnostic(file, 1, 1, "catalog", "missing", hint))
             return ""
         return str(self._fill_and_check(part.data, "catalog", ("catalog",), part))
@@ -242,7 +240,7 @@ class _Resolver:
         )
 
     def _read_removed(self) -> dict[str, Member]:
-        """By key of a removed image the project that has it."""
+        """The owner project of each key in ``removed``."""
         found: dict[str, Member] = {}
         for key in sorted(self._manifest.removed):
             part = self._manifest.removed[key]
@@ -283,16 +281,16 @@ class _Resolver:
         )
 
     def _refuse_pattern(self, pattern: str, keys: Sequence[str]) -> UsageError:
-        """The error of a glob of ``--only`` that matches no key of the target."""
+        """The error for a glob of ``--only`` that matches no key of the target."""
         display = f"--only {make_printable(pattern)}"
         if any(fnmatchcase(key, pattern) for key in self._manifest.images):
-            hint = "take it out of --only, or extend the target's only"
+            hint = "remove it from --only, or extend the target's only"
             return UsageError(f"{display}: no such key on target {self._target.name}, whose only leaves it out", hint)
         return UsageError(f"{display}: no such key", suggest(pattern, keys, "the catalog has"))
 
 
 def _drop_unfit(shape: Shape, data: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
-    """The fields of an image that fit the schema, of some the parts that do; and the names of the others."""
+    """The fields of an image that fit the schema (of nested ones the fitting parts), and the names of the other fields."""
     sound, unfit = dict[str, Any](), set[str]()
     for name, value in data.items():
         if shape.is_fitting({name: value}):
@@ -310,9 +308,9 @@ def _children_of(part: Part | None, name: str) -> Mapping[str, Part]:
 
 
 def _digest_images(specs: Sequence[ImageSpec], base: str) -> str:
-    """What identifies the images, independent of the folder of the checkout and of line numbers."""
+    """The digest of the images, independent of the folder of the checkout and of line numbers."""
     known: dict[int, object] = {}
-    """By the id of an object that many images share: what it is."""
+    """The description of an object that many images share, by its ``id()``."""
 
     def describe(value: Any) -> object:
         if (again := known.get(id(value))) is not None:
@@ -330,7 +328,7 @@ _SHARED: Final = (OnReplace, Transfer, Fingerprint)
 
 
 def _remove_place(value: Any, base: str) -> object:
-    """A source without the folder of the checkout, and without secrets: plans hold the digest of a catalog."""
+    """A source without the folder of the checkout and without secrets, because plans have the digest of a catalog."""
     if not isinstance(value, _PLACED):
         return value
     if signature := value.signature:
@@ -361,14 +359,14 @@ def _list_compared_fields(kind: object) -> tuple[str, ...] | None:
 def _find_warnings(specs: Sequence[ImageSpec]) -> Iterator[str]:
     for spec in specs:
         if isinstance(spec.source, UrlSource) and not (spec.source.checksum or spec.source.checksum_url):
-            damaged = "a damaged one not refused"
+            damaged = "and damaged data is not detected"
             if not spec.source.transfer.is_sent:
-                damaged = "nothing verifies what the service fetches"
-            yield f"{spec.key}: the URL has no checksum: a new build behind it is not seen, {damaged}"
+                damaged = "and nothing verifies the data that the service fetches"
+            yield f"{spec.key}: the URL has no checksum: imagesync does not notice a new build, {damaged}"
 
 
 def _find_rename_faults(policy: Part, rename: object) -> Iterator[Diagnostic]:
-    """What is wrong with the policy's own pattern for names, although no image takes it."""
+    """Problems of the policy's pattern for names, also if no image uses it."""
     if isinstance(rename, str):
         path = ("on_replace", "rename")
         for message, hint in find_rename_faults(rename):

@@ -1,4 +1,4 @@
-"""Which keys a run looks at: the globs of a target's ``only`` and of ``--only``. Pure."""
+"""The globs of a target's ``only`` and of ``--only`` -> the globs of a run's keys. Pure."""
 
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
@@ -6,10 +6,10 @@ from itertools import product
 
 
 def intersect_patterns(queries: Sequence[str], target: Sequence[str], keys: Iterable[str]) -> tuple[str, ...]:
-    """What lies both in ``--only`` and in the target's ``only``, as patterns, one of which must match.
+    """Patterns of the keys that are both in ``--only`` and in the target's ``only``; one of the patterns must match.
 
-    Of two patterns of which one covers the other the narrower stays; if they only overlap, only the keys of the
-    manifest count: nothing outside either of them is ever considered removed.
+    If one pattern covers another, the narrower one is used. If they only overlap, the keys of the manifest are used, because a key
+    outside of either must never count as removed.
     """
     if not queries or not target:
         return tuple(queries or target)
@@ -25,7 +25,7 @@ def intersect_patterns(queries: Sequence[str], target: Sequence[str], keys: Iter
 
 
 def _is_covered(narrow: str, wide: str) -> bool:
-    """Whether every key of one glob is one of another: tried with each ``*`` empty, and too long for any ``?``."""
+    """Whether one glob matches every key of another: tried with each ``*`` empty, and longer than any ``?``."""
     if narrow == wide or not any(char in narrow for char in "*?["):
         return narrow == wide or fnmatchcase(narrow, wide)
     if "[" in narrow + wide:

@@ -1,7 +1,6 @@
-"""A manifest and what a run was asked for -> the one place that the run is for. Pure.
+"""A manifest and the options of a run -> the place of the run. Pure.
 
-The overlay of a target (``values``, ``images``, ``only``) belongs to that target alone: a cloud that another name selects
-must never get it.
+The overlay of a target (``values``, ``images``, ``only``) belongs to that target alone. No other place may get it.
 """
 
 import os
@@ -23,9 +22,9 @@ MAX_LISTED: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a run was asked for: at most one of a target of the manifest, a cloud of clouds.yaml, the folder of a store.
+    """The options of a run that select a place: at most one of a target, a cloud of clouds.yaml, the folder of a store.
 
-    ``environment`` is the cloud that the environment names. It counts if nothing else is given.
+    ``environment``: the cloud that the environment names, used if no option is given.
     """
 
     target: str | None = None
@@ -61,12 +60,12 @@ def select_target(manifest: Manifest, choice: Choice, values: Mapping[str, str])
         found = _find_only(places, "cloud", choice.environment, "the environment")
         if found is None and places:
             raise _refuse_environment(choice.environment, places)
-        return found or Target()  # whatever cloud is opened: the manifest has no overlays
+        return found or Target()  # any cloud: the manifest has no overlays
     return _find_default(manifest, places, values) or Target()
 
 
 def _find_places(manifest: Manifest, given: Mapping[str, str]) -> Iterator[tuple[str, Target]]:
-    """Each target as far as its place is known; the resolution reports its problems."""
+    """Each target with its place; the resolution reports problems of the place."""
     for name, part in manifest.targets.items():
         own = dict(part["values"].items()) if "values" in part else {}
         values = Values({**manifest.values, **own}, given, ())
@@ -93,7 +92,7 @@ def _get_target(places: Mapping[str, Target], name: str) -> Target:
 
 
 def _find_only(places: Mapping[str, Target], part: str, wanted: str, word: str) -> Target | None:
-    """The one target that names a place; None without any. Links of a store's path are followed."""
+    """The only target that names a place; None if there is none. Links in a store's path are followed."""
     real = os.path.realpath if part == "store" else str
     named = {name: value for name, place in places.items() if (value := getattr(place, part)) is not None}
     found = [name for name, value in named.items() if real(value) == real(wanted)]
@@ -118,7 +117,7 @@ def _list_names(names: list[str]) -> str:
 
 
 def _find_default(manifest: Manifest, places: Mapping[str, Target], given: Mapping[str, str]) -> Target | None:
-    """The manifest's ``default_target``; None if it has none, or if a problem of the manifest is what it names."""
+    """The manifest's ``default_target``; None if it has none, or a wrong one, which is reported elsewhere."""
     part = manifest.single.get("default_target")
     if part is None:
         return None

@@ -1,4 +1,4 @@
-"""What must hold among the images of one catalog -> diagnostics. Pure."""
+"""The images of one catalog -> diagnostics for values that must be unique, and for circles of references. Pure."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
@@ -12,11 +12,11 @@ from imagesync.model.references import find_references
 from imagesync.secrets import quote_value, show_key
 
 MAX_SHOWN_KEYS: Final = 12
-"""Of a circle of references, in its message."""
+"""Keys of a circle of references in its message."""
 
 
 def find_set_problems(specs: Sequence[ImageSpec], merged: Mapping[str, Merged]) -> Iterator[Diagnostic]:
-    """Names, pinned ids and adopted images that repeat, and references that go round in a circle."""
+    """Repeated names, ids and adopted images, and references that form a circle."""
     visible = [spec for spec in specs if not spec.hidden]
     yield from _find_repeated_values(
         visible, merged, "name", lambda spec: (spec.name, spec.owner), "give one another name"
@@ -57,5 +57,5 @@ def _find_circles(specs: Sequence[ImageSpec], merged: Mapping[str, Merged]) -> I
         turned = [*ring[start:-1], *ring[: start + 1]]
         where = format_path(("images", turned[0], "properties"))
         display = turned if len(turned) <= MAX_SHOWN_KEYS else [*turned[:MAX_SHOWN_KEYS], "…", turned[-1]]
-        message = f"the references go round in a circle: {' -> '.join(map(show_key, display))}"
-        yield locate(merged[turned[0]].node, ("properties",)).problem(where, message, "break it")
+        message = f"the references form a circle: {' -> '.join(map(show_key, display))}"
+        yield locate(merged[turned[0]].node, ("properties",)).problem(where, message, "remove one of the references")

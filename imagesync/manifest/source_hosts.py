@@ -1,4 +1,4 @@
-"""Images -> those whose URLs the runner does not allow, or that only a digest can identify. Pure."""
+"""Images -> diagnostics for URLs that --source-hosts does not allow, and for URLs that need a digest. Pure."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,7 +8,7 @@ from imagesync.model.urls import WHY_DIGEST, is_host_named, read_host
 
 
 def list_urls(source: Source) -> Iterator[str]:
-    """Every URL that a source names: mirrors, the list of digests, the signature."""
+    """All URLs of a source: mirrors, the checksum list, the signature."""
     if isinstance(source, UrlSource):
         yield from source.urls
     if isinstance(source, FileSource | UrlSource):
@@ -21,7 +21,7 @@ def find_hosts_not_named(specs: Sequence[ImageSpec], hosts: Sequence[str]) -> It
         for host in sorted({read_host(url) for url in list_urls(spec.source)}):
             if not is_host_named(host, hosts):
                 yield _problem(
-                    spec, f"{host} is not named by --source-hosts", f"add --source-hosts {host} if you trust it"
+                    spec, f"{host} is not named by --source-hosts", f"pass --source-hosts {host} if you trust it"
                 )
 
 

@@ -1,6 +1,4 @@
-"""``source`` of one image, as plain data -> a ``Source``, and a problem for each mistake in it. Pure, except for
-reading symbolic links.
-"""
+"""``source`` of one image, as plain data -> a ``Source``, and a diagnostic for each problem. Reads symbolic links only."""
 
 import os
 import re
@@ -28,7 +26,7 @@ from imagesync.model.catalog import (
     Transfer,
     UrlSource,
 )
-from imagesync.model.urls import find_url_problem, has_secret, is_address_without_scheme, public_url
+from imagesync.model.urls import find_url_problem, has_secret, is_address_without_scheme, redact_url
 from imagesync.paths import MOVE, find_place_problem
 
 _SUFFIXES: Final = {".gz": Compression.GZ, ".xz": Compression.XZ, ".bz2": Compression.BZ2, ".zst": Compression.ZST}
@@ -36,7 +34,7 @@ _SUFFIXES: Final = {".gz": Compression.GZ, ".xz": Compression.XZ, ".bz2": Compre
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Where the images of one catalog are made: folders to be relative to, and the list that problems go to."""
+    """What all images of a catalog share: the folders of relative paths, and the list of problems."""
 
     base: str
     folders: Mapping[str, str]
@@ -59,33 +57,33 @@ class Draft:
 
     @property
     def node(self) -> Node:
-        """The tree with the places of its values."""
+        """The tree of the image, with places."""
         return self.merged.node
 
     def complain(self, path: tuple[str | int, ...], message: str, hint: str = "") -> None:
-        """A problem of one of its values."""
+        """Report a problem of a value."""
         while path and locate(self.node, path) is locate(self.node, path[:-1]):
-            path = path[:-1]  # the short form has no such part
+            path = path[:-1]  # the short form of a source has no such part
         node = locate(self.node, path)
         self.setting.problems.append(node.problem(format_path(("images", self.key, *path)), message, hint))
 
     def place(self, *path: str | int) -> Place:
-        """The place of one of its values."""
+        """The place of a value."""
         node = locate(self.node, path)
         return Place(node.file, node.key_line or node.line, node.key_column or node.column)
 
     def make_absolute(self, written: str) -> str:
-        """A path in its source, as the file means it that writes it."""
+        """The absolute path of a path in the source, relative to the file that declares the source."""
         folder = self.setting.folders.get(self.merged.find_file("source"), self.setting.base)
         return os.path.normpath(os.path.join(folder, written))
 
     def show(self, path: str) -> str:
-        """An absolute path as plans and messages show it: relative to the catalog's folder."""
+        """A path for plans and messages: relative to the catalog's folder."""
         return os.path.relpath(path, self.setting.base)
 
 
 def make_source(value: Any, image: Draft) -> Source | None:
-    """The value of ``source``; None if it is unusable, and then the draft has the problem."""
+    """The ``Source``; None if the value is unusable, which is then reported."""
     if value is None:
         return Content.UNMANAGED
     if value == "none":
@@ -111,7 +109,7 @@ def make_source(value: Any, image: Draft) -> Source | None:
 def _make_file_source(data: Mapping[str, Any], checksum: Checksum | None, image: Draft) -> FileSource | None:
     path = image.make_absolute(data["path"])
     if "\0" in path:  # file:a%00b
-        image.complain(("source", "path"), "holds a NUL character", "take it out")
+        image.complain(("source", "path"), "has a NUL character", "remove it")
         return None
     if problem := image.setting.find_place_problem(path):
         image.complain(("source", "path"), problem, MOVE)
@@ -139,7 +137,7 @@ def _make_url_source(data: Mapping[str, Any], checksum: Checksum | None, image: 
 
 
 def _keep_packed(transfer: Transfer, image: Draft) -> Transfer:
-    """The service stores what it fetches as it is: packed data is right only where that is declared."""
+    """Report packed data with web-download: the service does not unpack, so container_format: compressed must be declared."""
     message = f"web-download stores {transfer.compression.value} data as it is: the service does not unpack"
     hint = "use method: upload or glance-direct, or declare container_format: compressed"
     image.complain(("source", "method"), message, hint)
@@ -147,27 +145,35 @@ def _keep_packed(transfer: Transfer, image: Draft) -> Transfer:
 
 
 def _find_other_packing(urls: Sequence[str]) -> str:
-    """The mirror that by its name is packed otherwise than the first one; empty without one."""
+    """A message about a mirror whose name has another packing than the first one; empty if there is none."""
     if len(urls) == 1:
         return ""
     first, *others = (_read_suffix(urlsplit(url).path) for url in urls)
     for url, packing in zip(urls[1:], others, strict=True):
         if packing is not first:
             ways = [one.value if one is not Compression.NONE else "not packed" for one in (first, packing)]
-            return f"by their names the mirrors differ: the first one is {ways[0]}, {public_url(url)} is {ways[1]}"
+            return f"by their names the mirrors differ: the first one is {ways[0]}, {redact_url(url)} is {ways[1]}"
     return ""
 
 
 def _find_check_problem(data: Mapping[str, Any]) -> tuple[str, str, str] | None:
-    """What is wrong with how the digest is declared: key, message, hint."""
+    """A problem of the fields about the digest: key, message, hint."""
     if "checksum" in data and "checksum_url" in data:
-        return "checksum_url", "is declared beside checksum", "keep one: a digest, or the list that it is taken from"
+        return (
+            "checksum_url",
+            "is declared together with checksum",
+            "keep one: a digest, or the list that it is taken from",
+        )
     if "signature" in data and "checksum_url" not in data:
-        return "signature", "signs a list of digests, and there is no checksum_url", "name the list"
+        return "signature", "needs checksum_url, the list that it signs", "name the list"
     if "checksum_entry" in data and "checksum_url" not in data:
-        return "checksum_entry", "names an entry of a checksum list, and there is no checksum_url", "name the list"
+        return "checksum_entry", "needs checksum_url, the list that has the entry", "name the list"
     if "verify" in data and data.get("method") != Method.WEB_DOWNLOAD:
-        return "verify", "is for method: web-download; all else is verified while it is sent", "take it out"
+        return (
+            "verify",
+            "has an effect only with method: web-download; other data is verified while it is sent",
+            "remove it",
+        )
     if "verify" in data and not {"checksum", "checksum_url"} & set(data):
         return "verify", "has no digest to compare with", "declare checksum or checksum_url"
     for name, url in (("checksum_url", data.get("checksum_url")), ("signature", data.get("signature", {}).get("url"))):
@@ -178,13 +184,13 @@ def _find_check_problem(data: Mapping[str, Any]) -> tuple[str, str, str] | None:
 
 
 def _suggest_list(name: str, data: Mapping[str, Any]) -> str:
-    """For a list that is named by its file alone: where it may be."""
+    """The hint for a checksum list that is declared as a file name: its likely URL."""
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)*", name) or is_address_without_scheme(name):
         return ""
     first = data["url"] if isinstance(data.get("url"), str) else next(iter(data.get("url", ())), "")
     if first and find_url_problem(first) is None and not has_secret(first):
-        return f"write its whole address: {urljoin(first, name)}"
-    return "a list on disk is not read: copy the digest of the file into checksum"
+        return f"write its whole URL: {urljoin(first, name)}"
+    return "a list must be a URL; or copy the digest of the file into checksum"
 
 
 def _make_signature(data: Mapping[str, Any], image: Draft) -> Signature | None:
@@ -208,7 +214,7 @@ def _read_suffix(name: str) -> Compression:
 
 
 def _make_transfer(data: Mapping[str, Any], name: str, image: Draft) -> Transfer:
-    """What ``container_format: compressed`` stores is packed, and stays so."""
+    """The ``Transfer``; with ``container_format: compressed`` the data stays packed."""
     packing = Compression(data["compression"]) if "compression" in data else _read_suffix(name)
     stores = data.get("stores", ())
     return _share_transfer(
@@ -224,4 +230,4 @@ def _make_transfer(data: Mapping[str, Any], name: str, image: Draft) -> Transfer
 
 
 _share_transfer: Final = lru_cache(64)(Transfer)
-"""Most images of a catalog travel in one way."""
+"""Most images of a catalog have equal transfers, so they share one object."""

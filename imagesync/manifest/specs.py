@@ -1,4 +1,4 @@
-"""One merged image definition -> an ``ImageSpec``; what only a person could have got wrong becomes a diagnostic. Pure."""
+"""One merged image -> an ``ImageSpec``, and a diagnostic for each problem that the schema cannot express. Pure."""
 
 from collections.abc import Iterator, Mapping
 from datetime import date
@@ -18,16 +18,13 @@ _RETIRED_FIELDS: Final = ("visibility", "protected", "min_disk", "min_ram")
 
 
 def make_spec(key: str, data: Mapping[str, Any], merged: Merged, setting: Setting) -> ImageSpec | None:
-    """The typed value of one image; None when it has no usable source.
-
-    ``data`` is that of ``merged``, filled in.
-    """
+    """The ``ImageSpec`` of one image; None if it has no usable source. ``data``: the filled data of ``merged``."""
     image = Draft(key, merged, setting, data.get("container_format"))
     for path, message, hint in find_text_problems(data, key):
         image.complain(path, message, hint)
     _complain_of_alike_names(image, data)
     if (expires := data.get("expires")) and not _is_date(expires):
-        image.complain(("expires",), f"{quote_value(expires)} is not a day of the calendar", "write YYYY-MM-DD")
+        image.complain(("expires",), f"{quote_value(expires)} is not a date of the calendar", "write YYYY-MM-DD")
     source = make_source(data.get("source"), image)
     if source is None:
         return None
@@ -63,7 +60,7 @@ def _complain_of_alike_names(image: Draft, data: Mapping[str, Any]) -> None:
     for path, first_path, first in find_alike_names(data):
         place = image.place(*first_path)
         message = f"differs from {quote_value(first)} ({place.file}:{place.line}) {DIFFERENCE}"
-        image.complain(path, message, "most image services cannot keep both: write one of them, in one way")
+        image.complain(path, message, "keep one of them: most image services cannot store both")
 
 
 class _Places(Mapping[str, Place]):
@@ -91,7 +88,7 @@ class _Places(Mapping[str, Place]):
 
 
 def _find_places(image: Draft) -> dict[str, Place]:
-    """The places of the image, its source, and the parts that name the content, as far as they are written."""
+    """The places of the image, its source, and the declared fields that identify image and content."""
     written = image.node.items()
     paths: list[tuple[str, ...]] = [(name,) for name in _NAMING if name in written]
     if "source" in written and (source := written["source"].items()):

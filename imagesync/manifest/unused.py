@@ -1,4 +1,4 @@
-"""A manifest -> the names in it, and on the command line, that nothing uses. Pure."""
+"""A manifest -> diagnostics for unused profiles, values and globs; checks ``--set``. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -11,7 +11,7 @@ from imagesync.manifest.validation import format_path, locate, suggest
 from imagesync.secrets import quote_value
 from imagesync.text import make_printable
 
-_REMEDY = "take it out, or use it"
+_REMEDY = "remove it, or use it"
 
 
 def check_given_values(manifest: Manifest, given: Mapping[str, str]) -> None:
@@ -53,7 +53,7 @@ def find_idle_patterns(
 
 
 def _list_target_values(manifest: Manifest) -> dict[str, Mapping[str, Part]]:
-    """The values of each target that has some."""
+    """The values of each target that has values."""
     return {name: dict(part["values"].items()) for name, part in manifest.targets.items() if "values" in part}
 
 
@@ -71,7 +71,7 @@ def _collect_used_values(manifest: Manifest) -> frozenset[str]:
 
 
 def _find_in(data: object) -> Iterator[str]:
-    """The values that the strings of some data name."""
+    """The names of values in the strings of some data."""
     waiting = [data]
     while waiting:
         value = waiting.pop()

@@ -1,7 +1,7 @@
-"""A positioned tree and the JSON Schema -> plain data, and a diagnostic for everything that does not fit. Pure.
+"""A tree with places and the JSON Schema -> plain data, and a diagnostic for each value that does not fit. Pure.
 
-The schema directs what a scalar is: where it wants a string, numbers and booleans keep their written text. Values with
-``${name}`` in them fit anywhere until they are filled in; the filled tree is judged again without that leave.
+The schema decides the type of a scalar: if it requires a string, numbers and booleans keep their written text. Values with
+``${name}`` fit anywhere until they are filled; the filled data is checked again without this exception.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,32 +18,32 @@ from imagesync.secrets import show_key
 Schema: TypeAlias = Mapping[str, Any]
 
 MAX_EXPLAINED_VALUES: Final = 10_000
-"""Values that are compared with the schema in detail, in all, after which validation stops."""
+"""Values that are compared with the schema in detail; after them the validation stops."""
 MAX_EXPLAINED_ENTRIES: Final = 512
 """Of one mapping; no limit in the schema is higher."""
 PLACEHOLDER: Final = "#/$defs/placeholder"
 MAX_COMPARED_WORDS: Final = 500
 MAX_COMPARED_CHARS: Final = 255
 MAX_LISTED_WORDS: Final = 60
-"""Limits of the search for the word that was meant, which compares letter by letter, and of the list shown instead."""
+"""Limits of the search for a similar word, which compares letter by letter, and of the list that is shown instead."""
 
 
 @dataclass(slots=True)
 class Kind:
-    """What the schema wants at one place: which scalars keep their type, and what the children are."""
+    """What the schema requires at one place: the types of scalars that are kept, and the kinds of the children."""
 
     scalars: frozenset[str] = frozenset()
     children: "dict[str, Kind]" = field(default_factory=dict)
     further: "Kind | None" = None
     items: "Kind | None" = None
     is_text: bool = field(init=False)
-    """Whether a number or a boolean counts as its text here: quotes make no difference."""
+    """Whether a number or a boolean counts as text here, so quotes make no difference."""
 
     def __post_init__(self) -> None:
         self.is_text = "string" in self.scalars and not self.scalars & {"boolean", "integer"}
 
     def choose(self, value: Scalar, text: str) -> Scalar:
-        """What a scalar is here: its value by the core schema, or the text as it was written."""
+        """The value of a scalar here: by the core schema, or its text as it was written."""
         if isinstance(value, str) or value is None:
             return value
         wanted = "boolean" if isinstance(value, bool) else "integer"
@@ -52,15 +52,15 @@ class Kind:
 
 @dataclass(slots=True)
 class Effort:
-    """How many values were looked at closely."""
+    """The number of values that were compared in detail."""
 
     values: int = 0
 
 
 class Shape:
-    """The manifest's schema, or one of its definitions (``image``), ready to judge many trees.
+    """The manifest's schema, or one of its definitions (``image``), compiled to check many trees.
 
-    ``placeholders``: values with ``${name}`` in them fit anywhere.
+    ``placeholders``: values with ``${name}`` fit anywhere.
     """
 
     def __init__(self, schema: Schema, part: str | None = None, *, placeholders: bool = True) -> None:
@@ -77,17 +77,17 @@ class Shape:
         self.kind = self._make_kind(self._schema)
 
     def make_plain(self, node: Node) -> Any:
-        """The tree as plain data, scalars as the schema wants them."""
+        """The tree as plain data, with the types of scalars that the schema requires."""
         return _make_plain(node, self.kind)
 
     def is_fitting(self, data: Any) -> bool:
-        """Whether plain data fits: the fast answer, and the one that counts."""
+        """Whether plain data fits the schema; fast."""
         return bool(self._fits.is_valid(data))
 
     def find_problems(self, data: Any, root: Node, base: Sequence[str | int] = ()) -> list[Diagnostic]:
-        """The misfits, with paths below ``base``; usually none, as the fast check shows.
+        """One diagnostic for each value that does not fit, with paths below ``base``.
 
-        Only what the fast check rejects is examined closely, which takes a hundred times as long.
+        Only data that the fast check rejects is compared in detail, which takes a hundred times as long.
         """
         if self.is_fitting(data):
             return []
@@ -97,7 +97,7 @@ class Shape:
     def _explain(
         self, schema: Schema, data: Any, node: Node, base: Sequence[str | int], effort: Effort
     ) -> Iterator[Diagnostic]:
-        """The problems of a value: those of the mappings in it that name what people like come after the others."""
+        """The problems of a value; those of mappings with free names come last."""
         listings = self._find_listings(schema, data)
         if listings:
             data, whole = {**data, **{name: {} for name in listings}}, data
@@ -114,9 +114,7 @@ class Shape:
             if gate.is_valid({name: value}):
                 continue
             if effort.values > MAX_EXPLAINED_VALUES:
-                yield node.problem(
-                    format_path(base), "what else is wrong here was not looked at", "mend the others first"
-                )
+                yield node.problem(format_path(base), "other problems here are not checked", "correct the others first")
                 return
             for error in self._build_slow_validator(rule).iter_errors({name: {}}):
                 if error.schema_path[0] == "propertyNames":
@@ -124,7 +122,7 @@ class Shape:
             yield from self._explain(rule["additionalProperties"], value, node.items()[name], (*base, name), effort)
 
     def _find_listings(self, schema: Schema, data: Any) -> dict[str, Schema]:
-        """The mappings right below ``data`` that name what people like, as many as they like: name -> schema."""
+        """The schemas of mappings with free names directly below ``data``, by name."""
         if not isinstance(data, dict):
             return {}
         known = self._resolve_refs(schema).get("properties", {})
@@ -138,7 +136,7 @@ class Shape:
         }
 
     def _limit_entries(self, data: Any, effort: Effort) -> Any:
-        """``data`` with no more in a mapping than some above any limit of the schema: more is not more wrong."""
+        """``data`` with at most ``MAX_EXPLAINED_ENTRIES`` in each mapping, which is above every limit of the schema."""
         effort.values += 1
         if isinstance(data, list):
             return [self._limit_entries(item, effort) for item in data]
@@ -150,19 +148,19 @@ class Shape:
         return {name: self._limit_entries(data[name], effort) for name in names[:MAX_EXPLAINED_ENTRIES]}
 
     def _build_fast_validator(self, rule: Schema) -> Any:
-        """The fast validator: whether a value fits."""
+        """The fast validator, which checks whether a value fits."""
         import jsonschema_rs
 
         return self._build_once("gate", rule, jsonschema_rs.validator_for)
 
     def _build_slow_validator(self, rule: Schema) -> Any:
-        """The slow validator: what does not fit, and why."""
+        """The slow validator, which explains why a value does not fit."""
         from jsonschema import Draft202012Validator
 
         return self._build_once("closely", rule, Draft202012Validator)
 
     def _build_once(self, kind: str, rule: Schema, make: Callable[[dict[str, Any]], Any]) -> Any:
-        """A validator of a part of the schema, made once."""
+        """A validator of a part of the schema; each is made once."""
         if (kind, id(rule)) not in self._validators:
             self._validators[kind, id(rule)] = make({**rule, "$defs": self._schema["$defs"]})
         return self._validators[kind, id(rule)]
@@ -176,7 +174,7 @@ class Shape:
         return schema
 
     def _make_kind(self, schema: Schema) -> Kind:
-        """One for each rule: what two places have in common is one object."""
+        """The kind of a rule; places with the same rule share one object."""
         rule = self._resolve_refs(schema)
         if id(rule) in self._kinds:
             return self._kinds[id(rule)]
@@ -194,7 +192,7 @@ class Shape:
 
 TEXT_KIND: Final = Kind(frozenset({"string"}))
 ANY_KIND: Final = Kind()
-"""Of a place that the schema does not know."""
+"""The kind of a place that the schema does not know."""
 
 
 def _collect_names(schema: Any) -> frozenset[str]:
@@ -256,10 +254,10 @@ def _describe_error(error: Any, root: Node, base: Sequence[str | int]) -> Iterat
             hint = find_key_hint(key, known, is_top=not where) or suggest(key, known, "known here")
             yield child.problem(format_path([*where, key]), "unknown key", hint)
     elif error.validator == "type" and "const" in error.schema:
-        return  # what is not the one value has a problem already
+        return  # the const itself is reported already
     elif error.validator == "required":
         missing = ", ".join(str(name) for name in error.validator_value if name not in error.instance)
-        yield node.problem(format_path(where), f"the key {missing} is missing")
+        yield node.problem(format_path(where), f"the key {missing} is missing", f"declare {missing}")
     elif error.validator == "anyOf" and (chosen := _find_branch(error)):
         for item in chosen:
             yield from _describe_error(item, root, base)
@@ -268,7 +266,7 @@ def _describe_error(error: Any, root: Node, base: Sequence[str | int]) -> Iterat
 
 
 def _find_branch(error: Any) -> list[Any]:
-    """The errors of the one branch of ``anyOf`` that was meant: the branch of the value's own kind, or the only one."""
+    """The errors of the likely branch of ``anyOf``: the branch for the value's own type, or the only branch."""
     branches: dict[int, list[Any]] = {}
     for item in error.context:
         if error.schema["anyOf"][item.schema_path[0]].get("$ref") != PLACEHOLDER:
@@ -286,7 +284,7 @@ def _is_other_kind(item: Any, error: Any) -> bool:
 
 
 def suggest(word: str, known: Iterable[str], otherwise: str) -> str:
-    """``did you mean X?``, or all that is known."""
+    """``did you mean X?``, or the list of all known words."""
     words = sorted(known)
     found = (
         get_close_matches(word, words, 1)

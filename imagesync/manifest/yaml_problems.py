@@ -1,7 +1,7 @@
-"""What the YAML parser says of a text that it cannot read -> where, why, and what to write instead. Pure.
+"""An error of the YAML parser -> a diagnostic with the place, the cause and what to write. Pure.
 
-The parser names what it expected next, in its own words and often some lines late. The text around the place shows what
-people write: a tab, a colon in a value without quotes, a bracket that is not closed.
+The parser reports what it expected next, often some lines late. The text around that place shows the usual causes: a tab, a
+colon in a value without quotes, a bracket that is not closed.
 """
 
 import re
@@ -18,10 +18,10 @@ from imagesync.secrets import is_secret, is_secret_name, quote_value
 PREFIX: Final = "not valid YAML: "
 COLON: Final = "a value with a colon and a space in it needs quotes"
 MAX_WRITTEN_CHARS: Final = 60
-"""Of a value that a hint writes out in quotes."""
+"""The longest value that a hint writes out."""
 
 Finding: TypeAlias = tuple[int, int, str, str]
-"""Line and column, which count from 0, message and hint."""
+"""Line and column from 0, message and hint."""
 
 _BREAK: Final = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _UNFIT: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -35,7 +35,7 @@ _CLOSING: Final = {"}": "{", "]": "["}
 
 
 def explain_syntax_error(error: yaml.YAMLError, text: str, file: str) -> Diagnostic:
-    """The one diagnostic of a file that is not YAML, with the line if that may be shown."""
+    """The diagnostic of a file that is not YAML, with the line if it may be shown."""
     lines = _BREAK.split(text)
     line, column, message, hint = _find_conflict(lines) or _explain(error, lines, text)
     may_be_shown = line < len(lines) and _is_manifest(text) and not _is_private(lines[line])
@@ -44,17 +44,17 @@ def explain_syntax_error(error: yaml.YAMLError, text: str, file: str) -> Diagnos
 
 
 def _is_manifest(text: str) -> bool:
-    """Whether lines may be quoted: a file may be a link to a user's settings, with passwords in them."""
+    """Whether lines may be quoted: any other file may be a link to a user's settings with passwords."""
     return _OWN_KEY.search(text) is not None
 
 
 def _is_private(line: str) -> bool:
-    """Whether a line holds a secret: it looks like one, or its key calls it one."""
+    """Whether a line has a secret, by its value or by its key."""
     return is_secret(line) or any(map(is_secret_name, re.findall(r"[\w.-]+(?=\s*[:=])", line)))
 
 
 def _show_char(char: str) -> str:
-    """One character for one: a caret below stays in its column."""
+    """One character for each character, so a caret below keeps its column."""
     return "→" if char == "\t" else char if char.isprintable() else "?"
 
 
@@ -68,7 +68,7 @@ def _explain(error: yaml.YAMLError, lines: Sequence[str], text: str) -> Finding:
     if (tab := _find_tab(lines, line, column)) is not None:
         return line, tab, "the indentation has a tab", "indent with spaces"
     if "\ufeff" in (lines[line] if line < len(lines) else ""):
-        return line, lines[line].index("\ufeff"), "the text has a byte order mark inside", "take it out"
+        return line, lines[line].index("\ufeff"), "the text has a byte order mark inside", "remove it"
     context = error.context_mark or mark
     place = _Place(lines, line, column, context.line, context.column, _is_manifest(text))
     for part, explain in _EXPLAINED.items():
@@ -78,7 +78,7 @@ def _explain(error: yaml.YAMLError, lines: Sequence[str], text: str) -> Finding:
 
 
 def _without_quotes(problem: str | None) -> str:
-    """What the parser says, without what it quotes of the file."""
+    """The parser's message without quotations of the file."""
     return _QUOTED.sub("…", problem or "")
 
 
@@ -88,19 +88,19 @@ def _explain_unfit(error: yaml.YAMLError, text: str) -> Finding:
         return 0, 0, _without_quotes(str(error).splitlines()[0]), ""
     before = _BREAK.split(text[: found.start()])
     message = f"the character U+{ord(found[0]):04X} is not allowed in YAML"
-    return len(before) - 1, len(before[-1]), message, "take it out, or write it in double quotes as an escape"
+    return len(before) - 1, len(before[-1]), message, "remove it, or write it in double quotes as an escape"
 
 
 def _find_conflict(lines: Sequence[str]) -> Finding | None:
-    """A merge of two branches that was not finished."""
+    """The first line of an unresolved merge conflict."""
     line = next((number for number, line in enumerate(lines) if _CONFLICT.match(line)), None)
     if line is None or not any(text.startswith("<<<<<<< ") for text in lines):
         return None
-    return line, 0, "a merge conflict is not resolved", "keep one of the two versions, and take out the marks"
+    return line, 0, "a merge conflict is not resolved", "keep one of the two versions, and remove the marks"
 
 
 def _find_tab(lines: Sequence[str], line: int, column: int) -> int | None:
-    """The column of a tab among the blanks that a line begins with, or at the place itself."""
+    """The column of a tab in the indentation of a line, or at the place itself."""
     text = lines[line] if line < len(lines) else ""
     blank = text[: len(text) - len(text.lstrip())]
     if "\t" in blank:
@@ -110,7 +110,7 @@ def _find_tab(lines: Sequence[str], line: int, column: int) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where the parser stopped, and where that began which it was reading; whether a hint may quote the file."""
+    """Where the parser stopped, where the current construct began, and whether a hint may quote the file."""
 
     lines: Sequence[str]
     line: int
@@ -129,7 +129,7 @@ class _Place:
 
     @property
     def above(self) -> int | None:
-        """The number of the line above that is not blank and no comment."""
+        """The number of the next line above that is neither blank nor a comment."""
         numbers = range(min(self.line, len(self.lines)) - 1, -1, -1)
         return next((n for n in numbers if (line := self.lines[n].strip()) and not line.startswith("#")), None)
 
@@ -146,7 +146,7 @@ def _explain_colon(at: _Place) -> Finding | None:
 
 
 def _write_pair(at: _Place, key: str, value: str) -> str:
-    """``KEY: "VALUE"`` to be pasted, if it may be shown."""
+    """The corrected pair, if it may be shown; else ``KEY: "VALUE"``."""
     key = key.strip()
     is_long = len(key) + len(value) > MAX_WRITTEN_CHARS
     if is_long or not at.may_quote or _is_private(f"{key}: {value}") or not value.isprintable():
@@ -172,21 +172,21 @@ def _explain_line_above(at: _Place) -> Finding | None:
             at.line,
             len(at.text) - len(at.text.lstrip()),
             message,
-            "begin both in the same column, or take the value out",
+            "begin both in the same column, or remove the value",
         )
     return None
 
 
 def _explain_key(at: _Place) -> Finding:
-    """Something after the end of a value, or a line that fits no mapping above it."""
+    """Text after the end of a value, or a line that fits no mapping above it."""
     if at.char in _CLOSING:
-        return at.line, at.column, f"this {at.char} closes nothing", f"take it out, or write the {_CLOSING[at.char]}"
+        return at.line, at.column, f"this {at.char} closes nothing", f"remove it, or write the {_CLOSING[at.char]}"
     if at.text[at.column :].startswith("- "):
         return (
             at.line,
             at.column,
             "a list item is beside KEY: VALUE lines",
-            "write it below a key, or take the - out",
+            "write it below a key, or remove the -",
         )
     if at.text[: at.column].strip(" -"):
         hint = 'put the whole value in quotes; a quote inside double quotes is written \\"'
@@ -207,7 +207,7 @@ def _explain_item(at: _Place) -> Finding:
 
 
 def _explain_end(at: _Place) -> Finding:
-    return at.line, at.column, "this is after the end of the document", "take out the line ... or --- above it"
+    return at.line, at.column, "this is after the end of the document", "remove the line ... or --- above it"
 
 
 def _explain_bracket(at: _Place) -> Finding:
@@ -225,7 +225,7 @@ def _explain_bracket(at: _Place) -> Finding:
 
 
 def _explain_start(at: _Place) -> Finding:
-    """A character that begins something else than text."""
+    """A character that cannot begin a text."""
     hint = _write_quoted(at, at.text[at.column :])
     return at.line, at.column, f"a value cannot begin with {quote_value(at.char)}", hint
 
@@ -293,4 +293,4 @@ _EXPLAINED: Final[dict[str, Callable[[_Place], Finding | None]]] = {
     "scanning a block scalar": _explain_block,
     "expected node content": _explain_nothing,
 }
-"""What the parser says, in part, and what explains it; the first that fits."""
+"""Parts of the parser's messages, and the functions that explain them; the first that fits is used."""

@@ -1,7 +1,8 @@
 """YAML text -> a tree of plain data with the place of every part. Pure.
 
-Straight from the parser's events (a seventh of the time of constructing objects), which gives line and column, duplicate
-keys and full control of scalars: null, true, false and integers as in the YAML 1.2 core schema, all else keeps its text.
+The tree is made from the parser's events, in a seventh of the time of PyYAML's objects. Events have line and column, show
+duplicate keys and leave scalars as they are: null, true, false and integers follow the YAML 1.2 core schema, all other scalars
+keep their text.
 """
 
 import re
@@ -19,7 +20,7 @@ from imagesync.secrets import quote_value, show_key
 MAX_DEPTH: Final = 32
 """Mappings and lists inside each other."""
 MAX_VALUES: Final = 1_200_000
-"""Of all files of a catalog, aliases expanded: 10,000 images of more than 100 values."""
+"""Of all files of a catalog, aliases expanded: enough for 10,000 images with 100 values each."""
 MAX_KEYS: Final = 10_000
 """Of one mapping, and so images of a catalog."""
 MAX_ITEMS: Final = 1024
@@ -39,9 +40,9 @@ Scalar: TypeAlias = str | int | bool | None
 
 @dataclass(slots=True)
 class Node:
-    """A value with its place. ``value`` is a dict or a list of Nodes, or a scalar; ``text`` what a scalar was written as.
+    """A value with its place. ``value`` is a dict or a list of Nodes, or a scalar; ``text``: the written text of a scalar.
 
-    ``plain``: written without quotes: then a number is a number. ``file`` is the file's name in diagnostics.
+    ``plain``: the scalar was written without quotes. ``file`` is the file's name in diagnostics.
     """
 
     value: "dict[str, Node] | list[Node] | Scalar"
@@ -54,7 +55,7 @@ class Node:
     plain: bool = False
 
     def problem(self, where: str, message: str, hint: str = "") -> Diagnostic:
-        """A diagnostic at this value, or at its key where it has one."""
+        """A diagnostic at the key of this value, or at the value if it has no key."""
         return Diagnostic(self.file, self.key_line or self.line, self.key_column or self.column, where, message, hint)
 
     def replace_value(self, value: "dict[str, Node] | list[Node] | Scalar", text: str = "") -> "Node":
@@ -69,7 +70,7 @@ class Node:
 
 
 def parse_scalar(text: str) -> Scalar:
-    """An unquoted scalar by the YAML 1.2 core schema: null, true, false, integers; all else is its text."""
+    """The value of an unquoted scalar by the YAML 1.2 core schema: null, true, false, an integer, or else its text."""
     if text in _CORE:
         return _CORE[text]
     if not _INTEGER.fullmatch(text):
@@ -78,26 +79,26 @@ def parse_scalar(text: str) -> Scalar:
 
 
 def _show_tag(tag: str) -> str:
-    """A tag of YAML's own by its name; any other is a text of the file, which may be a secret that begins with ``!``."""
+    """A standard tag by its name. Any other tag is not shown: it may be a secret that begins with ``!``."""
     return f"the tag {show_key(tag)}" if tag.startswith(_STANDARD) else "a tag of another kind"
 
 
 _Parser: Final[Any] = getattr(getattr(yaml, "cyaml", None), "CParser", yaml.Loader)
-"""LibYAML's, if PyYAML was built with it; without the rest of a loader, which costs as much as a small file."""
+"""LibYAML's parser, if PyYAML has it; without the rest of a loader, which costs as much time as a small file."""
 
 
 def make_parser(text: str) -> Any:
-    """What gives the events of a text, one by one: ``get_event``, None after the last."""
+    """A parser; its ``get_event`` returns the events of a text one by one, and None after the last."""
     return _Parser(text)
 
 
 class Stop(Exception):
-    """The file cannot be read any further."""
+    """The rest of the file cannot be read."""
 
 
 @dataclass(slots=True)
 class Allowance:
-    """How many values may still be read."""
+    """The number of values that may still be read."""
 
     values: int = MAX_VALUES
 
@@ -105,7 +106,7 @@ class Allowance:
 def parse(text: str, file: str, allowance: Allowance | None = None) -> tuple[Node | None, list[Diagnostic]]:
     """The tree of one document and what is wrong with it; a syntax error ends the file with one diagnostic.
 
-    What is read is taken off the allowance.
+    The values that are read are subtracted from the allowance.
     """
     reader = _Reader(file, allowance or Allowance())
     try:
@@ -131,7 +132,7 @@ class _Reader:
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if root is not None:
-                    self._stop(event, "a second document in one file", "put it into a file of its own")
+                    self._stop(event, "a second document in one file", "put it into a separate file")
                 first = next(events)
                 empty = isinstance(first, yaml.DocumentEndEvent)
                 root = Node(None, 1, 1, file=self.file) if empty else self._read_node(first, events, 1)
@@ -142,7 +143,7 @@ class _Reader:
 
     def _read_node(self, event: Any, events: Iterator[Any], depth: int) -> Node:
         if depth > MAX_DEPTH:
-            self._stop(event, f"nested deeper than {MAX_DEPTH} levels")
+            self._stop(event, f"nested deeper than {MAX_DEPTH} levels", "write it with fewer levels")
         if isinstance(event, AliasEvent):
             return self._read_alias(event)
         before = self._left.values
@@ -169,20 +170,20 @@ class _Reader:
         self._left.values -= size
         if self._left.values < 0:
             message = f"more than {MAX_VALUES} values in all files, aliases expanded"
-            self._stop(event, message, "say what is common once, in defaults and profiles, or split the catalog")
+            self._stop(event, message, "declare common values once, in defaults and profiles, or split the catalog")
 
     def _read_scalar(self, event: Any) -> Node:
         text, mark = event.value, event.start_mark
         if len(text) > MAX_TEXT_CHARS:
             self._stop(event, f"a text of {len(text)} characters, the limit is {MAX_TEXT_CHARS}", "shorten it")
         if "\0" in text:
-            self._stop(event, "a text with a NUL character", "take it out")
+            self._stop(event, "a text with a NUL character", "remove it")
         plain = not event.style and event.implicit[0]
         value = parse_scalar(text) if plain else text if event.tag in (None, "!") else self._read_tagged(event)
         return Node(value, self._number_line(mark), mark.column + 1, text, 0, 0, self.file, plain)
 
     def _read_tagged(self, event: Any) -> Scalar:
-        """A scalar whose tag says what it is: it must be that."""
+        """The value of a scalar with a tag; its text must fit the tag."""
         text, kind = event.value, event.tag.removeprefix(_STANDARD)
         value = parse_scalar(text)
         fits = {
@@ -193,23 +194,23 @@ class _Reader:
             "float": _FLOAT.fullmatch(text) is not None,
         }
         if event.tag == kind or kind not in fits:
-            hint = "take it out" if kind != event.tag else "take it out; text that begins with ! needs quotes"
+            hint = "remove it" if kind != event.tag else "remove it; text that begins with ! needs quotes"
             self._stop(event, f"{_show_tag(event.tag)} is not plain data", hint)
         if not fits[kind]:
-            self._stop(event, f"the text here is tagged !!{kind} and is none", "take the tag out")
+            self._stop(event, f"the text here has the tag !!{kind}, but is not of that type", "remove the tag")
         return text if kind in ("str", "float") else value
 
     def _check_collection(self, event: Any, kind: str) -> Any:
-        """The place of a mapping or sequence, whose tag may say just that."""
+        """The place of a mapping or sequence; only its standard tag is allowed."""
         if event.tag not in (None, "!", _STANDARD + kind):
-            self._stop(event, f"{_show_tag(event.tag)} is not plain data", "take it out")
+            self._stop(event, f"{_show_tag(event.tag)} is not plain data", "remove it")
         return event.start_mark
 
     def _read_sequence(self, event: Any, events: Iterator[Any], depth: int) -> Node:
         mark, items = self._check_collection(event, "seq"), list[Node]()
         while not isinstance(item := next(events), SequenceEndEvent):
             if len(items) >= MAX_ITEMS:
-                self._stop(item, f"more than {MAX_ITEMS} items in one list", "take some out")
+                self._stop(item, f"more than {MAX_ITEMS} items in one list", "remove some of them")
             items.append(self._read_node(item, events, depth + 1))
         return Node(items, mark.line + 1, mark.column + 1, file=self.file)
 
@@ -245,7 +246,7 @@ class _Reader:
         return self._number_line(mark), mark.column + 1
 
     def _number_line(self, mark: Any) -> int:
-        """The number of a line, the same object for all nodes of the line: there may be a million nodes."""
+        """The number of a line; all nodes of a line share the object, because there may be a million nodes."""
         line: int = mark.line + 1
         if line != self._line:
             self._line = line
@@ -258,8 +259,8 @@ class _Reader:
         if not name.isprintable():
             odd = next(char for char in name if not char.isprintable())
             kind = "space of another kind" if odd.isspace() and odd not in "\t\n\r" else "control character"
-            self._stop(key, f"the key {quote_value(name)} holds a {kind}", "take it out")
+            self._stop(key, f"the key {quote_value(name)} has a {kind}", "remove it")
         if len(self.problems) >= MAX_PROBLEMS:
-            self._stop(key, "too many problems to look for more", "mend those first")
+            self._stop(key, "too many problems; the rest is not checked", "correct those first")
         message = f"defined twice; first in line {found[name].key_line}"
         self.problems.append(Diagnostic(self.file, *self._place_of(key), show_key(name), message, "keep one"))

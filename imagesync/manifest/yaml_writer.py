@@ -1,4 +1,4 @@
-"""Plain data -> YAML text that this loader reads back as the same data. Pure.
+"""Plain data -> YAML text that the loader reads back as the same data. Pure.
 
 Block style, keys in the order given, lists of short words on one line. Text is written without quotes if the loader
 returns the same text and no reader could misread it; all other text is quoted and escaped.
@@ -41,7 +41,7 @@ def _write_mapping(mapping: Mapping[str, Data], indent: str) -> Iterator[str]:
 
 
 def _write_sequence(head: str, items: Sequence[Item], indent: str) -> Iterator[str]:
-    """On one line where it fits, else an item a line."""
+    """A list on one line if it fits, else one item per line."""
     line = f"{head} [{', '.join(_write_item(item, _IN_LIST) for item in items)}]"
     if len(line) <= _MAX_LINE_CHARS:
         yield line
@@ -78,7 +78,7 @@ def _is_plain(text: str, plain: re.Pattern[str]) -> bool:
 
 
 def _quote(text: str) -> str:
-    """In double quotes; no ``##``, which begins a command where a CI system shows the text."""
+    """The text in double quotes, without ``##``, which begins a command in the logs of a CI system."""
     return break_marks(f'"{"".join(map(_escape, text))}"', "\\x23")
 
 

@@ -1,7 +1,7 @@
-"""What is wanted: the catalog, its images, sources and target, as values. No I/O.
+"""The declared state as values: the catalog, its images, sources and target. No I/O.
 
 Field names, units and allowed values are those of the Image service API v2 ("Create image", "Show image" in its
-reference), except ``hidden``, which is ``os_hidden`` there. Everything is immutable and compares by value.
+reference), except ``hidden``, which is ``os_hidden`` there. All values are immutable and compare by value.
 """
 
 import re
@@ -14,11 +14,11 @@ from typing import Final, NamedTuple, TypeAlias
 
 from imagesync.errors import Bug
 from imagesync.model.policy import OnReplace, Policy
-from imagesync.model.urls import has_secret, public_url, url_identity
+from imagesync.model.urls import has_secret, identify_url, redact_url
 
 
 class Visibility(StrEnum):
-    """Who sees an image."""
+    """Which users may see an image."""
 
     PUBLIC = "public"
     PRIVATE = "private"
@@ -27,7 +27,7 @@ class Visibility(StrEnum):
 
 
 class Status(StrEnum):
-    """The life of an image in the service."""
+    """The status of an image in the service."""
 
     QUEUED = "queued"
     SAVING = "saving"
@@ -41,9 +41,9 @@ class Status(StrEnum):
 
 
 class Role(StrEnum):
-    """What an owned image is in the life of its key; kept in the property ``imagesync_role``.
+    """The role of an owned image for its key; stored in the property ``imagesync_role``.
 
-    ``deleting`` is final: no run and no rollback brings such an image back, the next run deletes it.
+    ``deleting`` is final: no run and no rollback uses such an image again, and the next run deletes it.
     """
 
     STAGING = "staging"
@@ -54,7 +54,7 @@ class Role(StrEnum):
 
 
 class Compression(StrEnum):
-    """How the published bytes are packed; what is stored in the service is always unpacked."""
+    """The compression of the published bytes; the service always stores unpacked data."""
 
     NONE = "none"
     GZ = "gz"
@@ -64,7 +64,7 @@ class Compression(StrEnum):
 
 
 class Method(StrEnum):
-    """How the bytes get into the service."""
+    """The way of the bytes into the service."""
 
     UPLOAD = "upload"
     WEB_DOWNLOAD = "web-download"
@@ -72,7 +72,7 @@ class Method(StrEnum):
 
 
 class OnExpire(StrEnum):
-    """What becomes of an image on the day it expires."""
+    """What a run does with an image that has expired."""
 
     HIDE = "hide"
     DEACTIVATE = "deactivate"
@@ -83,7 +83,7 @@ HEX_LENGTHS: Final = MappingProxyType({"md5": 32, "sha1": 40, "sha256": 64, "sha
 """Hexadecimal digits of a digest, by hashlib name of its algorithm, weakest first."""
 _HEX: Final = re.compile("[0-9a-f]*")
 SERVICE_HASHES: Final = frozenset({"md5", "sha512"})
-"""Digests that an image service computes of stored data by default ("Show image": ``checksum``, ``os_hash_value``)."""
+"""The digests that an image service computes by default ("Show image": ``checksum``, ``os_hash_value``)."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -95,7 +95,7 @@ class Checksum:
 
     @classmethod
     def parse(cls, text: str) -> "Checksum":
-        """``sha256:HEX`` (any case) as a value; ValueError says what is wrong."""
+        """The checksum of a text ``sha256:HEX`` (any case); the ValueError of another text names the problem."""
         algorithm, colon, value = text.partition(":")
         algorithm, value = algorithm.strip().lower(), value.strip().lower()
         if not colon or algorithm not in HEX_LENGTHS:
@@ -112,9 +112,10 @@ class Checksum:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Where the OpenPGP signature of a checksum list is, and the file with the keys one of which must have made it.
+    """The OpenPGP signature of a checksum list: its ``url``, and the ``keyring`` with the accepted keys.
 
-    ``url`` is the list's own where that is clear-signed. ``keyring`` is absolute; ``display`` relative to the catalog's folder.
+    The ``url`` of a clear-signed list is that of the list itself. ``keyring`` is an absolute path; ``display`` is the
+    same path relative to the catalog's folder.
     """
 
     url: str
@@ -124,11 +125,11 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """How bytes travel from a source into the service; sizes in bytes.
+    """How bytes are transferred from a source into the service; sizes in bytes.
 
-    ``stores`` are those that must hold the data (none: the service's default); ``all_stores``: every one that it has.
-    ``verify`` False: what the service fetches by itself is not read back, and its declared digest is taken on trust.
-    ``inspect`` False: data that looks like no disk (packed, an archive, text) is published all the same.
+    ``stores`` must hold the data (none: the service's default); ``all_stores``: every store of the service. ``verify``
+    False: data that the service fetches is not downloaded to verify it, and its declared digest is recorded without a
+    check. ``inspect`` False: data that is not a disk (packed, an archive, text) is published all the same.
     """
 
     compression: Compression = Compression.NONE
@@ -142,20 +143,20 @@ class Transfer:
 
     @property
     def is_sent(self) -> bool:
-        """Whether imagesync itself sends the bytes: a web-download is fetched by the service."""
+        """Whether imagesync itself sends the bytes; a web-download is fetched by the service."""
         return self.method is not Method.WEB_DOWNLOAD
 
-    def wanted_stores(self, offered: frozenset[str]) -> frozenset[str]:
-        """The stores that must hold the data, in a service that has ``offered``; empty if none is declared."""
+    def select_stores(self, offered: frozenset[str]) -> frozenset[str]:
+        """The stores that must hold the data, in a service with the stores ``offered``; empty if none is declared."""
         return frozenset(self.stores) | (offered if self.all_stores else frozenset())
 
 
 @dataclass(frozen=True, slots=True)
 class FileSource:
-    """Bytes of a local file. ``path`` is absolute; ``display`` is relative to the catalog's folder.
+    """A local file. ``path`` is absolute; ``display`` is relative to the catalog's folder.
 
-    ``checksum_entry``: how the checksum list calls the file, if not by its own name; it says where the digest is, not which
-    content is wanted, so sources that differ in it alone are equal.
+    ``checksum_entry``: the name of the file in the checksum list, if it differs from the file's own name. It only helps
+    to find the digest, so two sources that differ only in it are equal.
     """
 
     path: str
@@ -169,9 +170,10 @@ class FileSource:
 
 @dataclass(frozen=True, slots=True)
 class UrlSource:
-    """Bytes behind http(s): ``urls`` are mirrors of one file, tried in order; the first is its published place.
+    """A file on the web: ``urls`` are mirrors of it, tried in order; the first one identifies it.
 
-    ``checksum_entry``: how the checksum list calls the file, if not by its name in the URL; as for ``FileSource``.
+    ``checksum_entry``: the name of the file in the checksum list, if it differs from that in the URL; as for
+    ``FileSource``.
     """
 
     urls: tuple[str, ...]
@@ -183,54 +185,54 @@ class UrlSource:
 
     @property
     def needs_digest(self) -> bool:
-        """Whether no hash of its URL may be stored: then only a digest can identify the data."""
+        """Whether the source needs a digest and has none: no hash of a URL with a secret may be stored."""
         return not (self.checksum or self.checksum_url) and any(map(has_secret, self.urls))
 
     def withhold_secrets(self) -> "UrlSource":
-        """The same with URLs that may be shown and kept."""
+        """The same source with URLs that may be shown and stored."""
         signature, listed = self.signature, self.checksum_url
         return replace(
             self,
-            urls=tuple(map(public_url, self.urls)),
-            checksum_url=public_url(listed) if listed else None,
-            signature=replace(signature, url=public_url(signature.url)) if signature else None,
+            urls=tuple(map(redact_url, self.urls)),
+            checksum_url=redact_url(listed) if listed else None,
+            signature=replace(signature, url=redact_url(signature.url)) if signature else None,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class KnownContent:
-    """Content that is in the service already and must have this digest (what ``export`` writes)."""
+    """Content that is already in the service and must have this digest; ``export`` writes it."""
 
     checksum: Checksum
 
     @property
     def transfer(self) -> None:
-        """Nothing travels."""
+        """None: nothing is transferred."""
         return
 
 
 class Content(Enum):
-    """Content without a place to read it from."""
+    """Content without a source to read it from."""
 
-    NO_DATA = "a metadata-only record, status queued for ever"
-    UNMANAGED = "whatever the live image holds"
+    NO_DATA = "a metadata-only record, whose status stays queued"
+    UNMANAGED = "the content of the live image, whatever it is"
 
     @property
     def transfer(self) -> None:
-        """Nothing travels."""
+        """None: nothing is transferred."""
         return
 
 
 Source: TypeAlias = FileSource | UrlSource | KnownContent | Content
-"""``transfer`` says how the bytes of each kind travel; None if imagesync knows no place to read them from."""
+"""The source of an image. Its ``transfer`` is None if there is nothing to read the bytes from."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What identifies the content of a source before a byte of it is stored.
+    """The identity of a source's content, known before any byte of it is stored.
 
-    ``digests`` are of the bytes as published (before decompression), the declared one first; without any, the first
-    URL alone identifies it. ``size`` is that of the published bytes, where known without reading them.
+    ``digests`` are of the published bytes (before decompression), the declared one first; without any, only the first
+    URL identifies the content. ``size`` is that of the published bytes, or None if unknown before they are read.
     """
 
     digests: tuple[Checksum, ...] = ()
@@ -238,7 +240,7 @@ class Fingerprint:
 
     @property
     def strongest(self) -> Checksum | None:
-        """The digest whose comparison judges the content; None without any."""
+        """The digest that decides whether content is the same; None without any."""
         return max(self.digests, key=lambda item: HEX_LENGTHS[item.algorithm], default=None)
 
 
@@ -259,24 +261,24 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NamedProject:
-    """A project by name and domain, to be asked from the identity service."""
+    """A project by name and domain; the identity service knows its id."""
 
     project: str
     domain: str
 
 
 Member: TypeAlias = str | NamedProject
-"""A project: by its id, or by a name that the identity service has to be asked for."""
+"""A project: its id, or a name that must be resolved by the identity service."""
 _PROJECT_ID: Final = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def is_project_id(text: str) -> bool:
-    """Whether a word is an id of the usual form, and no name: what the identity service makes."""
+    """Whether a word has the form of an id that the identity service makes, so it is not a name."""
     return _PROJECT_ID.fullmatch(text) is not None
 
 
 class Auto(Enum):
-    """A number that is read from the data: min_disk from the virtual size in the image's header."""
+    """A number that comes from the data: min_disk, from the virtual size in the image's header."""
 
     AUTO = "auto"
 
@@ -285,8 +287,8 @@ class Auto(Enum):
 class SourceFault:
     """Why a source could not be checked when the plan was made.
 
-    ``is_passing``: a later try may succeed (no connection, a status 5xx, no time left). ``hides_content``: the list of
-    digests could not be read, so the declared build is unknown.
+    ``is_passing``: a later try may succeed (no connection, a status 5xx, no time left). ``hides_content``: the checksum
+    list could not be read, so the declared build is unknown.
     """
 
     message: str
@@ -300,13 +302,13 @@ class SourceFault:
 
 @dataclass(frozen=True, slots=True)
 class ImageSpec:
-    """One declared image. None means "not declared": the live value is left alone (a create takes the default).
+    """One declared image. None means "not declared": the live value is not changed (a create takes the default).
 
-    ``min_disk`` in GB, ``min_ram`` in MB, ``expires`` an ISO date. Values of ``properties`` may hold
-    ``${images.KEY.id}``, which becomes the id of another wanted image when the plan is applied. ``places`` has the
-    places of the ``image``, its ``source``, and the parts that name the content or the image: ``checksum``, ``url``,
-    ``path``, ``checksum_url``, the formats, ``id``, ``name`` and ``adopt``. ``fault``: why the check of its source
-    failed.
+    ``min_disk`` in GB, ``min_ram`` in MB, ``expires`` an ISO date. Values of ``properties`` may have
+    ``${images.KEY.id}``, which becomes the id of another declared image when the plan is applied. ``places`` has the
+    places in the manifest of the ``image``, its ``source``, and the parts that name the content or the image:
+    ``checksum``, ``url``, ``path``, ``checksum_url``, the formats, ``id``, ``name`` and ``adopt``. ``fault``: why the
+    check of its source failed.
     """
 
     key: str
@@ -337,7 +339,7 @@ class ImageSpec:
 
     @property
     def place(self) -> Place:
-        """The place of the image."""
+        """The place of the image in the manifest."""
         return self.places.get("image", Place())
 
     @property
@@ -347,14 +349,14 @@ class ImageSpec:
 
     @property
     def owner_id(self) -> str | None:
-        """The id of the project that ``owner`` names; None without ``owner``. A Bug while only its name is known."""
+        """The id of the project that ``owner`` names; None without ``owner``. Bug if the name is not resolved yet."""
         if isinstance(self.owner, NamedProject):
-            raise Bug(f"{self.key}: project {self.owner.project} has not been asked for")
+            raise Bug(f"{self.key}: the id of project {self.owner.project} was not resolved")
         return self.owner
 
     @property
     def has_data(self) -> bool:
-        """Whether the content can be read from somewhere."""
+        """Whether the content has a source to read it from."""
         return self.source.transfer is not None
 
     @property
@@ -364,39 +366,39 @@ class ImageSpec:
 
     @property
     def is_stored_as_published(self) -> bool:
-        """Whether the service gets the very bytes that were published: nothing is unpacked on the way."""
+        """Whether the service gets the published bytes unchanged: nothing is unpacked on the way."""
         transfer = self.source.transfer
         return transfer is None or transfer.compression is Compression.NONE
 
     @property
     def url_identity(self) -> str | None:
-        """The identity of the first URL, which identifies content that has no digest.
+        """The identity of content without a digest: that of the first URL.
 
         None for another source, and for a URL with a secret: such an image needs a digest.
         """
-        return url_identity(self.source.urls[0]) if isinstance(self.source, UrlSource) else None
+        return identify_url(self.source.urls[0]) if isinstance(self.source, UrlSource) else None
 
     def is_published_at(self, identity: str | None) -> bool:
-        """Whether this is the identity of the first URL, or of another mirror of the same file."""
+        """Whether ``identity`` is that of the first URL, or of another mirror of the same file."""
         mirrors = self.source.urls[1:] if isinstance(self.source, UrlSource) else ()
-        return identity == self.url_identity or (identity is not None and identity in map(url_identity, mirrors))
+        return identity == self.url_identity or (identity is not None and identity in map(identify_url, mirrors))
 
     def is_ignored(self, *path: str) -> bool:
-        """Whether ``ignore`` leaves a field to others once the image exists."""
-        if not self.ignore:  # nearly all images, asked for each field
+        """Whether ``ignore`` leaves a field of an existing image to other users."""
+        if not self.ignore:  # the usual case, and this is called for each field of each image
             return False
         dotted = ".".join(path)
         return any(fnmatchcase(dotted, pattern) for pattern in self.ignore)
 
 
 def is_match(key: str, patterns: Sequence[str]) -> bool:
-    """Whether a key matches one of the globs; without any, every key does."""
+    """Whether a key matches one of the globs; without globs every key matches."""
     return not patterns or any(fnmatchcase(key, pattern) for pattern in patterns)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A place the catalog is applied to: a cloud of clouds.yaml or a local store (absolute path), or neither."""
+    """The place that a catalog is applied to: a cloud of clouds.yaml, a local store (absolute path), or neither."""
 
     name: str | None = None
     cloud: str | None = None
@@ -405,12 +407,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Everything that is wanted in one place.
+    """The declared state of one target.
 
-    ``images`` is sorted by key. ``keys`` are all keys of the manifest for this target, whatever ``only`` left out:
-    an image outside ``only`` is neither changed nor taken for removed. ``base`` is the folder that relative paths are
-    relative to. ``digest`` identifies the manifests' content. ``owners``: for keys that are not in ``images`` (``only``
-    leaves them out, or they left the manifest), the project that has their images, where the manifest names it.
+    ``images`` is sorted by key. ``keys`` are all keys of the manifest for this target, also those outside ``only``: a
+    plan neither changes their images nor takes them for removed. ``base`` is the folder of relative paths. ``digest``
+    identifies the manifests' content. ``owners``: for keys that are not in ``images`` (they are outside ``only``, or
+    were removed from the manifest), the project that owns their images, if the manifest names it.
     """
 
     name: str
@@ -426,11 +428,11 @@ class Catalog:
 
     @property
     def owner_ids(self) -> Mapping[str, str]:
-        """``owners`` by id. A Bug while only the name of one is known."""
+        """The ids of ``owners`` by key. Bug if a name is not resolved yet."""
         if named := [owner.project for owner in self.owners.values() if isinstance(owner, NamedProject)]:
-            raise Bug(f"project {named[0]} has not been asked for")
+            raise Bug(f"the id of project {named[0]} was not resolved")
         return {key: owner for key, owner in self.owners.items() if isinstance(owner, str)}
 
     def is_in_scope(self, key: str) -> bool:
-        """Whether ``only`` lets a plan look at a key."""
+        """Whether a plan may change the images of a key: it matches ``only``."""
         return is_match(key, self.only)

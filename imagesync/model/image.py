@@ -1,4 +1,4 @@
-"""What is there: images as the service shows them, whom we speak to, what it can do. No I/O.
+"""The live state as values: images, the identity of a backend, its capabilities, an inventory. No I/O.
 
 Field names and units are those of the Image service API v2 ("Show image"), except ``hidden``, which is ``os_hidden``.
 """
@@ -17,23 +17,21 @@ NUMBER_FIELDS: Final = ("min_disk", "min_ram", "size", "virtual_size")
 CATALOG: Final = "imagesync_catalog"
 """The property with the name of the catalog that an image belongs to."""
 MAX_NAME_CHARS: Final = 255
-"""Of an image's name: a column of the service's database."""
+"""Characters of an image's name: the width of the column in the service's database."""
 MAX_PROPERTY_BYTES: Final = 65_535
-"""Of one value in UTF-8: what a TEXT column of the service's most common database holds."""
+"""Bytes of a property's value in UTF-8: the width of a TEXT column in MySQL and MariaDB."""
 MAX_PARTS: Final = 128
-"""Of the properties, and of the tags, of one image: the service's defaults (``image_property_quota``, ``image_tag_quota``)."""
+"""Properties, or tags, of an image: the service's defaults (``image_property_quota``, ``image_tag_quota``)."""
 OWN_FIELDS: Final = frozenset(
     {*TEXT_FIELDS, *NUMBER_FIELDS, "id", "status", "visibility", "protected", "os_hidden", "tags"}
     | {"created_at", "updated_at", "locations", "stores"}
 )
-"""Fields of the service itself, by its own names ("Show image"); everything else is a property."""
+"""The service's own fields, by its names ("Show image"); every other name is a property."""
 
 IMPORT_TASK: Final = "os_glance_import_task"
-"""The property that the service writes on an image while an import of it is running, also during a copy, when the
-status stays active.
-"""
+"""The property that an image has while the service runs an import or a copy; during a copy the status stays active."""
 COPY: Final = "copy-image"
-"""The import method that brings an active image into further stores; by default policy for admins."""
+"""The import method that copies an active image to other stores; the default policy allows it to admins."""
 FAILED_STORES: Final = "os_glance_failed_import"
 
 
@@ -42,10 +40,10 @@ class LiveImage:
     """An image as the service shows it.
 
     ``size`` and ``virtual_size`` in bytes, ``min_disk`` in GB, ``min_ram`` in MB; ``checksum`` is the md5 of the data,
-    ``os_hash_value`` its ``os_hash_algo``, all in lower case. ``properties`` holds every custom property; the well-known
-    ones of snapshots and kin services (image_location, kernel_id, …) can be read as attributes too and are None where
-    absent. ``service`` holds what only the service writes (``os_glance_*``); ``nulls`` names what it returned as null.
-    ``parsed`` keeps what was read out of the properties once; an image with other properties is another one.
+    ``os_hash_value`` is its digest by ``os_hash_algo``, all in lower case. ``properties`` has every custom property.
+    The well-known ones of snapshots and other services (image_location, kernel_id, …) are attributes too, None if
+    absent. ``service`` has the properties that only the service writes (``os_glance_*``). ``nulls``: the fields that it
+    returned as null. ``parsed`` caches values that were parsed from the properties, which never change.
     """
 
     id: str
@@ -80,17 +78,15 @@ class LiveImage:
 
     @property
     def digests(self) -> Mapping[str, str]:
-        """What the service itself computed of the stored data: algorithm to hexadecimal digits.
+        """The digests that the service computed of the stored data: algorithm to hexadecimal digits.
 
-        Only algorithms that a manifest can declare; empty if there is no data.
+        Only algorithms that a manifest can declare; empty without data.
         """
         found = (("md5", self.checksum), (self.os_hash_algo, self.os_hash_value))
         return {name: value for name, value in found if name is not None and name in HEX_LENGTHS and value}
 
     def is_in_project(self, project: str) -> bool:
-        """Whether it belongs to this project. A service without projects reports no owner: all its images belong to
-        it.
-        """
+        """Whether this project owns the image; always true for a service without projects, which reports no owner."""
         return (self.owner or "") in ("", project)
 
     @property
@@ -100,17 +96,17 @@ class LiveImage:
 
     @property
     def failed_stores(self) -> tuple[str, ...]:
-        """The stores that the last import did not reach."""
+        """The stores in which the last import failed."""
         return tuple(filter(None, self.service.get(FAILED_STORES, "").split(",")))
 
     @property
     def image_location(self) -> str | None:
-        """Where a kin service keeps the image (``snapshot``)."""
+        """The place where another service keeps the image (``snapshot``)."""
         return self.properties.get("image_location")
 
     @property
     def image_state(self) -> str | None:
-        """State of a snapshot (``available``)."""
+        """The state of a snapshot (``available``)."""
         return self.properties.get("image_state")
 
     @property
@@ -163,7 +159,7 @@ class Filter:
     catalog: str | None = None
 
     def is_match(self, image: LiveImage) -> bool:
-        """Whether an image is one of those asked for, compared byte for byte."""
+        """Whether an image matches; texts are compared exactly."""
         return (
             (self.owner is None or (image.owner or "") == self.owner)
             and (self.name is None or image.name == self.name)
@@ -185,7 +181,7 @@ class ImportTask:
 
     @property
     def unfinished(self) -> bool:
-        """Whether the service still means to do it."""
+        """Whether the task is still to run, or is running."""
         return self.status in ("pending", "processing")
 
 
@@ -199,9 +195,7 @@ class MemberState:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The service, project and user of a backend. ``fingerprint`` distinguishes targets: it holds neither the user nor
-    a secret.
-    """
+    """The service, region and project of a backend, without user and secrets."""
 
     kind: str
     location: str
@@ -212,7 +206,7 @@ class Identity:
 
     @property
     def fingerprint(self) -> str:
-        """What distinguishes targets in plan files: kind, place, region and project."""
+        """The identity of the target in plan files: kind, location, region and project."""
         return "|".join((self.kind, self.location, self.region, self.project_id))
 
 
@@ -226,10 +220,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a target can do. Empty ``disk_formats`` or ``container_formats``: not known, everything is allowed.
+    """What a target can do. Empty ``disk_formats`` or ``container_formats``: unknown, every format is allowed.
 
-    ``hash_is_final``: the data of an active image cannot be exchanged behind the service's own hash. A store of type
-    http keeps only an address, and the server behind it may later give other data.
+    ``hash_is_final``: the data of an active image always matches the service's own hash. Not so with a store of type
+    http: it keeps only an address, and the server at that address may later return other data.
     """
 
     disk_formats: frozenset[str] = frozenset()
@@ -244,14 +238,14 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What is live, as far as the plan needs it.
+    """The live images, as far as the plan needs them.
 
-    ``owned``: images with a record of the catalog that is bound to them, in a project that their key names. ``foreign``:
-    images that the catalog does not own, with a name that it needs or an id that it names. ``copies``: images that carry
-    a copy of another image's record; ``misplaced``: images with a bound record in a project that their key does not
-    name. Those two are foreign, too, and only mentioned. ``members``: by image id, only of images whose members are
-    declared or recorded. ``projects``: ids of the projects that the manifests name. ``notes``: sentences for the reader
-    of the plan, about what could not be looked at.
+    ``owned``: images with a record of the catalog that names their own id, in the project of their key. ``foreign``:
+    images that the catalog does not own, with a name that it needs or an id that it names. ``copies``: images with a
+    copy of another image's record. ``misplaced``: images with their own record in a project that is not that of their
+    key. Those two are foreign too; a plan only mentions them. ``members``: by image id, only of images whose members
+    are declared or recorded. ``projects``: ids of the projects that the manifests name. ``notes``: sentences for the
+    plan about images that could not be read.
     """
 
     project_id: str

@@ -1,7 +1,7 @@
-"""The plan as a value: steps over a closed union of actions, with reasons, order and what it relied on. No I/O.
+"""The plan as a value: steps with one action each, their reasons and order, and the live values it relied on. No I/O.
 
-Everything that apply does is in here: a plan can be shown, saved, compared and refused; the planner makes it, renderers
-show it, the executor walks it, the performer interprets its actions.
+A plan contains everything that apply does, so it can be shown, saved, compared and refused. The planner makes it,
+renderers show it, the executor orders its steps, the performer carries out their actions.
 """
 
 from collections.abc import Mapping
@@ -18,13 +18,13 @@ Value: TypeAlias = str | int | bool | tuple[str, ...] | None
 
 
 class Reason(StrEnum):
-    """Why a step or a change is there.
+    """The reason of a step or of a change.
 
-    ``superseded``: another build took its place, or more are kept than ``keep`` allows; ``outdated``: kept as long as
-    ``delete_after`` says. ``staged``: a verified candidate is published; ``discarded``: one is dropped. ``deleting``: an
-    earlier run began to delete it. ``unverified``: nothing shows what an image in another project holds.
-    ``content-unknown``: no digest that is known of an image of this key can be compared with the declared ones; before
-    anything is sent the source is hashed, and where it has the bytes of that image, it is used.
+    ``superseded``: another build replaces the image, or more builds exist than ``keep`` allows. ``outdated``: the time
+    ``delete_after`` is over. ``staged``: a verified candidate is published. ``discarded``: a candidate is deleted.
+    ``deleting``: an earlier run began to delete the image. ``unverified``: the content of an image in another project
+    is not verified. ``content-unknown``: no known digest of an image of this key can be compared with the declared
+    ones. The source is then hashed before anything is sent, and an image with the same bytes is used.
     """
 
     NEW = "new"
@@ -49,10 +49,10 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One field from ``before`` to ``after``: None is "not there".
+    """The change of one field from ``before`` to ``after``; None means "not set".
 
-    ``path`` is ``("min_ram",)``, ``("properties", "hw_disk_bus")``, ``("tags",)``, ``("members",)`` or ``("stores",)``: a
-    tuple because property names may hold dots. The last three are sorted tuples: the whole set before and after.
+    ``path`` is ``("min_ram",)``, ``("properties", "hw_disk_bus")``, ``("tags",)``, ``("members",)`` or ``("stores",)``:
+    a tuple, because property names may have dots. The values of the last three are sorted tuples: the whole set.
     """
 
     path: tuple[str, ...]
@@ -63,10 +63,10 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True)
 class ImageState:
-    """The managed state of one image in canonical form: what is compared, and what a create ends with.
+    """The managed state of one image in canonical form, for comparisons and as the result of a create.
 
-    ``fields`` holds the service's own fields by model name (name, visibility, hidden, protected, min_disk, min_ram,
-    disk_format, container_format, owner, status) as plain str, int, bool; only those that are managed.
+    ``fields`` has the managed fields of the service by model name (name, visibility, hidden, protected, min_disk,
+    min_ram, disk_format, container_format, owner, status) as plain str, int, bool.
     """
 
     fields: Mapping[str, Value] = field(default_factory=dict)
@@ -77,14 +77,14 @@ class ImageState:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """A new image, staged, filled, verified and then published as ``state`` says.
+    """A new image: staged, filled, verified and then published with ``state``.
 
-    ``image_id`` is the id pinned by the manifest; ``fill`` the id of a queued staging record to use instead of a new
-    one. ``replaces`` are the ids that this build supersedes (retired by steps of their own). ``min_disk_auto``: min_disk
-    comes from the virtual size in the data's header. ``stage``: it is not published but left as a candidate.
-    ``changes``: how the published image differs from the newest of those that it supersedes, its content apart.
-    ``may_hold`` are ids of images of the key that may hold the same bytes, the current one first: the source is hashed
-    before anything is sent, and if one of them does, it is used and nothing is made.
+    ``image_id``: the id that the manifest pins. ``fill``: the id of a queued staging record to use instead of a new
+    one. ``replaces``: the ids that this build supersedes (other steps retire them). ``min_disk_auto``: min_disk comes
+    from the virtual size in the data's header. ``stage``: the image stays a candidate and is not published.
+    ``changes``: the differences from the newest image that it supersedes, except its content. ``may_hold``: ids of
+    images of the key that may hold the same bytes, the current one first. The source is hashed before anything is sent,
+    and if one of them holds the bytes, it is used instead of a new image.
     """
 
     key: str
@@ -102,7 +102,7 @@ class Create:
 
     @property
     def is_read_back(self) -> bool:
-        """Whether what the service fetches is to be read back, because its usual hashes do not judge the digest."""
+        """Whether fetched data must be downloaded: the service's usual hashes cannot verify the declared digest."""
         transfer, digest = self.source.transfer, self.fingerprint.strongest
         if transfer is None or transfer.is_sent or not transfer.verify or digest is None:
             return False
@@ -113,8 +113,8 @@ class Create:
 class Update:
     """One PATCH of one image (and its member changes): every change together with the new record.
 
-    ``record`` None takes our mark off the image: it is disowned. ``verify``: digests that the data must have when it is
-    read back, before anything is written.
+    ``record`` None removes the marker: the image is released. ``verify``: digests that the downloaded data must have
+    before anything is written.
     """
 
     key: str
@@ -126,7 +126,7 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Deactivate:
-    """The data of an image can no longer be downloaded or booted from."""
+    """Deactivate an image: its data can no longer be downloaded or booted."""
 
     key: str
     image_id: str
@@ -134,7 +134,7 @@ class Deactivate:
 
 @dataclass(frozen=True, slots=True)
 class Reactivate:
-    """A deactivated image can be used again."""
+    """Reactivate a deactivated image: it can be used again."""
 
     key: str
     image_id: str
@@ -142,7 +142,7 @@ class Reactivate:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """An image is deleted permanently; ``unprotect`` removes its protection first. ``size`` in bytes, freed."""
+    """Delete an image permanently; ``unprotect`` removes its protection first. ``size``: the bytes that this frees."""
 
     key: str
     image_id: str
@@ -155,7 +155,7 @@ Action: TypeAlias = Create | Update | Deactivate | Reactivate | Delete
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An action, why it is done, and the ids of the steps that must be done before it."""
+    """An action, its reason, and the ids of the steps that must be done before it."""
 
     id: str
     action: Action
@@ -165,7 +165,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Reliance:
-    """The values of a live image that the plan relied on: fields by path text (``properties.hw_disk_bus``)."""
+    """The values of a live image that the plan relied on, by path (``properties.hw_disk_bus``)."""
 
     image_id: str
     key: str
@@ -173,7 +173,7 @@ class Reliance:
 
 
 class Kind(StrEnum):
-    """What a plan is for: the whole manifest, new builds as candidates only, dropping candidates, one key back."""
+    """The purpose of a plan: apply the manifest, stage candidates, discard candidates, or roll back one key."""
 
     APPLY = "apply"
     STAGE = "stage"
@@ -182,10 +182,10 @@ class Kind(StrEnum):
 
 
 class Fate(StrEnum):
-    """The fate of a candidate: published or dropped by this plan, or by the next whole one, or rejected.
+    """What happens to a candidate.
 
-    ``rejected``: an operator deactivated a candidate of this build; it stays, unpublished, as long as the build is
-    declared.
+    ``published``, ``dropped``: by this plan. ``waiting``, ``unwanted``: the next whole plan publishes or deletes it.
+    ``rejected``: an operator deactivated a candidate of this build; it stays unpublished while the build is declared.
     """
 
     PUBLISHED = "published"
@@ -197,7 +197,7 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A verified build that is not published yet; ``created`` as the service says (its age is for the reader's clock)."""
+    """A verified build that is not published yet; ``created``: its creation time as the service reports it."""
 
     key: str
     image_id: str
@@ -207,10 +207,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A superseded image that stays: without limit, until a day, or because it is protected.
+    """A superseded image that is kept: without a time limit, until a day, or because it is protected.
 
-    ``keep`` and ``days`` are those of ``on_replace`` (``days``: delete_after). ``until`` is the ISO day on which an
-    image that is retired already is deleted; for one that this plan retires (``retires``) the days count from then.
+    ``keep`` and ``days`` come from ``on_replace`` (``days``: delete_after). ``until``: the ISO day on which an already
+    retired image is deleted. If this plan retires the image (``retires``), the days count from its retirement.
     """
 
     key: str
@@ -224,7 +224,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class PlanError:
-    """Why a key has no steps: its source is known to be unusable. ``problem`` has the place in the manifest."""
+    """The reason why a key has no steps: its source cannot be used. ``problem`` has the place in the manifest."""
 
     key: str
     problem: Diagnostic
@@ -232,18 +232,19 @@ class PlanError:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What apply will do, in topological order.
+    """Everything that apply will do; ``steps`` are in topological order.
 
-    ``absent`` are keys that had no current image, ``ids`` the current image of each key, ``wanted`` and ``owned`` count
-    keys, ``removed`` and ``changed`` name the keys that policy counts, ``notes`` are sentences a reader must see.
-    ``base`` is the manifest's folder, ``target_name`` the target it was resolved for. ``kept`` are the superseded
-    images that stay, ``candidates`` the verified builds that are not published yet. ``owners`` are the projects, by
-    key, of all keys that belong to another one than the session's. ``copies`` are ids of images that carry a copied
-    record: they change with the snapshots of users, and two plans that differ only in them are equal. ``expires``: the
-    ISO day on which each wanted image expires that does. ``errors`` are of keys for which nothing is done: the run
-    fails although all steps are done. ``made``: the ISO time, by the clock that is last, of a plan with a step that is
-    due by its day or age; empty for all others. No other field depends on a clock: two plans of the same state are
-    equal. ``places``: ``FILE:LINE:COLUMN`` of each wanted key, for messages; a saved plan has none.
+    ``absent``: keys without a current image. ``ids``: the current image of each key. ``wanted``, ``owned``: numbers of
+    declared and of owned keys. ``removed``, ``changed``: the keys that the limits of the policy count. ``notes``:
+    sentences for the reader. ``base``: the manifest's folder. ``target_name``: the target of the manifest. ``kept``:
+    the superseded images that are kept. ``candidates``: the verified builds that are not published yet. ``owners``: the
+    project of each key whose images belong to another project than the session's. ``expires``: the ISO day on which an
+    image expires, by key. ``errors``: keys without steps because of an error; with any, the run fails even if all steps
+    are done. ``places``: ``FILE:LINE:COLUMN`` of each declared key, for messages; a saved plan has none.
+
+    ``copies``: ids of images with a copied record. They change with the snapshots of users, so two plans that differ
+    only in them are equal. ``made``: the ISO time of a plan with a step that is due by a day or an age, by the latest
+    clock; empty for other plans. No other field depends on a clock: two plans of the same state are equal.
     """
 
     catalog: str
@@ -274,9 +275,9 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The counts of a plan as people count: a create that supersedes an image is one replacement.
+    """The counts of a plan as users see them: a create that supersedes an image counts as one replacement.
 
-    So is a candidate or an earlier build that is published in the place of another.
+    So does the publication of a candidate or of an earlier build that replaces another one.
     """
 
     create: int = 0
@@ -291,7 +292,7 @@ class Summary:
 
 
 def summarize(plan: Plan) -> Summary:
-    """Counts of the plan; ``upload`` in bytes, None where a size is unknown. Retirements count as their replacement."""
+    """The counts of a plan; ``upload`` in bytes, None if a size is unknown. A retirement is part of its replacement."""
     creates = [step.action for step in plan.steps if isinstance(step.action, Create)]
     sizes = [create.fingerprint.size for create in creates if (way := create.source.transfer) and way.is_sent]
     published = [create for create in creates if not create.stage]
@@ -322,10 +323,10 @@ def _is_beside(step: Step, replaced: set[str]) -> bool:
 
 
 def find_image_id(action: Action) -> str | None:
-    """The live image that an action writes to; None for a create that makes a record of its own."""
+    """The live image that an action writes to; None for a create that makes a new record."""
     return action.fill if isinstance(action, Create) else action.image_id
 
 
 def is_promotion(step: Step) -> bool:
-    """Whether a step is part of publishing an image that is there already: a candidate, or an earlier build."""
+    """Whether a step publishes an existing image: a candidate, or an earlier build."""
     return step.reason in (Reason.STAGED, Reason.ROLLBACK) and not isinstance(step.action, Create)

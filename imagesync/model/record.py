@@ -1,15 +1,15 @@
-"""imagesync's memory in the cloud: properties of every owned image <-> a ``Record`` and a ``Revision``. No I/O.
+"""The ``imagesync_*`` properties of an owned image <-> a ``Record`` and a ``Revision``. No I/O.
 
-Property names and meanings are fixed, because images in clouds carry them: the image's own id, catalog, key, role,
-digests of the content, digest of the wanted state, and what is managed. What is managed is kept as ``{name hash: value
-hash}`` of eight hexadecimal digits each: the three-way merge then knows which properties, tags, members and fields
-imagesync set, and a drifted value from a changed manifest.
+Property names and meanings must not change, because images in clouds have them: the image's own id, catalog, key, role,
+digests of the content, digest of the declared state, and the managed values. Those are stored as ``{name hash: value
+hash}``, eight hexadecimal digits each. From them the three-way merge knows which properties, tags, members and fields
+imagesync set, and distinguishes drift from a change of the manifest.
 
 A record counts only on the image whose id it names. Compute services copy all properties of an image into the snapshots
-of its servers, and any user may copy those of a public image. The catalog does not own an image because of such a copy.
+of its servers, and any user may copy those of a public image. Such a copy does not make an image owned.
 
 The revision is the guard of every write: a property whose *name* ends in a counter. A PATCH removes the name that it
-has read and adds the next one; the service refuses to remove a property that is not there, and then saves nothing.
+read and adds the next one. If that property no longer exists, the service refuses the whole PATCH.
 """
 
 import contextlib
@@ -28,41 +28,41 @@ from imagesync.model.image import OWN_FIELDS, LiveImage
 
 PREFIX: Final = "imagesync_"
 RESERVED: Final = OWN_FIELDS | {"location", "deleted", "deleted_at"}
-"""Names of the service's own fields, which no property can have: in this case of letters only. ``Name`` is a property like
-any other (tried on Glance 33)."""
+"""Names of the service's own fields, which no property can have. Case counts: ``Name`` is an ordinary property (Glance
+33)."""
 _RESERVED_PREFIXES: Final = (fold_name(PREFIX), fold_name("os_glance"))
-"""What names cannot begin with, folded: our record's, and those that the service keeps for itself."""
+"""Folded prefixes that property names of a manifest cannot have: those of the record and of the service."""
 ID: Final = "imagesync_id"
-"""Holds the id of the image that the record is about."""
+"""The property with the id of the image that the record belongs to."""
 REVISION: Final = "imagesync_rev_"
-"""How the name of the guard property begins; the counter follows, its value is the nonce of the run that wrote it."""
+"""The prefix of the guard property's name, before the counter; its value is the nonce of the run that wrote it."""
 KEY: Final = "imagesync_key"
 ROLE: Final = "imagesync_role"
 DIGEST: Final = "imagesync_digest"
 SPEC: Final = "imagesync_spec"
 MANAGED: Final = "imagesync_managed"
 DECLARED: Final = "declared:"
-"""The prefix of a digest that was not computed from the data: the manifest declares it."""
+"""The prefix of a digest that the manifest declares and that was not verified."""
 LEASE: Final = "imagesync_lease"
-"""Names the catalog on the record of its lease, which belongs to no catalog itself."""
+"""The property of a lease record with the name of its catalog; a lease record has no ``imagesync_catalog``."""
 
 
 _ROLES: Final = {role.value: role for role in Role}
 MAX_GENERATION: Final = 2**31 - 1
-"""The highest number of a build that a record may hold; a higher one reads as 1."""
+"""The highest generation in a record; a higher one is read as 1."""
 
 
 MAX_REMEMBERED_CHARS: Final = 64
-"""Of a text whose hash is kept for the next time: names and values of properties are the same in most images."""
+"""Characters of a text whose hash is cached: most images have the same names and values of properties."""
 
 
 def is_reserved(name: str) -> bool:
-    """Whether a property of this name is not a manifest's to set, be it read from YAML or from a saved plan."""
+    """Whether a manifest, or a saved plan, must not set a property of this name."""
     return name in RESERVED or fold_name(name).startswith(_RESERVED_PREFIXES)
 
 
 def hash_name(name: str) -> str:
-    """What a record keeps of a name: eight hexadecimal digits."""
+    """The hash of a name in a record: eight hexadecimal digits."""
     return _hash_again(name) if len(name) <= MAX_REMEMBERED_CHARS else _hash(name)
 
 
@@ -74,12 +74,12 @@ _hash_again: Final = lru_cache(2**14)(_hash)
 
 
 def hash_value(value: object) -> str:
-    """What a record keeps of a value that imagesync set: eight hexadecimal digits of its JSON."""
+    """The hash of a value in a record: eight hexadecimal digits, of its JSON."""
     return hash_name(_TEXT_AS_JSON(value) if type(value) is str else json.dumps(value))
 
 
 _TEXT_AS_JSON: Final = json.JSONEncoder().encode
-"""What ``json.dumps`` makes of a text, without looking for options."""
+"""The JSON of a text, as ``json.dumps`` returns it but faster, because the encoder is made once."""
 
 
 def hash_values(values: Mapping[str, object]) -> dict[str, str]:
@@ -100,13 +100,13 @@ def hash_all(names: tuple[str, ...]) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Managed:
-    """What imagesync set on an image, and the history that planning needs.
+    """The values that imagesync set on an image, and the history that planning needs.
 
-    ``fields`` by plain name, ``properties`` by hashed name, both to the hash of the value that was set; ``tags`` and
-    ``members`` as hashed names. ``generation`` numbers the builds of a key from 1 (``created_at`` has whole seconds and
-    cannot order them). ``origin`` is where the bytes came from, without a query; ``retired`` the ISO time of
-    retirement, which was that of number ``retirement`` of its key (0: not known, before those that have one); ``before``
-    the fields that ``on_replace`` changed, as they were (to undo at a rollback).
+    ``fields`` maps plain names, ``properties`` hashed names, to the hash of the value; ``tags`` and ``members`` are
+    hashed names. ``generation`` numbers the builds of a key from 1 (``created_at`` has whole seconds and cannot order
+    them). ``origin``: the URL or path of the bytes, without a query. ``retired``: the ISO time of retirement.
+    ``retirement`` numbers the retirements of a key from 1; 0 is unknown, and earlier than all others. ``before``: the
+    former values of the fields that ``on_replace`` changed, for a rollback.
     """
 
     fields: Mapping[str, str] = field(default_factory=dict)
@@ -120,7 +120,7 @@ class Managed:
     retirement: int = 0
 
     def names(self) -> tuple[frozenset[str], ...]:
-        """The names alone: they decide whether the record itself must be written again."""
+        """All managed names: if they change, the record must be written again."""
         return frozenset(self.fields), frozenset(self.properties), frozenset(self.tags), frozenset(self.members)
 
 
@@ -128,11 +128,11 @@ class Managed:
 class Record:
     """The marker of an image, as a value.
 
-    ``digests`` are of the published bytes: computed from them, or compared with a digest that was. ``declared`` are the
-    manifest's, taken on trust. Content without any is identified by ``url``, the sha256 of its first URL in hexadecimal
-    (the URL itself may hold a secret). ``nonce`` identifies a POST whose answer was lost. ``unverified``: a staged
-    image that the service fills by itself: its status active proves nothing. ``converted``: the service converted the
-    verified bytes (another format, unpacked): its own hash differs from the declared one.
+    ``digests``: verified digests of the published bytes. ``declared``: digests of the manifest that were not verified.
+    Content without any digest is identified by ``url``, the sha256 of its first URL in hexadecimal (the URL itself may
+    have a secret). ``nonce`` identifies a POST whose answer was lost. ``unverified``: the service fills this staged
+    image by itself, so its status active is not a proof. ``converted``: the service converted or unpacked the verified
+    bytes, so its own hash differs from the declared one.
     """
 
     catalog: str
@@ -149,7 +149,7 @@ class Record:
 
     @property
     def known(self) -> dict[str, str]:
-        """Algorithm to hexadecimal digits of the content; what was computed wins over what was declared."""
+        """The digests of the content: algorithm to hexadecimal digits. A verified digest replaces a declared one."""
         return _index(self.declared, self.digests)
 
     def properties(self, image_id: str) -> dict[str, str]:
@@ -196,7 +196,7 @@ class Revision:
 
     @property
     def name(self) -> str:
-        """The name of the property."""
+        """The name of its property."""
         return f"{REVISION}{self.number}"
 
 
@@ -205,28 +205,28 @@ _REVISION: Final = re.compile(rf"{REVISION}([1-9][0-9]{{0,{MAX_REVISION_DIGITS -
 
 
 def read_revisions(image: LiveImage) -> tuple[Revision, ...]:
-    """The guards of an image by counter. Exactly one is right; several are left by writes that overlapped."""
+    """The guards of an image, sorted by counter. There should be one; overlapping writes may leave several."""
     found = ((_REVISION.fullmatch(name), value) for name, value in image.properties.items())
     revisions = (Revision(int(match[1]), value) for match, value in found if match)
     return tuple(sorted(revisions, key=lambda revision: revision.number))
 
 
 def is_marked(image: LiveImage, catalog: str) -> bool:
-    """Whether an image carries the mark of a catalog, be it its own or a copied one."""
+    """Whether an image has the marker of a catalog, its own or a copied one."""
     return image.properties.get(CATALOG) == catalog
 
 
 def is_bound(image: LiveImage) -> bool:
-    """Whether the record of an image, if it has one, is its own: it names this image's id."""
+    """Whether the record of an image names this image's id, so it is not a copy."""
     return image.properties.get(ID) == image.id
 
 
 MAX_KEPT_CHARS: Final = 2**12
-"""Of a record that is kept with its image once it was read: those of other projects may be of any size."""
+"""Characters of a record that is cached with its image: other projects may write records of any size."""
 
 
 def read(image: LiveImage) -> Record | None:
-    """The record of an image; None if it has no catalog mark, or the record is a copied one. Damaged parts are empty."""
+    """The record of an image; None if it has no marker, or a copied record. Damaged parts are read as empty."""
     if CATALOG not in image.properties or not is_bound(image):
         return None
     known = image.parsed.get(PREFIX)
@@ -258,7 +258,7 @@ def _read_bound(properties: Mapping[str, str]) -> Record:
 
 
 def read_digests(text: str) -> dict[str, str]:
-    """Algorithm to hexadecimal digits of the property ``imagesync_digest``, as ``Record.known``."""
+    """The digests in a value of the property ``imagesync_digest``, in the form of ``Record.known``."""
     digests, declared, _ = _read_content(text)
     return _index(declared, digests)
 
@@ -316,7 +316,7 @@ def _read_words(value: object) -> tuple[str, ...]:
 
 
 def _read_mapping(value: object) -> dict[str, object]:
-    """A JSON object, whose names are texts."""
+    """A JSON object; empty for any other value."""
     return value if isinstance(value, dict) else {}
 
 

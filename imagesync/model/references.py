@@ -1,4 +1,7 @@
-"""``${images.KEY.id}`` in the values of properties: the id of another wanted image, known when a plan is applied. Pure."""
+"""``${images.KEY.id}`` in a property's value -> the id of another declared image. Pure.
+
+The id of a new image is known only when the plan is applied.
+"""
 
 import re
 from collections.abc import Mapping
@@ -11,21 +14,21 @@ _LITERAL: Final = re.compile(r"\$(?=\{images\.)")
 
 
 def escape_references(text: str) -> str:
-    """Text that only looks like a reference, escaped: ``resolve_references`` gives it back."""
+    """Escape text that only looks like a reference; ``resolve_references`` restores it."""
     return _LITERAL.sub("$$", text)
 
 
 def resolve_references(text: str, ids: Mapping[str, str]) -> str:
-    """``${images.KEY.id}`` as the id, if it is known; else unchanged. ``$${images.`` is the plain text."""
+    """Replace ``${images.KEY.id}`` by the id, if it is known, and ``$${images.`` by ``${images.``."""
     return REFERENCE.sub(lambda found: ids.get(found[1], found[0]) if found[1] else "$", text)
 
 
 def fill_known_references(text: str, ids: Mapping[str, str]) -> str:
-    """References to known ids filled in; all else stays, ``$${images.`` too, for ``resolve_references`` to finish."""
+    """Replace references to known ids only; ``$${images.`` stays for a later ``resolve_references``."""
     return REFERENCE.sub(lambda found: ids.get(found[1], found[0]) if found[1] else found[0], text)
 
 
 def find_references(spec: ImageSpec) -> frozenset[str]:
-    """The keys that properties of this image refer to."""
+    """The keys that the properties of an image refer to."""
     written = [value for value in spec.properties.values() if "$" in value]
     return frozenset(key for value in written for key in REFERENCE.findall(value) if key)

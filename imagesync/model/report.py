@@ -1,4 +1,4 @@
-"""What happened: the outcome of each step, the report of a run, and the events on the way. No I/O."""
+"""The result of a run as values: the outcome of each step, the report, and the events during the run. No I/O."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from imagesync.model.plan import Create, Fate, Plan, Step
 class Outcome(StrEnum):
     """How a step ended.
 
-    ``deferred``: the service refused a DELETE because the image is in use; it stays and is tried again next run.
-    ``skipped``: a step that it needs did not succeed. ``interrupted``: the run was stopped while it ran; nothing of it is
-    visible. ``not-started``: the run was stopped before its turn.
+    ``deferred``: the image is marked for deletion but not deleted, for example because it is in use; the next run tries
+    again. ``skipped``: a step that it needs did not succeed. ``interrupted``: the run was stopped during the step, and
+    users see no result of it. ``not-started``: the run was stopped before the step.
     """
 
     DONE = "done"
@@ -26,7 +26,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Performed:
-    """What performing a step gave: the image it is about, bytes sent, and a remark where one is due."""
+    """The result of performing a step: its image, the sent bytes, and a remark for the user, which may be empty."""
 
     image_id: str
     outcome: Outcome = Outcome.DONE
@@ -36,7 +36,7 @@ class Performed:
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """How one step ended. ``cause`` is the id of the failed step for a skipped one; ``seconds`` of wall time."""
+    """How one step ended. ``cause``: for a skipped step, the id of the failed step. ``seconds``: of wall time."""
 
     step: Step
     outcome: Outcome
@@ -51,8 +51,8 @@ class StepResult:
 class Report:
     """Every step of a plan with its result, in plan order.
 
-    ``leftover`` names what the final listing still found; ``stopped`` says why no further step was started, other than
-    for an interruption.
+    ``leftover``: the differences that the final listing found. ``stopped``: why no further step was started, if not
+    because of an interruption.
     """
 
     plan: Plan
@@ -64,19 +64,19 @@ class Report:
 
     @property
     def succeeded(self) -> bool:
-        """True where everything that is wanted was done: deferred deletions count as done."""
+        """Whether every step was done and no key has an error; a deferred deletion counts as done."""
         return self.is_carried_out and not self.plan.errors
 
     @property
     def is_carried_out(self) -> bool:
-        """Whether every step of the plan was done."""
+        """Whether every step of the plan was done and the final listing found no difference."""
         good = (Outcome.DONE, Outcome.DEFERRED)
         ended = not (self.interrupted or self.stopped or self.leftover)
         return ended and all(result.outcome in good for result in self.results)
 
 
-def candidates_of(report: Report) -> dict[str, str]:
-    """The candidates that the next whole plan publishes, by key: those that were there, and those of this run."""
+def list_waiting_candidates(report: Report) -> dict[str, str]:
+    """The candidates that the next whole plan publishes, by key: earlier ones, and those of this run."""
     waiting = {one.key: one.image_id for one in report.plan.candidates if one.fate is Fate.WAITING}
     for result in report.results:
         if isinstance(result.step.action, Create) and result.step.action.stage and result.outcome is Outcome.DONE:
@@ -84,7 +84,7 @@ def candidates_of(report: Report) -> dict[str, str]:
     return dict(sorted(waiting.items()))
 
 
-def rejected_of(report: Report) -> dict[str, list[str]]:
+def list_rejected_candidates(report: Report) -> dict[str, list[str]]:
     """The candidates that stay unpublished because an operator rejected their build, by key."""
     found: dict[str, list[str]] = {}
     for one in report.plan.candidates:
@@ -102,8 +102,11 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Transferred:
-    """How much of an image's data was moved, in bytes: ``sent`` to the service, of ``total``; ``read`` from the source, of
-    ``source_total``. A total is None if it is not known. The two differ for packed sources."""
+    """How much of an image's data was transferred, in bytes.
+
+    ``sent`` of ``total`` to the service, ``read`` of ``source_total`` from the source. These differ for packed sources.
+    An unknown total is None.
+    """
 
     sent: int
     total: int | None = None
@@ -113,14 +116,14 @@ class Transferred:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """This much of a step's data is with the service now. It is less than before if the upload begins again."""
+    """The progress of a step's transfer. It is less than before if the upload starts again."""
 
     step: Step
     amount: Transferred
 
 
 Advance: TypeAlias = Callable[[Transferred], None]
-"""Hears how far the transfer of a step is."""
+"""Called with the progress of a step's transfer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
-"""The text of a URL -> what is shown, which host is asked, or why it is refused. Pure.
+"""The text of a URL -> its problem, its host, its identity, or the form that may be shown. Pure.
 
-One grammar decides what a URL means, for the reader of a plan and for the request. It is that of RFC 3986, without
-everything that programs read differently: a backslash, characters of control, a second ``@``, odd spellings of a number
-as a host. A URL that passes means the same host to every parser.
+The reader of a plan and the request must understand a URL alike. So the grammar is that of RFC 3986 without the parts
+that programs interpret differently: a backslash, control characters, a second ``@``, unusual spellings of an IP
+address. Every parser finds the same host in a URL without problem.
 """
 
 import hashlib
@@ -16,10 +16,10 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from imagesync.secrets import is_secret, quote_value, show_key
 
 MAX_HOST_CHARS: Final = 253
-"""Of a host's name: the limit of the DNS (RFC 1035)."""
+"""Characters of a host's name: the limit of the DNS (RFC 1035)."""
 MAX_PORT: Final = 65_535
 WHY_DIGEST: Final = (
-    "a URL with a log-in or a query needs a digest: no hash of a secret is kept, so nothing else distinguishes builds"
+    "a URL with a log-in or a query needs a digest: no hash of a secret is stored, so nothing else distinguishes builds"
 )
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _URL: Final = re.compile(
@@ -32,14 +32,14 @@ _URL: Final = re.compile(
 _LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
 _PUBLIC: Final = re.compile(r"https?://[A-Za-z0-9._-]+(:[0-9]+)?(/[A-Za-z0-9._~!$&'()*+,;=:%/-]*)?")
-"""What nearly all URLs are: nothing in it would be taken off."""
+"""The form of nearly all URLs, which have nothing to hide."""
 _SCHEMES: Final = frozenset(
     {"file", "ftp", "ftps", "sftp", "ssh", "s3", "gs", "swift", "rsync", "nfs", "oci", "docker", "data"}
 )
 _HOST_FIRST: Final = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}(?::[0-9]{1,5})?/", re.IGNORECASE)
-"""How an address begins whose scheme was left out."""
+"""The start of an address without a scheme."""
 MAX_WRITTEN_CHARS: Final = 120
-"""Of a URL that a hint writes out."""
+"""Characters of a URL in a hint; a longer one is not repeated."""
 _NO_URL: Final = ("is not a URL", "write http://HOST/PATH or https://HOST/PATH")
 
 
@@ -51,22 +51,22 @@ def find_url_problem(url: str) -> tuple[str, str] | None:
     if "\\" in url or " " in url or not url.isprintable():  # no other white space is printable
         return _find_character_problem(url, next(n for n, char in enumerate(url) if not _is_written_plainly(char)))
     if "#" in url:
-        return "holds a #: what follows it is never sent to a server", "take it out, or write %23 for the character"
+        return "holds a #: the text after it is never sent to a server", "remove it, or write %23 for the character"
     found = _URL.fullmatch(url)
     if found is None:
         return _find_authority_problem(url)
     if found["port"] and not 0 < int(found["port"]) <= MAX_PORT:
-        return f"the port {found['port']} does not exist", f"1 to {MAX_PORT}"
+        return f"the port {found['port']} is not valid", f"use a port from 1 to {MAX_PORT}"
     return None if _is_host(found["host"]) else (f"{show_key(found['host'])} is not a host", _NO_URL[1])
 
 
 def _find_scheme_problem(url: str) -> tuple[str, str]:
-    """A scheme that is known is named; any other text before a colon may be a part of a secret."""
+    """The problem of a URL without http or https; an unknown scheme is not repeated, because it may be a secret."""
     scheme = _SCHEME.match(url)
     if scheme and scheme[1].lower() in _SCHEMES:
-        return f"{scheme[1]} is not http or https", "use one of them, or path for a file"
+        return f"{scheme[1]} is not http or https", "use http or https, or path for a local file"
     if scheme and "://" in url:
-        return "the scheme is not http or https", "use one of them, or path for a file"
+        return "the scheme is not http or https", "use http or https, or path for a local file"
     is_shown = not re.search("[?@]", url) and not is_secret(url)
     message = f"{quote_value(url) if is_shown else 'this'} is not a URL, which begins with http:// or https://"
     is_written = is_shown and _HOST_FIRST.match(url) is not None and len(url) <= MAX_WRITTEN_CHARS
@@ -78,10 +78,10 @@ def _is_written_plainly(char: str) -> bool:
 
 
 def _find_character_problem(url: str, place: int) -> tuple[str, str]:
-    """A character that programs read differently, and how it is written."""
+    """The problem of a character that programs interpret differently, and how to write it."""
     char = url[place]
     names = {" ": "a space", "\\": "a backslash"}
-    message = f"holds {names.get(char, 'a character of control')} (character {place + 1})"
+    message = f"holds {names.get(char, 'a control character')} (character {place + 1})"
     if url != url.strip():
         return message, "remove the characters before or after the URL"
     encoded = "".join(char if _is_written_plainly(char) else quote(char) for char in url)
@@ -91,23 +91,23 @@ def _find_character_problem(url: str, place: int) -> tuple[str, str]:
 
 
 def _find_authority_problem(url: str) -> tuple[str, str]:
-    """What is wrong between ``//`` and the path."""
+    """The problem of the part between ``//`` and the path."""
     authority = re.split("[/?]", url.partition("://")[2], maxsplit=1)[0]
     host = authority.rpartition("@")[2]
     if not host.isascii():
-        return "the host has letters that look like others", "write its ASCII form: xn--…"
+        return "the host has letters that are not ASCII and may look like others", "write its ASCII form: xn--…"
     if "@" in authority:
-        return "the log-in before @ holds a character that must be encoded", "percent-encode it (@ is %40)"
+        return "the log-in before @ has a character that must be encoded", "percent-encode it (@ is %40)"
     return _NO_URL
 
 
 def _is_host(host: str) -> bool:
-    """Whether all programs read this host alike: a name, four decimal numbers, or an IPv6 address in brackets."""
+    """Whether all programs interpret this host alike: a name, four decimal numbers, or an IPv6 address in brackets."""
     try:
         if host.startswith("["):
             return bool(IPv6Address(host[1:-1]))
         labels = host.split(".")
-        if _NUMBER.fullmatch(labels[-1]):  # some read 127.1, 0x7f000001 and 017700000001 as an address
+        if _NUMBER.fullmatch(labels[-1]):  # some programs accept 127.1, 0x7f000001 and 017700000001 as an address
             return bool(IPv4Address(host))
     except AddressValueError:
         return False
@@ -115,7 +115,7 @@ def _is_host(host: str) -> bool:
 
 
 def read_host(url: str) -> str:
-    """The host that a URL without problem asks, in lower case; an IPv6 address without its brackets."""
+    """The host of a URL without problem, in lower case; an IPv6 address without its brackets."""
     return (urlsplit(url).hostname or "").lower()
 
 
@@ -126,7 +126,7 @@ def read_origin(url: str) -> tuple[str, str, int]:
 
 
 def is_host_named(host: str, globs: Sequence[str]) -> bool:
-    """Whether one of the globs names this host; upper and lower case are the same."""
+    """Whether one of the globs matches this host, ignoring case."""
     return any(fnmatchcase(host.lower(), pattern.lower()) for pattern in globs)
 
 
@@ -136,27 +136,27 @@ def is_address_without_scheme(text: str) -> bool:
 
 
 def has_secret(url: str) -> bool:
-    """Whether a URL has a log-in, or a query, which may be a signature: it is never shown or kept, nor is a hash of it."""
+    """Whether a URL has a log-in, or a query, which may be a signature: it is never shown or stored, nor its hash."""
     if "@" not in url:
         return "?" in url
     return "@" in urlsplit(url).netloc or "?" in url
 
 
-def public_url(url: str) -> str:
-    """A URL that may be shown and kept: without log-in, query and fragment. ValueError if it is not a URL."""
+def redact_url(url: str) -> str:
+    """The URL without log-in, query and fragment, which may be shown and stored. ValueError if it is not a URL."""
     if _PUBLIC.fullmatch(url):
         return url
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, _strip_login(parts.netloc), parts.path, "", ""))
 
 
-def public_host(url: str) -> str:
-    """Host and port of a URL, without log-in. ValueError if it is not a URL."""
+def redact_host(url: str) -> str:
+    """The host and port of a URL, without log-in. ValueError if it is not a URL."""
     return _strip_login(urlsplit(url).netloc)
 
 
 def remove_login(url: str) -> str:
-    """The URL as it is sent to a server: what is before ``@`` is sent in a header."""
+    """The URL without log-in, which a request sends in a header instead."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, _strip_login(parts.netloc), parts.path, parts.query, ""))
 
@@ -165,6 +165,6 @@ def _strip_login(netloc: str) -> str:
     return netloc.rpartition("@")[2]
 
 
-def url_identity(url: str) -> str | None:
+def identify_url(url: str) -> str | None:
     """The identity of a URL in a record: its sha256 in hexadecimal; None for one with a secret."""
     return None if has_secret(url) else hashlib.sha256(url.encode()).hexdigest()

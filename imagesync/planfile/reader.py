@@ -1,7 +1,7 @@
-"""A plan's JSON document, the saved form -> the plan. Pure, except for reading the schema.
+"""The JSON document of a saved plan -> the plan. Pure, except for reading the schema.
 
-What was altered after it was made is refused, and so is what another version wrote. URLs are restored as far as the
-file has them; ``find_withheld_urls`` names the keys whose whole URL is read from the manifests again.
+A document that was changed after it was made, or that another version wrote, is refused. URLs are restored as far as
+the document has them; ``find_withheld_urls`` names the keys whose complete URL must be read from the manifests again.
 """
 
 import os
@@ -44,27 +44,30 @@ from imagesync.model.plan import (
     Value,
 )
 from imagesync.model.record import Managed, Record
-from imagesync.planfile.writer import FORMAT_VERSION, Json, digest_of, write_summary
+from imagesync.planfile.writer import FORMAT_VERSION, Json, compute_digest, write_summary
 from imagesync.secrets import quote_value, show_key
 
+AGAIN: Final = "make a new plan: imagesync plan PATH -o plan.json"
+"""What to do with a document that cannot be used."""
 
-def plan_from_json(document: object, *, folder: str, display: str) -> Plan:
-    """The plan of a document that lies in ``folder``; UsageError (``display`` names the file) for one that is none.
 
-    It must fit the schema and its own digest.
+def decode_plan(document: object, *, folder: str, display: str) -> Plan:
+    """The plan of a document in ``folder``; UsageError if it is not a valid plan. ``display`` names the file in errors.
+
+    The document must match the schema, its own digest and its own summary.
     """
     if not isinstance(document, dict) or "format_version" not in document:
-        raise UsageError(f"{display} is not a saved plan", "make one with: imagesync plan -o plan.json")
+        raise UsageError(f"{display} is not a saved plan", "make one with: imagesync plan PATH -o plan.json")
     if document["format_version"] != FORMAT_VERSION:
         version = document["format_version"]
         raise UsageError(
-            f"{display} has format_version {quote_value(version)}; this imagesync reads {FORMAT_VERSION}", "plan again"
+            f"{display} has format_version {quote_value(version)}; this imagesync reads {FORMAT_VERSION}", AGAIN
         )
     _check_shape(document, display)
-    if digest_of(document) != document["digest"]:
-        raise UsageError(f"{display} was altered after it was made: its digest does not fit", "plan again")
+    if compute_digest(document) != document["digest"]:
+        raise UsageError(f"{display} was altered after it was made: its digest does not match its content", AGAIN)
     if (place := _find_unprintable(document)) is not None:
-        raise UsageError(f"{display} is not a saved plan: {place} holds control characters", "plan again")
+        raise UsageError(f"{display} is not a saved plan: {place} has control characters", AGAIN)
     base = os.path.normpath(os.path.join(folder, document["manifest"]["base"]))
     plan = Plan(
         catalog=document["catalog"],
@@ -98,16 +101,16 @@ def plan_from_json(document: object, *, folder: str, display: str) -> Plan:
         made=document["made"],
     )
     if write_summary(plan) != document["summary"]:
-        raise UsageError(f"{display} is not a saved plan: its summary does not fit its steps", "plan again")
+        raise UsageError(f"{display} is not a saved plan: its summary does not match its steps", AGAIN)
     return plan
 
 
 _VALUES: Final = frozenset({"before", "after", "values", "fields", "properties", "tags", "notes", "errors"})
-"""Members whose texts are values of images, or quote them: those may hold any character, and are escaped when shown."""
+"""Members with values of images, or texts that quote them: these may have any character, and are escaped when shown."""
 
 
 def _find_unprintable(found: object, place: str = "") -> str | None:
-    """The first member whose text holds characters that could command a terminal or hide what a reader sees."""
+    """The first member with a character that could control a terminal or hide text from a reader; None if none has."""
     if isinstance(found, str):
         return None if found.isprintable() else place
     if isinstance(found, list):
@@ -146,7 +149,7 @@ def _check_shape(document: Json, display: str) -> None:
     error = next(iter(jsonschema_rs.validator_for(load_schema("plan")).iter_errors(document)), None)
     if error is not None:
         place = ".".join(show_key(str(part)) for part in error.instance_path) or "the document"
-        raise UsageError(f"{display} is not a saved plan: {place} does not fit its schema", "plan again")
+        raise UsageError(f"{display} is not a saved plan: {place} does not match the schema", AGAIN)
 
 
 def _read_step(step: Json, base: str) -> Step:
@@ -265,6 +268,6 @@ def _read_record(record: Json) -> Record:
 
 
 def find_withheld_urls(document: Json) -> frozenset[str]:
-    """The keys of the images whose URLs hold what a document may not show."""
+    """The keys of images whose URLs have parts that a document may not show."""
     creates = [step for step in document["steps"] if step["action"] == "create" and step["source"]["kind"] == "url"]
     return frozenset(step["key"] for step in creates if any(item["withheld"] for item in step["source"]["urls"]))

@@ -1,8 +1,8 @@
 """A plan -> its JSON document, the saved form (``schemas/plan.schema.json``). Pure.
 
-The document holds everything that apply does and nothing secret: of a URL it has what may be shown and, where that is
-not all, the sha256 of the whole, by which the manifest's own URL is found again. Paths are relative to the manifest's
-folder, and that folder to the document's own: a checkout elsewhere gives the same bytes.
+The document has everything that apply needs and no secret. A URL with a log-in or a query is stored without them and
+marked as withheld: apply reads the complete URL from the manifests again. Paths are relative to the manifest's folder,
+and that folder is relative to the document's, so every checkout gives the same bytes.
 """
 
 import hashlib
@@ -38,17 +38,17 @@ from imagesync.model.plan import (
     summarize,
 )
 from imagesync.model.record import Record
-from imagesync.model.urls import has_secret, public_url
+from imagesync.model.urls import has_secret, redact_url
 from imagesync.secrets import clean_diagnostic
-from imagesync.text import json_text
+from imagesync.text import format_json
 
 FORMAT_VERSION: Final = 1
 
 Json = dict[str, Any]
 
 
-def plan_to_json(plan: Plan, *, tool: str, folder: str) -> Json:
-    """The document of a plan that will lie in ``folder`` (absolute); ``tool`` names what made it."""
+def encode_plan(plan: Plan, *, tool: str, folder: str) -> Json:
+    """The document of a plan, for a file in ``folder`` (absolute); ``tool`` is the program and version that made it."""
     document: Json = {
         "format_version": FORMAT_VERSION,
         "tool": tool,
@@ -88,23 +88,23 @@ def plan_to_json(plan: Plan, *, tool: str, folder: str) -> Json:
         "made": plan.made,
         **({"errors": [_write_error(one) for one in plan.errors]} if plan.errors else {}),
     }
-    return {**document, "digest": digest_of(document)}
+    return {**document, "digest": compute_digest(document)}
 
 
-def plan_text_json(document: Json) -> str:
-    """The bytes of a document: the same plan gives the same."""
-    return json_text(document) + "\n"
+def format_document(document: Json) -> str:
+    """The text of a document; the same plan always gives the same text."""
+    return format_json(document) + "\n"
 
 
-def digest_of(document: Json) -> str:
-    """``sha256:…`` over the canonical JSON of everything but the digest itself."""
+def compute_digest(document: Json) -> str:
+    """``sha256:…`` of the canonical JSON of a document without its ``digest``."""
     rest = {name: value for name, value in document.items() if name != "digest"}
     text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def write_summary(plan: Plan) -> Json:
-    """The counts of a plan, as its document has them."""
+    """The counts of a plan, in the form of its document."""
     counts = summarize(plan)
     verbs = ("create", "update", "replace", "deactivate", "reactivate", "delete", "stage", "unchanged")
     return {**{verb: getattr(counts, verb) for verb in verbs}, "upload_bytes": counts.upload}
@@ -227,7 +227,7 @@ def _write_source(source: Source, base: str) -> Json:
             where: Json = {"kind": "file", "path": os.path.relpath(source.path, base), "shown": source.display}
             return {**where, **_write_checks(source, base), "transfer": _write_transfer(source.transfer)}
         case UrlSource():
-            urls = [{"url": public_url(url), "withheld": has_secret(url)} for url in source.urls]
+            urls = [{"url": redact_url(url), "withheld": has_secret(url)} for url in source.urls]
             where = {"kind": "url", "urls": urls}
             return {**where, **_write_checks(source, base), "transfer": _write_transfer(source.transfer)}
         case KnownContent():
@@ -242,11 +242,11 @@ def _write_checks(source: FileSource | UrlSource, base: str) -> Json:
     url, signature, signed = source.checksum_url, source.signature, None
     if signature:
         keyring = os.path.relpath(signature.keyring, base)
-        signed = {"url": public_url(signature.url), "keyring": keyring, "shown": signature.display}
+        signed = {"url": redact_url(signature.url), "keyring": keyring, "shown": signature.display}
     return {
         "signature": signed,
         "checksum": str(source.checksum) if source.checksum else None,
-        "checksum_url": public_url(url) if url else None,
+        "checksum_url": redact_url(url) if url else None,
         **({"checksum_entry": source.checksum_entry} if source.checksum_entry else {}),
     }
 

@@ -26,7 +26,7 @@ from imagesync.model.plan import (
 )
 from imagesync.model.record import Record, is_reserved
 from imagesync.model.references import REFERENCE
-from imagesync.model.urls import url_identity
+from imagesync.model.urls import identify_url
 from imagesync.planning.clock import is_dated
 from imagesync.planning.ordering import order_steps
 from imagesync.planning.steps import create_id, make_step
@@ -149,7 +149,7 @@ def _check_content(create: Create) -> Iterator[str]:
         yield f"its record has the role {record.role.value}, but a new image becomes current"
     if {*record.digests, *record.declared} != set(digests):
         yield "its record has other digests than its fingerprint"
-    if record.url != (url_identity(source.urls[0]) if isinstance(source, UrlSource) else None):
+    if record.url != (identify_url(source.urls[0]) if isinstance(source, UrlSource) else None):
         yield "its record names another URL than its source"
     if isinstance(source, UrlSource) and source.needs_digest and not digests:
         yield "its URL contains a secret, so its data needs a digest"

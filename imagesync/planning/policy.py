@@ -82,7 +82,7 @@ def _check_method(create: Create, transfer: Transfer, able: Capabilities) -> Ite
         yield (
             f"images.{create.key}.source.method: this service does not offer {method}; use {' or '.join(sorted(offered))}"
         )
-    several = len(transfer.wanted_stores(able.stores)) > 1
+    several = len(transfer.select_stores(able.stores)) > 1
     if transfer.method is Method.UPLOAD and several and not able.import_methods & {COPY, Method.GLANCE_DIRECT.value}:
         yield (
             f"images.{create.key}.source.stores: this service writes an upload to one store only, because it offers neither "

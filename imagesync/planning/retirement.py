@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import assert_never
 
 from imagesync.model.catalog import Role, Status
-from imagesync.model.fields import live_field
+from imagesync.model.fields import read_live_field
 from imagesync.model.plan import Deactivate, Delete, FieldChange, Kept, Reason, Step, Update, Value
 from imagesync.model.policy import RENAME_FIELD, USUAL_FORM, OnRemove, OnReplace, Policy, format_created
 from imagesync.model.record import MAX_GENERATION, Record, hash_names, hash_value, hash_values
@@ -58,8 +58,8 @@ def _make_changes(owned: Owned, on_replace: OnReplace, reason: Reason) -> Iterat
     if on_replace.rename:
         fields["name"] = make_retired_name(on_replace.rename, owned)
     for name, wanted in fields.items():
-        if live_field(image, name) != wanted:
-            yield FieldChange((name,), live_field(image, name), wanted, reason)
+        if read_live_field(image, name) != wanted:
+            yield FieldChange((name,), read_live_field(image, name), wanted, reason)
     for name, value in on_replace.set_properties:
         if image.properties.get(name) != value:
             yield FieldChange(("properties", name), image.properties.get(name), value, reason)

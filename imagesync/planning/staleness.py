@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from imagesync.model.catalog import Status
-from imagesync.model.fields import live_value
+from imagesync.model.fields import read_live_value
 from imagesync.model.image import Inventory, LiveImage
 from imagesync.model.plan import (
     Action,
@@ -93,7 +93,7 @@ def read_value(image: LiveImage, path: str, inventory: Inventory) -> Value:
     """One value of a live image by its path text, for example ``properties.os_distro``; the ids of members are sorted."""
     if path == "members":
         return tuple(sorted(member.project for member in inventory.members.get(image.id, ())))
-    return live_value(image, path)
+    return read_live_value(image, path)
 
 
 def find_stale_reliances(plan: Plan, inventory: Inventory) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from imagesync.model.catalog import Catalog, ImageSpec, Status, Transfer, UrlSource
 from imagesync.model.image import Capabilities, LiveImage
 from imagesync.model.plan import FieldChange
-from imagesync.model.urls import public_url
+from imagesync.model.urls import redact_url
 from imagesync.planning.diff import Why
 from imagesync.planning.generations import Holds, Owned, compare_content, is_unjudged
 
@@ -22,7 +22,7 @@ def is_store_list_needed(catalog: Catalog) -> bool:
 def _find_declared_stores(spec: ImageSpec, able: Capabilities | None) -> frozenset[str]:
     """The stores that must hold an image; ``all`` means the stores in ``able``, and none if ``able`` is None."""
     transfer = spec.source.transfer
-    return transfer.wanted_stores(able.stores if able else frozenset()) if transfer else frozenset()
+    return transfer.select_stores(able.stores if able else frozenset()) if transfer else frozenset()
 
 
 def plan_store_copy(
@@ -66,7 +66,7 @@ def note_verification(spec: ImageSpec) -> tuple[str, ...]:
     if not isinstance(source, UrlSource) or source.transfer.verify or digest is None:
         return ()
     what = (
-        f"imagesync does not verify the data that the service fetches from {public_url(source.urls[0])} (verify: none)"
+        f"imagesync does not verify the data that the service fetches from {redact_url(source.urls[0])} (verify: none)"
     )
     why = f"the declared {digest.algorithm} is compared only if the service computes a {digest.algorithm} itself"
     return (f"{spec.key}: {what}; {why}",)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from imagesync.model.fields import live_field
+from imagesync.model.fields import read_live_field
 from imagesync.model.image import LiveImage, MemberState
 from imagesync.model.plan import FieldChange, ImageState, Reason, Value
 from imagesync.model.record import PREFIX
@@ -18,7 +18,7 @@ def find_differences(
     All properties are compared, because a new image has none of those that other users set on the old one. Content and
     stores are not compared. ``members``: by image id, of the images whose members are known.
     """
-    fields: dict[str, Value] = {name: live_field(old, name) for name in new.fields if name != "status"}
+    fields: dict[str, Value] = {name: read_live_field(old, name) for name in new.fields if name != "status"}
     before = ImageState(
         fields=fields,
         properties={

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from imagesync.model.catalog import Auto, ImageSpec, Status, UrlSource, Visibility
-from imagesync.model.fields import declared_fields, live_field, plain_value
+from imagesync.model.fields import collect_declared_fields, read_live_field, simplify_value
 from imagesync.model.image import LiveImage, MemberState
 from imagesync.model.plan import ImageState, Reason, Value
 from imagesync.model.record import (
@@ -26,7 +26,7 @@ from imagesync.model.record import (
     hash_values,
 )
 from imagesync.model.references import escape_references, fill_known_references
-from imagesync.model.urls import public_url
+from imagesync.model.urls import redact_url
 
 DEFAULTS: Final[Mapping[str, Value]] = {
     "visibility": Visibility.PRIVATE.value,
@@ -47,7 +47,7 @@ def make_state(spec: ImageSpec, members: frozenset[str], ids: Mapping[str, str])
     """The state of a new image: everything that is declared, and defaults for the other fields."""
     status = {"status": spec.status.value} if spec.status else {}
     return ImageState(
-        fields={**DEFAULTS, **declared_fields(spec), **status},
+        fields={**DEFAULTS, **collect_declared_fields(spec), **status},
         properties={name: fill_known_references(value, ids) for name, value in sorted(spec.properties.items())},
         tags=tuple(sorted(spec.tags)),
         members=tuple(sorted(members)) if spec.visibility is Visibility.SHARED else (),
@@ -72,7 +72,7 @@ def merge_states(
     names |= {name for name in image.properties.keys() - names if hash_name(name) in managed.properties}
     projects = tuple(sorted(member.project for member in live_members))
     before = ImageState(
-        fields={name: live_field(image, name) for name in fields},
+        fields={name: read_live_field(image, name) for name in fields},
         properties={
             name: escape_references(value) if "$" in (value := image.properties[name]) else value
             for name in sorted(names)
@@ -89,9 +89,9 @@ def merge_states(
 
 
 def _merge_fields(spec: ImageSpec, image: LiveImage, managed: Managed) -> dict[str, Value]:
-    declared = declared_fields(spec)
+    declared = collect_declared_fields(spec)
     returned = {name: DEFAULTS[name] for name in managed.fields if name in DEFAULTS}
-    returned |= {name: plain_value(value) for name, value in managed.before.items() if name in DEFAULTS}
+    returned |= {name: simplify_value(value) for name, value in managed.before.items() if name in DEFAULTS}
     if isinstance(spec.min_disk, Auto):
         returned.pop("min_disk", None)
         declared["min_disk"] = compute_min_disk(image)
@@ -150,7 +150,7 @@ def list_managed_names(spec: ImageSpec, members: frozenset[str]) -> tuple[frozen
 
 
 def _list_managed_fields(spec: ImageSpec) -> dict[str, Value]:
-    fields = declared_fields(spec)
+    fields = collect_declared_fields(spec)
     if spec.status:
         fields["status"] = spec.status.value
     if isinstance(spec.min_disk, Auto):
@@ -169,13 +169,13 @@ def _list_declared_stores(spec: ImageSpec) -> Value:
 
 def _find_public_origin(spec: ImageSpec) -> str | None:
     """The URL of the data without credentials and query, because any user of the image can read its record."""
-    return public_url(spec.source.urls[0]) if isinstance(spec.source, UrlSource) else None
+    return redact_url(spec.source.urls[0]) if isinstance(spec.source, UrlSource) else None
 
 
 def wanted_digest(spec: ImageSpec) -> str:
     """The identity of the declared state without content and members: 32 hexadecimal digits, the same in every version."""
     parts = {
-        "fields": declared_fields(spec),
+        "fields": collect_declared_fields(spec),
         "properties": dict(spec.properties),
         "tags": sorted(spec.tags),
         "members": [],

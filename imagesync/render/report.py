@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from imagesync.model.plan import Create, Delete, Kind, Reason, find_image_id, is_promotion, summarize
-from imagesync.model.report import Outcome, Report, StepResult, candidates_of
+from imagesync.model.report import Outcome, Report, StepResult, list_waiting_candidates
 from imagesync.render.blocks import wrap
 from imagesync.render.style import Ink, Paint, format_count, format_size, leave_plain
 from imagesync.render.text import VERBS
@@ -121,5 +121,5 @@ def _list_next_steps(report: Report) -> Iterator[str]:
     if report.plan.kind is Kind.ROLLBACK:
         yield from (f"Note: {make_printable(note)}" for note in report.plan.notes)
     if report.plan.kind is Kind.STAGE:
-        for key, image_id in candidates_of(report).items():
+        for key, image_id in list_waiting_candidates(report).items():
             yield f"Candidate {key}: image {image_id}; apply publishes it, apply --discard-staged {key} drops it"

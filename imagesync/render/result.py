@@ -13,8 +13,8 @@ from imagesync.model.report import (
     Report,
     Started,
     StepResult,
-    candidates_of,
-    rejected_of,
+    list_rejected_candidates,
+    list_waiting_candidates,
 )
 from imagesync.render.place import place_to_json
 from imagesync.secrets import clean_diagnostic
@@ -110,8 +110,8 @@ def report_to_json(report: Report, ids: dict[str, str]) -> Json:
         "results": [result_to_json(result) for result in report.results],
         "leftover": list(report.leftover),
         "ids": dict(sorted(ids.items())),
-        "candidates": candidates_of(report),
-        "rejected": rejected_of(report),
+        "candidates": list_waiting_candidates(report),
+        "rejected": list_rejected_candidates(report),
         "notes": list(report.plan.notes),
         "errors": diagnostics_to_json([error.problem for error in report.plan.errors]),
     }

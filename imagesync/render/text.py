@@ -29,7 +29,7 @@ from imagesync.model.plan import (
     summarize,
 )
 from imagesync.model.record import DIGEST, ROLE, read_digests
-from imagesync.model.urls import public_host, public_url
+from imagesync.model.urls import redact_host, redact_url
 from imagesync.render import blocks
 from imagesync.render.blocks import Row, format_rows, wrap
 from imagesync.render.changes import Line, describe_changes, describe_new_image
@@ -242,7 +242,7 @@ def _describe_content(plan: Plan, create: Create) -> Iterator[Line]:
         old = before.get(digest.algorithm)
         yield Line("content", f"{digest.algorithm}:{old} → {digest}" if old else str(digest))
     if isinstance(create.source, UrlSource):
-        yield from (Line("source", make_printable(public_url(url))) for url in create.source.urls)
+        yield from (Line("source", make_printable(redact_url(url))) for url in create.source.urls)
 
 
 def _make_promotion_row(view: _View, key: str, step: Step, update: Update, superseded: Sequence[Step]) -> Row:
@@ -349,13 +349,13 @@ def _describe_transfer(create: Create, transfer: Transfer) -> str:
 
 def _find_file_name(url: str) -> str:
     """The last part of a URL's path; the host if the path is empty."""
-    return make_printable(public_url(url).partition("://")[2].rpartition("/")[2] or public_host(url))
+    return make_printable(redact_url(url).partition("://")[2].rpartition("/")[2] or redact_host(url))
 
 
 def _describe_hosts(create: Create) -> Iterator[Line]:
     """The hosts that the data is fetched from; ``--detail`` prints whole URLs instead."""
     if isinstance(create.source, UrlSource):
-        hosts = dict.fromkeys(make_printable(public_host(url)) for url in create.source.urls)
+        hosts = dict.fromkeys(make_printable(redact_host(url)) for url in create.source.urls)
         yield Line("host", ", ".join(hosts))
 
 

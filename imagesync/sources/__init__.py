@@ -1,4 +1,4 @@
-"""Where the bytes of images come from: what identifies them before a byte is stored, and the verified stream itself."""
+"""Sources of images -> their digests and sizes, and the verified stream of their data. Files, network."""
 
 from imagesync.sources.access import SourceAccess as SourceAccess
 from imagesync.sources.cache import DigestCache as DigestCache

@@ -1,4 +1,4 @@
-"""A call that may wait for a server -> its result, or an error as soon as the result is no longer needed. Threads."""
+"""A call that may wait for a server -> its result, or an error as soon as the caller no longer needs it. Threads."""
 
 import threading
 from collections.abc import Callable
@@ -7,14 +7,14 @@ from typing import Final, TypeVar
 T = TypeVar("T")
 
 PATIENCE: Final = 0.2
-"""Seconds between two checks whether the result is still wanted."""
+"""Seconds between two checks whether the caller still needs the result."""
 
 
 def call_until(check: Callable[[], None], work: Callable[[Callable[[], bool]], T], discard: Callable[[T], None]) -> T:
-    """The result of ``work``, or its error. ``check`` is called while it runs; what that raises is raised here at once.
+    """The result of ``work``, or its error. ``check`` is called while ``work`` runs; its errors are raised here at once.
 
-    A connection that is being opened cannot be interrupted, so ``work`` runs in a thread that is abandoned then. It gets a
-    function that returns whether its result is still needed; a late result is passed to ``discard``.
+    Nothing can interrupt the opening of a connection. So ``work`` runs in a thread, which is abandoned if ``check`` raises.
+    ``work`` gets a function that returns whether its result is still needed. A late result is passed to ``discard``.
     """
     changed, results, errors = threading.Condition(), list[T](), list[BaseException]()
     is_wanted = True
@@ -34,7 +34,9 @@ def call_until(check: Callable[[], None], work: Callable[[Callable[[], bool]], T
         if is_late:
             discard(made)
 
-    threading.Thread(target=run, name="imagesync-open", daemon=True).start()  # a daemon: the process may end before it
+    threading.Thread(
+        target=run, name="imagesync-open", daemon=True
+    ).start()  # a daemon, because the process may end first
     with changed:
         try:
             while not changed.wait_for(lambda: results or errors, PATIENCE):

@@ -1,7 +1,7 @@
-"""Which servers may be asked for sources, how patiently, and for how long in all. No I/O; reads the clock.
+"""The rules for requests to servers of sources: allowed hosts and addresses, minimum rate, time limits. Reads the clock.
 
-A pull request chooses the URLs, and the runner is in an internal network: a server of the internet must not be able to
-send the run to an address there.
+A pull request chooses the URLs, and the runner may be in an internal network. A public server must not be able to redirect
+the run to an internal address.
 """
 
 import time
@@ -16,18 +16,16 @@ from imagesync.errors import SourceError
 from imagesync.model.urls import is_host_named
 
 CHECK_SECONDS: Final = 60.0
-"""For all lists of digests, signatures and sizes of one run together."""
+"""Time limit for all checksum lists, signatures and size checks of one run."""
 MIN_RATE: Final = 64 * 1024
-"""Bytes a second: what gives less for a whole minute is a mirror to give up."""
+"""Bytes per second: a mirror that is slower for ``RATE_SECONDS`` is given up."""
 RATE_SECONDS: Final = 60.0
 _EMBEDDING: Final = IPv6Network("64:ff9b::/96")
 """Addresses of NAT64 (RFC 6052), whose last four bytes are an IPv4 address."""
 
 
 class Reach(Enum):
-    """From where an address can be reached. ``INTERNAL``: private, shared or loopback ones, and all that cannot be a
-    host's.
-    """
+    """From where an address can be reached. ``INTERNAL``: private, shared, loopback and reserved addresses."""
 
     PUBLIC = "public"
     INTERNAL = "private"
@@ -35,7 +33,7 @@ class Reach(Enum):
 
 
 def classify_address(address: str) -> Reach:
-    """What kind of address this is; ValueError if it is none."""
+    """The reach of an address; ValueError if the text is not an address."""
     found = _unwrap(ip_address(address.partition("%")[0]))
     if found.is_link_local:
         return Reach.LINK_LOCAL
@@ -43,7 +41,7 @@ def classify_address(address: str) -> Reach:
 
 
 def _unwrap(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """The IPv4 address that is meant by an IPv6 address which contains one."""
+    """The IPv4 address that an IPv6 address contains; the address itself if it contains none."""
     if isinstance(address, IPv4Address):
         return address
     if address in _EMBEDDING:
@@ -52,16 +50,16 @@ def _unwrap(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
 
 
 class PassingError(SourceError):
-    """A failure that the next try may not have."""
+    """A failure that may pass: the next try may succeed."""
 
 
 @dataclass(slots=True)
 class SourceAccess:
-    """The rules of one run for what it fetches.
+    """The rules of one run for its requests to servers of sources.
 
-    ``hosts``: globs, one of which must name each host (none: every host may be asked); a host that is named so may be
-    internal. ``min_rate`` in bytes a second; 0: however slow. ``check_seconds``: what is left for the checks of the run.
-    ``asks_sources``: whether URLs of images are asked when a plan is made. ``classify``: what kind an address is, as ``classify_address``.
+    ``hosts``: globs of the allowed hosts, which may be internal; empty: all hosts are allowed. ``min_rate`` in bytes per
+    second; 0: no minimum. ``check_seconds``: the time that is left for the checks of the run. ``asks_sources``: whether a plan
+    checks the URLs of images. ``classify``: returns the reach of an address.
     """
 
     hosts: tuple[str, ...] = ()
@@ -72,16 +70,16 @@ class SourceAccess:
     classify: Callable[[str], Reach] = field(default=classify_address)
 
     def is_allowed(self, host: str) -> bool:
-        """Whether a host may be asked at all."""
+        """Whether the run may contact a host."""
         return not self.hosts or is_host_named(host, self.hosts)
 
     def can_be_internal(self, host: str) -> bool:
-        """Whether --source-hosts permits a host to be internal."""
+        """Whether the operator named this host with --source-hosts, so it may be internal."""
         return bool(self.hosts) and is_host_named(host, self.hosts)
 
     @contextmanager
     def spend_check_time(self) -> "Iterator[Deadline]":
-        """The end of the time for checks; the time that the block takes is subtracted from it."""
+        """The deadline of the checks in this block; the block's time is subtracted from the time for checks."""
         begun = time.monotonic()
         try:
             yield Deadline(begun + self.check_seconds)
@@ -91,21 +89,21 @@ class SourceAccess:
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """When something must be over, by ``time.monotonic``."""
+    """The end of a time limit, by ``time.monotonic``."""
 
     at: float = float("inf")
 
     def limit(self, seconds: float) -> float:
-        """At most ``seconds``, and no more than are left; SourceError if none are."""
+        """At most ``seconds``, and at most the seconds that are left; SourceError if none are left."""
         left = self.at - time.monotonic()
         if left <= 0:
             raise self.make_error()
         return min(seconds, left)
 
     def make_error(self) -> PassingError:
-        """The error of a check that was not done in time."""
-        message = f"not checked: the sources of a run are checked for {CHECK_SECONDS:.0f} s in all"
-        return PassingError(message, "find the server that is slow, or give a digest instead of a list")
+        """The error of a check that was not finished in time."""
+        message = f"not checked: the checks of all sources took more than {CHECK_SECONDS:.0f} s"
+        return PassingError(message, "find the slow server, or declare source.checksum instead of checksum_url")
 
 
 NO_DEADLINE: Final = Deadline()

@@ -1,4 +1,4 @@
-"""Digests of local files, kept from run to run: an unchanged catalog reads no file. Files, SQLite.
+"""Local files -> their digests, stored from run to run; unchanged files are not read again. Files, SQLite.
 
 A digest counts for a file that has the same path, device, inode, size and times (mtime and ctime, nanoseconds). If the
 cache cannot be read or written, the file is hashed again.
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 ALGORITHM: Final = "sha256"
 SETTLED: Final = 2 * 10**9
-"""Nanoseconds since its last change after which a file's times show every further change."""
+"""Nanoseconds: a file that changed earlier than this shows each further change in its times."""
 KEPT_DAYS: Final = 180
 _HEX: Final = re.compile("[0-9a-f]+")
 _TABLE: Final = """CREATE TABLE IF NOT EXISTS file_digests
@@ -89,7 +89,7 @@ def _state(status: os.stat_result) -> str:
 
 
 def default_cache() -> DigestCache:
-    """The one in the user's cache folder."""
+    """The cache in the user's cache folder."""
     from platformdirs import user_cache_path
 
     return DigestCache(user_cache_path("imagesync") / "digests.db")

@@ -1,7 +1,7 @@
-"""Questions to many servers at once, within the time and the memory of one run. Threads.
+"""Requests to many servers at once, within the time and memory limits of one run. Threads.
 
-A pull request chooses the servers: some may answer without end, or never. So each question has the deadline of them all,
-and only few long answers are in memory at a time.
+A pull request chooses the servers: some may send data without end, or never respond. So all requests have one deadline, and
+few long responses are in memory at a time.
 """
 
 import threading
@@ -18,15 +18,15 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 MAX_LONG: Final = 2
-"""Long documents that are in memory at a time, and threads that hold them."""
+"""Long documents in memory at a time; each has one thread."""
 GRACE_SECONDS: Final = 2.0
-"""After the deadline, for the questions to notice it by themselves."""
+"""Time after the deadline in which requests can end by themselves."""
 
 
 class FewThreads:
     """The only threads that hold long documents.
 
-    A bound on the documents alone is none on the memory: a C library keeps what it frees apart for every thread.
+    Limiting the documents alone does not limit the memory: the C library keeps freed memory for each thread separately.
     """
 
     def __init__(self, deadline: Deadline, number: int = MAX_LONG) -> None:
@@ -67,7 +67,7 @@ class FewThreads:
 
 
 def try_each(work: Callable[[T], R], items: Sequence[T], jobs: int, deadline: Deadline) -> list[R | SourceError]:
-    """The result for each item, or why it has none, ``jobs`` at a time.
+    """The result of ``work`` for each item, or its SourceError; ``jobs`` items at a time.
 
     An item that is not done at the deadline is abandoned. Any other error of ``work`` is raised here.
     """
@@ -95,7 +95,7 @@ def try_each(work: Callable[[T], R], items: Sequence[T], jobs: int, deadline: De
                 found[index] = result
                 changed.notify_all()
 
-    # resolving a name cannot be interrupted, and the end of the process would wait for a non-daemon thread
+    # name resolution cannot be interrupted, and the process would wait for the end of a non-daemon thread
     for number in range(min(jobs, len(items))):
         threading.Thread(target=run, name=f"imagesync-check-{number}", daemon=True).start()
     with changed:
@@ -107,7 +107,7 @@ def try_each(work: Callable[[T], R], items: Sequence[T], jobs: int, deadline: De
 
 
 def _forget_frames(error: SourceError) -> SourceError:
-    """The same without the variables of the functions that it came through: a whole document may be among them."""
+    """The error without its tracebacks: their variables may hold a whole document."""
     link: BaseException | None = error
     while link is not None:
         link.__traceback__ = None

@@ -1,4 +1,4 @@
-"""What a list of digests says, piece by piece: entries, and the names of algorithms as they are written. Pure."""
+"""Texts of a checksum list -> entries, algorithms and file names. Pure."""
 
 import re
 from functools import lru_cache
@@ -9,11 +9,11 @@ from imagesync.model.catalog import HEX_LENGTHS
 
 LENGTHS: Final = {length: name for name, length in HEX_LENGTHS.items()}
 OTHER_LENGTHS: Final = frozenset({56})
-"""Of digests that nothing else has, and that are not verified here: SHA224."""
+"""Lengths of digests that imagesync recognizes and cannot verify: SHA224."""
 MAX_LABEL_CHARS: Final = 32
 MAX_QUERY_CHARS: Final = 4096
 MAX_NAME_CHARS: Final = 255
-"""Of the name of a list, from its end."""
+"""Of the name of a list, counted from its end."""
 _SHA2: Final = re.compile(r"sha[-_ ]?(?:2[-_ ])?(224|256|384|512)")
 _SHA1: Final = re.compile(r"sha[-_ ]?1")
 _OTHERS: Final = re.compile(
@@ -37,13 +37,13 @@ _NAME_PART: Final = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
 
 
 class Entry(NamedTuple):
-    """One digest of a list, and the file that it is of.
+    """One digest of a list, and its file.
 
-    ``names``: as written, of one file, the one that says most first; empty where the list names none. ``algorithm``: a
-    hashlib name in lower case, or, in upper case, one that is not verified here. ``value``: lower-case hexadecimal.
-    ``sized``: the file's name if the word before it is a size. ``problem``: why the digest is not unmistakable.
-    ``is_mention``: no entry, but a word of a line that could be one of this file. ``about``: the file that a line
-    without a digest names: if it is not the wanted one, a digest without a name may be that file's.
+    ``names``: names of one file, as written, the most specific first; empty if the list has no name. ``algorithm``: a hashlib
+    name in lower case, or an algorithm that imagesync cannot verify in upper case. ``value``: lower-case hexadecimal.
+    ``sized``: the file's name if the word before it is a size. ``problem``: why the digest is ambiguous. ``is_mention``: not an
+    entry, but a word of an ambiguous line that could be the name of this file. ``about``: the file that a line without a
+    digest names; a digest without a name may belong to that file.
     """
 
     names: tuple[str, ...]
@@ -56,14 +56,14 @@ class Entry(NamedTuple):
 
 
 class AlgorithmHint(NamedTuple):
-    """An algorithm that a list names for what follows, and the place: ``the heading in line 3``, ``the list's name``."""
+    """The algorithm of the digests that follow, and the place that names it: ``the heading in line 3``, ``the list's name``."""
 
     algorithm: str
     where: str
 
 
 def read_algorithm(label: str) -> str | None:
-    """The algorithm that a label means, as in ``Entry``; None if it means none: ``SHA2-256``, ``sha512sum``, ``B2``."""
+    """The algorithm of a label such as ``SHA2-256``, ``sha512sum`` or ``B2``, as in ``Entry``; None if there is none."""
     label = label.strip()
     return _read_short_label(label.lower()) if 0 < len(label) <= MAX_LABEL_CHARS else None
 
@@ -83,7 +83,7 @@ def _read_short_label(text: str) -> str | None:
 
 
 def is_verified(algorithm: str) -> bool:
-    """Whether digests of this algorithm can be verified here."""
+    """Whether imagesync can verify digests of this algorithm."""
     return algorithm in HEX_LENGTHS
 
 
@@ -101,7 +101,7 @@ def find_algorithm_of_list(url: str) -> AlgorithmHint | None:
 
 
 def _find_algorithm_in_name(name: str) -> str | None:
-    """The end of the name takes precedence over its beginning: the rest may be the image's own name."""
+    """The end of the name is read before its beginning; the rest may be the name of the image."""
     name = _BEFORE_ENDING.sub("", name[-MAX_NAME_CHARS:].lower())
     whole = [found for piece in name.split(".") for found in _NAME_PART.findall(piece)] or [""]
     ends = [part for part in (*_split_name(whole[-1])[::-1], *_split_name(whole[0])[:1]) if any(map(str.isdigit, part))]
@@ -121,7 +121,7 @@ def _split_name(text: str) -> list[str]:
 def make_entry(
     names: tuple[str, ...], value: str, label: str | None, hint: AlgorithmHint | None, where: str, sized: str = ""
 ) -> Entry | None:
-    """An entry; its label names the algorithm, else the hint of the list, else its length. None if nothing does."""
+    """An entry; its label, the hint or the length gives the algorithm, in this order. None if nothing gives it."""
     algorithm = read_algorithm(label) or label.upper() if label else hint.algorithm if hint else LENGTHS.get(len(value))
     if algorithm is None:
         algorithm = "SHA224" if len(value) in OTHER_LENGTHS else None
@@ -130,6 +130,8 @@ def make_entry(
     if is_verified(algorithm) and HEX_LENGTHS[algorithm] != len(value):
         source = "its label" if label else hint.where if hint else ""
         return Entry(
-            names, sized=sized, problem=f"{where}: {len(value)} digits are no {algorithm}, which {source} says"
+            names,
+            sized=sized,
+            problem=f"{where}: {len(value)} digits, but {source} names {algorithm}, which has {HEX_LENGTHS[algorithm]}",
         )
     return Entry(names, algorithm, value.lower(), sized)

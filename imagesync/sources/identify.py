@@ -1,9 +1,7 @@
-"""A catalog -> the same with the fingerprint of every source. Reads local files and lists; an unreadable file stops the
-plan.
+"""A catalog -> the catalog with the fingerprint of each source. Reads local files; fetches checksum lists.
 
-A list of digests is fetched and read once for all images that name it, so an image follows what upstream publishes. If
-a list has no entry for a URL's name, the redirects of the URL are read: a list often names the file that "latest" leads
-to.
+A checksum list is fetched and read once for all images that name it. If it has no entry for the name in a URL, the
+redirects of the URL are read: a list often names the file that "latest" redirects to. An unreadable file stops the plan.
 """
 
 import os
@@ -27,7 +25,7 @@ from imagesync.model.catalog import (
     UrlSource,
 )
 from imagesync.model.plan import Create, Plan
-from imagesync.model.urls import is_address_without_scheme, public_url
+from imagesync.model.urls import is_address_without_scheme, redact_url
 from imagesync.secrets import show_key
 from imagesync.sources.access import Deadline, PassingError, SourceAccess
 from imagesync.sources.cache import DigestCache
@@ -43,7 +41,7 @@ if TYPE_CHECKING:
 ListRef: TypeAlias = tuple[str, Signature | None]
 """The URL of a list, and its signature."""
 Found: TypeAlias = Mapping[Wanted, tuple[Checksum, ...] | SourceError]
-"""What a list says of each file that it is asked for."""
+"""The digests that a list has for each file, or why it has none."""
 Lists: TypeAlias = Mapping[ListRef, Found | SourceError]
 
 
@@ -52,7 +50,7 @@ def identify(
 ) -> Catalog:
     """Digests and sizes of all sources; ManifestError with one diagnostic for each local file that cannot be read.
 
-    An image whose list of digests cannot be had gets a fault.
+    An image whose checksum list cannot be read gets a fault.
     """
     kept = cache or DigestCache(None)
     lists = _read_lists(catalog, jobs, access or SourceAccess())
@@ -70,7 +68,7 @@ def identify(
 
 
 def find_unreadable_files(specs: Sequence[ImageSpec]) -> Iterator[Diagnostic]:
-    """One diagnostic for each local file that could not be read; nothing is read of the others."""
+    """One diagnostic for each local file that cannot be read; no content is read."""
     unreadable = ((spec, _explain_unreadable(spec.source)) for spec in specs)
     return (_problem(spec, why, _advise_on_path(spec.source)) for spec, why in unreadable if why)
 
@@ -84,7 +82,7 @@ def check_sources(plan: Plan) -> None:
 
 
 def _explain_unreadable(source: Source) -> str:
-    """Why a local file, or the keyring of a signature, cannot be read; empty where all can, or there is none."""
+    """Why the local file or the keyring of a source cannot be read; empty if both can be read, or there are none."""
     if isinstance(source, FileSource) and (why := explain_unreadable_file(source.path)):
         return f"{show_key(source.display)}: {why}"
     signature = source.signature if isinstance(source, FileSource | UrlSource) else None
@@ -94,12 +92,12 @@ def _explain_unreadable(source: Source) -> str:
 
 
 def _advise_on_path(source: Source) -> str:
-    """What to do about a file that cannot be read."""
+    """The hint for a file that cannot be read."""
     path = source.display if isinstance(source, FileSource) else ""
     if is_address_without_scheme(path) and not os.path.lexists(path):
-        return "if it is an address, write https:// before it"
+        return "if it is a URL, write https:// before it"
     if path.startswith("~"):
-        return "~ is not the home folder here: write the path from the manifest's folder"
+        return "~ is not expanded; write a path relative to the manifest file"
     return UNREADABLE
 
 
@@ -110,14 +108,14 @@ def _list_of(source: Source) -> ListRef | None:
 
 
 def _wanted_of(source: FileSource | UrlSource) -> Wanted:
-    """What a list must name for this source: a path, or the URL of its published place."""
+    """The file that the list must have: the path or the URL of the source."""
     place = source.path if isinstance(source, FileSource) else source.urls[0]
     is_asked = isinstance(source, UrlSource) and source.transfer.is_sent
     return Wanted(place, source.checksum_entry or "", can_be_asked=is_asked)
 
 
 def _read_lists(catalog: Catalog, jobs: int, access: SourceAccess) -> Lists:
-    """Every list that images name, each asked for and read once."""
+    """All lists that images name; each is fetched and read once."""
     wanted: defaultdict[ListRef, set[Wanted]] = defaultdict(set)
     for spec in catalog.images:
         if isinstance(spec.source, FileSource | UrlSource) and (listed := _list_of(spec.source)):
@@ -137,7 +135,7 @@ def _read_lists(catalog: Catalog, jobs: int, access: SourceAccess) -> Lists:
 def _read_list(
     listed: ListRef, wanted: set[Wanted], access: SourceAccess, deadline: Deadline, threads: "FewThreads"
 ) -> Found:
-    """What a list says of these files; its signature is verified where one is declared."""
+    """The digests that a list has for these files; a declared signature is verified first."""
     from imagesync.sources.lists import read_list
     from imagesync.sources.web import open_document
 
@@ -152,14 +150,14 @@ def _read_list(
                 found = read_list(content, wanted, url, lambda: deadline.limit(1))
             except SourceError as error:
                 kind = PassingError if isinstance(error, PassingError) else SourceError
-                raise kind(f"{public_url(url)}: {error.message}", error.hint) from error
+                raise kind(f"{redact_url(url)}: {error.message}", error.hint) from error
             return found if document.is_long else _follow_redirects(found, content, url, access, deadline)
 
         return threads.run(judge) if document.is_long else judge()
 
 
 def _follow_redirects(found: Found, content: bytes, url: str, access: SourceAccess, deadline: Deadline) -> Found:
-    """The same, with the digests of what URLs lead to that a list does not name: the last redirect that it names counts."""
+    """``found``, with the digests of redirected URLs that the list does not name; the last redirect that it names counts."""
     from imagesync.sources.lists import read_list
     from imagesync.sources.web import fetch_redirects
 
@@ -191,7 +189,7 @@ def _verify_list(url: str, content: bytes, signature: Signature, access: SourceA
     try:
         return verify_signature(content, apart, keyring, show_key(signature.display))
     except SourceError as error:
-        raise SourceError(f"{public_url(signature.url)}: {error.message}", error.hint) from error
+        raise SourceError(f"{redact_url(signature.url)}: {error.message}", error.hint) from error
 
 
 def _take_fingerprint(spec: ImageSpec, lists: Lists, cache: DigestCache) -> Fingerprint | Diagnostic | SourceFault:
@@ -224,7 +222,7 @@ def _fingerprint_file(source: FileSource, lists: Lists, cache: DigestCache) -> F
 
 
 def _look_up_digests(source: FileSource | UrlSource, lists: Lists) -> Fingerprint:
-    """What the source's list says of it; nothing without a list."""
+    """The digests that the list has for the source; no digests without a list."""
     wanted = _list_of(source)
     if wanted is None:
         return Fingerprint()
@@ -233,7 +231,7 @@ def _look_up_digests(source: FileSource | UrlSource, lists: Lists) -> Fingerprin
         raise listed
     found = listed[_wanted_of(source)]
     if isinstance(found, SourceError):
-        raise SourceError(f"{public_url(wanted[0])}: {found.message}", found.hint)
+        raise SourceError(f"{redact_url(wanted[0])}: {found.message}", found.hint)
     return Fingerprint(found)
 
 

@@ -1,4 +1,4 @@
-"""A signature that the library rejected, and the key that made it -> why, in words. Pure; packets of OpenPGP (RFC 9580)."""
+"""A signature that the library rejected, and its key -> the reason, and what to do. Pure; OpenPGP packets (RFC 9580)."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from pysequoia.packet import Packet
 
 KEY: Final = "{key}"
-"""Where the words of a reason name the key."""
+"""The place of the key in the text of a reason."""
 WEAK_HASHES: Final = frozenset({"MD5", "SHA1", "RipeMD"})
-"""By their names in the library, which no longer trusts any of them."""
+"""Names in the library, which trusts none of them."""
 MIN_MODULUS_BITS: Final = 2048
-_NEWER: Final = "ask the upstream for its present key, and put it into the keyring"
+_NEWER: Final = "ask the upstream for its current key, and add it to the keyring"
 _STRONGER: Final = "ask the upstream to sign with SHA-256 or better; until then declare the checksum itself"
 _WHOLE: Final = "try again later; if it stays so, the list or its signature is not the upstream's"
 
@@ -28,12 +28,12 @@ class Issuer(NamedTuple):
 
 
 def show_key_id(packet: "Packet") -> str:
-    """The id (16 hexadecimal digits) of the key that a signature says it is made by; empty if it says none."""
+    """The id (16 hexadecimal digits) of the key that a signature names; empty if it names none."""
     return (packet.issuer_fingerprint or packet.issuer_key_id or "")[-16:].upper()
 
 
 def find_issuers(packet: "Packet", certificates: "Sequence[Cert]") -> list[Issuer]:
-    """The keys of the certificates that have the id which a signature names; all of them if it names none."""
+    """The keys that have the id which a signature names; all keys if it names none."""
     wanted = show_key_id(packet)
     return [
         issuer
@@ -59,7 +59,7 @@ def _list_keys(certificate: "Cert") -> "list[Issuer]":
 
 
 def describe_failure(packet: "Packet", issuer: Issuer, keyring: str) -> tuple[str, str]:
-    """What is wrong with a signature by a key of the keyring, and what to do. That it does not fit the list comes last."""
+    """What is wrong with a signature by a key of the keyring, and what to do; last, that it does not fit the list."""
     key = f"key {show_key_id(packet)} in {keyring}"
     for check in _CHECKS:
         with suppress(Exception):  # the library raises RuntimeError for the parts of a key that it does not trust
@@ -76,19 +76,19 @@ def _find_revocation(_packet: "Packet", issuer: Issuer) -> tuple[str, str] | Non
 
 
 def _find_weak_binding(_packet: "Packet", issuer: Issuer) -> tuple[str, str] | None:
-    """The keys of CentOS 7 and 8 are such: what binds name, use and expiry to the key is a SHA-1 signature by itself."""
+    """In the keys of CentOS 7 and 8, for example, a SHA-1 signature certifies name, use and expiry of the key."""
     primary = _list_keys(issuer.certificate)[0]
     for bindings in (primary.bindings, issuer.bindings):
         own = [one for one in bindings if show_key_id(one) == (primary.key.key_id or "").upper()]
         names = {str(one.hash_algorithm).rpartition(".")[2] for one in own}
         if names and names <= WEAK_HASHES:
             display = " and ".join(sorted(name.replace("SHA1", "SHA-1") for name in names))
-            return f"{KEY} is bound by {display} only and not trusted", _NEWER
+            return f"{KEY} is certified with {display} only, which is not trusted", _NEWER
     return None
 
 
 def _find_expiry(packet: "Packet", issuer: Issuer) -> tuple[str, str] | None:
-    """A signature that is older than the end of its key stays right."""
+    """A signature that was made before its key expired stays valid."""
     made = packet.signature_created or datetime.now(UTC)
     ends = [issuer.certificate.expiration, *_list_ends(issuer)]
     ended = [end for end in ends if end is not None and end <= made]
@@ -96,7 +96,7 @@ def _find_expiry(packet: "Packet", issuer: Issuer) -> tuple[str, str] | None:
 
 
 def _list_ends(issuer: Issuer) -> list[datetime]:
-    """When the newest binding of a key says that it ends."""
+    """The expiry in the newest binding of a key; empty if it has none."""
     dated = [one for one in issuer.bindings if one.signature_created]
     newest = max(dated, key=lambda one: one.signature_created or datetime.min, default=None)
     period: timedelta | None = newest.key_validity_period if newest else None
@@ -107,14 +107,14 @@ def _find_end_of_signature(packet: "Packet", _issuer: Issuer) -> tuple[str, str]
     end = packet.signature_expiration_time
     if end is None or end > datetime.now(UTC):
         return None
-    return f"the signature by {KEY} expired on {end:%Y-%m-%d}", "look whether the upstream published a newer list"
+    return f"the signature by {KEY} expired on {end:%Y-%m-%d}", "check whether the upstream published a newer list"
 
 
 def _find_future(packet: "Packet", _issuer: Issuer) -> tuple[str, str] | None:
     made = packet.signature_created
     if made is None or made <= datetime.now(UTC):
         return None
-    return f"the signature by {KEY} was made at {made:%Y-%m-%dT%H:%MZ}, which is to come", "check this host's clock"
+    return f"the signature by {KEY} is dated {made:%Y-%m-%dT%H:%MZ}, in the future", "check this host's clock"
 
 
 def _find_weak_hash(packet: "Packet", _issuer: Issuer) -> tuple[str, str] | None:
@@ -135,7 +135,7 @@ def _find_other_use(_packet: "Packet", issuer: Issuer) -> tuple[str, str] | None
     flags = [binding.key_flags for binding in issuer.bindings if binding.key_flags is not None]
     if not flags or any(one.signing for one in flags):
         return None
-    return f"{KEY} is not one for signing", "ask the upstream which key signs its lists"
+    return f"{KEY} is not a signing key", "ask the upstream which key signs its lists"
 
 
 _CHECKS: Final[Sequence[Callable[["Packet", Issuer], tuple[str, str] | None]]] = (

@@ -1,8 +1,8 @@
-"""A list of digests that is a JSON document -> its entries. Pure.
+"""A checksum list in JSON -> its entries. Pure.
 
-No format is known by name: an object with a digest in a field that is called like its algorithm (or ``checksum``,
-``digest``, ``hash``) and with the name, path or URL of a file beside it is an entry, wherever it is in the document. So are
-read what Fedora, openSUSE and the streams of CoreOS and simplestreams publish, and the assets of a release on GitHub.
+An entry is any object that has a digest in a field with the name of its algorithm (or ``checksum``, ``digest``, ``hash``)
+and beside it the name, path or URL of a file. This covers Fedora, openSUSE, the streams of CoreOS and simplestreams, and the
+assets of releases on GitHub.
 """
 
 import json
@@ -16,7 +16,7 @@ from imagesync.secrets import show_key
 from imagesync.sources.entries import LENGTHS, AlgorithmHint, Entry, find_file_names, make_entry, read_algorithm
 
 MAX_MARKS: Final = 500_000
-"""Commas, colons and brackets of a document: each value that is kept takes memory."""
+"""Commas, colons and brackets of a document; they limit the memory of its values."""
 MIN_CHARS: Final = min(LENGTHS)
 _NAMES: Final = (
     *(
@@ -45,7 +45,7 @@ _NAMES: Final = (
     ),
     *("artifact", "key", "ref", "src", "target"),
 )
-"""Fields that hold the name of a file, the ones that say most first."""
+"""Fields that hold the name of a file, the most specific first."""
 _DIGESTS: Final = frozenset(
     (
         *("checksum", "checksums", "digest", "digests", "hash", "hashes", "sum", "sums", "hashsum"),
@@ -73,24 +73,27 @@ _AROUND: Final = re.compile(r"^(?:checksum|hash|digest)_|_(?:checksum|hash|diges
 
 
 def is_document(content: bytes) -> bool:
-    """Whether a list is meant to be read as JSON: a heading in brackets is none."""
+    """Whether a list is JSON; a heading in brackets (``[SHA256]``) is not."""
     start = content[:MAX_HEADING_BYTES].lstrip()
     return start.startswith((b"{", b"[")) and not _HEADING.match(start)
 
 
 def read_document(content: bytes) -> list[Entry]:
-    """The entries of a JSON document; SourceError if it is none, or holds too much."""
+    """The entries of a JSON document; SourceError if it is not JSON, or has too many values."""
     if sum(map(content.count, (b",", b":", b"[", b"{"))) > MAX_MARKS:
-        raise SourceError("it is JSON with more values than are read", "name a list in another form")
+        raise SourceError(
+            f"it is JSON with too many values; the limit is {MAX_MARKS:,}",
+            "name a list in another form, or declare the checksum",
+        )
     try:
         document = json.loads(content, object_pairs_hook=_make_object)
     except (ValueError, RecursionError) as error:
-        raise SourceError("it begins like JSON and cannot be read as such", "correct checksum_url") from error
+        raise SourceError("it begins like JSON but is not valid JSON", "correct checksum_url") from error
     return list(_walk(document))
 
 
 def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """SourceError for an object that says two things under one name, of which parsers keep one or the other."""
+    """The object; SourceError if one name has two values, because parsers differ in which one they keep."""
     made = dict(pairs)
     if len(made) < len(pairs):
         for name, value in pairs:
@@ -101,7 +104,7 @@ def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _walk(document: Any) -> Iterator[Entry]:
-    """All objects of a document, without recursion: it may be nested as deep as the parser allows."""
+    """The entries of all objects; without recursion, because the nesting may be deep."""
     waiting: list[tuple[str, Any, AlgorithmHint | None]] = [("", document, None)]
     while waiting:
         key, node, hint = waiting.pop()
@@ -121,7 +124,7 @@ def _walk(document: Any) -> Iterator[Entry]:
 
 
 def _can_have_digests(node: Mapping[str, Any]) -> bool:
-    """Whether it is worth a closer look: most objects of a long document are not."""
+    """Whether an object may have digests; most objects of a long document have none."""
     return any(
         len(value) >= MIN_CHARS
         if isinstance(value, str)
@@ -131,17 +134,17 @@ def _can_have_digests(node: Mapping[str, Any]) -> bool:
 
 
 def _find_names(node: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    """How an object calls its file; the key that it has itself, if it looks like the name of a file, comes last."""
+    """The names of an object's file; the object's own key comes last, if it is like a file name."""
     fields = {_simplify(name): value for name, value in node.items() if isinstance(value, str)}
     names = [fields[name] for name in _NAMES if fields.get(name) and not _LABELLED.fullmatch(fields[name])]
-    if not names:  # a field of another name, if it is the only one with the name of an image
+    if not names:  # a field with another name, if no other one has the name of an image
         others = [value for value in fields.values() if find_file_names(value) == [value]]
         names = others if len(others) == 1 else []
     return tuple(dict.fromkeys([*names, key] if "." in key else names))
 
 
 def _find_hint(node: Mapping[str, Any], key: str) -> AlgorithmHint | None:
-    """The algorithm that an object, or its own key, says for what is in it."""
+    """The algorithm that an object, or its key, names for its content."""
     algorithm = read_algorithm(key) or _find_algorithm_beside(node)
     return (
         AlgorithmHint(algorithm, f"its field {key[:32]}" if read_algorithm(key) else "a field beside it")
@@ -151,7 +154,7 @@ def _find_hint(node: Mapping[str, Any], key: str) -> AlgorithmHint | None:
 
 
 def _find_algorithm_beside(node: Mapping[str, Any]) -> str | None:
-    """The algorithm in a field beside a digest: one of that name, else the only one that any other field has."""
+    """The algorithm in a field beside a digest: a field for algorithms, else the only algorithm in any other field."""
     named = next((found for name in _ALGORITHMS if (found := _read_algorithm_field(node, name))), None)
     if named:
         return named
@@ -160,7 +163,7 @@ def _find_algorithm_beside(node: Mapping[str, Any]) -> str | None:
 
 
 def _read_object(node: Mapping[str, Any], names: tuple[str, ...], hint: AlgorithmHint | None = None) -> Iterator[Entry]:
-    """The digests of one object, and of the objects in its field ``checksums``, ``hashes`` or the like."""
+    """The digests of one object, and of the objects in fields such as ``checksums`` and ``hashes``."""
     beside = _find_algorithm_beside(node)
     for key, value in node.items():
         name = _simplify(key)
@@ -192,7 +195,7 @@ def _make_entries(
 
 
 def _read_algorithm_field(node: Mapping[str, Any], wanted: str) -> str | None:
-    """The algorithm in a field beside a digest; such a field may hold other things as well."""
+    """The algorithm in a field of this name; None if its value is not an algorithm."""
     values = (value for name, value in node.items() if _simplify(name) == wanted)
     return next((read_algorithm(value) for value in values if isinstance(value, str)), None)
 

@@ -1,9 +1,9 @@
-"""The text of a list of digests, line by line -> its entries. Pure.
+"""The lines of a checksum list -> its entries. Pure.
 
 The forms: GNU coreutils (``HEX  NAME``, ``HEX *NAME``, escaped names), BSD and OpenSSL (``SHA256 (NAME) = HEX``), labels
 (``sha256: HEX``, ``sha256:HEX  NAME``), the name first (``NAME  HEX``, ``NAME: HEX``), a size beside the name, tables
 (cells between ``|``, ``,`` or ``;``), groups of digits as ``gpg --print-md`` writes them, ``certutil -hashfile``, and both
-outputs of ``Get-FileHash``. A line that holds more than one digest decides nothing.
+outputs of ``Get-FileHash``. A line with more than one digest is ambiguous.
 """
 
 import re
@@ -25,7 +25,7 @@ from imagesync.sources.entries import (
 MAX_HEADING_CHARS: Final = 120
 MAX_HEADING_WORDS: Final = 8
 MAX_GROUPS: Final = 64
-"""Of the digits of one digest: sha512 in pairs."""
+"""Of the digits of one digest: sha512 in pairs has 64."""
 MAX_AMBIGUOUS_NAMES: Final = 16
 MAX_CELLS: Final = 16
 """Of a row of a table."""
@@ -39,7 +39,7 @@ _SIZE_FIRST: Final = re.compile(
     r"(?:\d{1,20}(?:[ \t]+\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?Z?)?)?|\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?Z?)?)"
     r"[ \t]+(\S.*)"
 )
-"""A size, a date, or a date behind a size; then the name."""
+"""A size, a date, or a size and a date; then the name."""
 _CERTUTIL: Final = re.compile(r"([A-Za-z][A-Za-z0-9]{0,31}) hash of (?:file )?(\S.*):", re.IGNORECASE)
 _FIELD: Final = re.compile(r"(Algorithm|Hash|Path)[ \t]*:[ \t]*(.*)", re.IGNORECASE)
 _NAME_ALONE: Final = re.compile(r"[^\s:=]{1,255}\.[A-Za-z][A-Za-z0-9]{1,9}")
@@ -62,15 +62,15 @@ _NO_ALGORITHMS: Final = frozenset(
 _LOOK_ALIKES: Final = re.compile(
     r"blake|b[23]sum|whirlpool|sha-?3|sha3|keccak|skein|streebog|r(?:ipe)?md|sm3|sha-?512[/_t-]+2", re.IGNORECASE
 )
-"""Algorithms whose digests are as long as those of others, as prose may mention them."""
+"""Algorithms in prose whose digests have the length of other algorithms."""
 _GENERIC: Final = frozenset({"hash", "checksum", "digest", "sum", "value"})
 _QUOTES: Final = "\"'`"
 _SEVERAL: Final = "has more than one digest"
-_UNREAD: Final = "names a file in a form that is not read"
+_UNREAD: Final = "names a file in an unknown form"
 
 
 class Parts(NamedTuple):
-    """A line with one digest, taken apart."""
+    """The parts of a line with one digest."""
 
     names: tuple[str, ...]
     label: str | None
@@ -79,14 +79,14 @@ class Parts(NamedTuple):
 
 
 class _Block:
-    """One object of ``Get-FileHash | Format-List``: its fields, long ones wrapped."""
+    """One object of ``Get-FileHash | Format-List``: its fields, of which long ones are wrapped."""
 
     def __init__(self) -> None:
         self.fields: dict[str, str] = {}
         self._last = ""
 
     def take(self, line: str) -> bool:
-        """Whether a line belongs to the object: a field that it does not have yet, or what is left of the last one."""
+        """Add a line, if it is a new field of the object or continues the last one; returns whether it is."""
         if found := _FIELD.fullmatch(line.strip()):
             if found[1].lower() in self.fields:
                 return False
@@ -100,7 +100,7 @@ class _Block:
         return False
 
     def finish(self, where: str) -> Entry | None:
-        """The entry, if the object is whole; what names a file and is not, says of which file no digest is."""
+        """The entry of a complete object; an incomplete one with a path gives a problem."""
         digits, label, path = self.fields.get("hash", ""), self.fields.get("algorithm"), self.fields.get("path")
         if not _is_digest(digits) or not label:
             return Entry((), problem=f"the object before {where} {_UNREAD}") if path else None
@@ -108,15 +108,15 @@ class _Block:
 
 
 class _Groups:
-    """Digits that are written in groups, over several lines, behind a name or a label."""
+    """Digits in groups, over several lines, after a name or a label."""
 
     def __init__(self, name: str, label: str | None, digits: str, *, has_digest: bool = False) -> None:
         self.name, self.label, self.digits = name, label, digits
         self.has_digest = has_digest
-        """Whether a digest of this name was read; only a label makes another one its own, too."""
+        """Whether a digest of this name was read; a further digest needs a label."""
 
     def is_open(self, hint: AlgorithmHint | None) -> bool:
-        """Whether more digits may come. Without a name each line may be a digest of its own."""
+        """Whether more digits may follow. Without a name each line may be a separate digest."""
         algorithm = (read_algorithm(self.label) if self.label else hint.algorithm if hint else None) or ""
         if not algorithm and not self.name:
             return len(self.digits) not in LENGTHS
@@ -131,12 +131,12 @@ class LineReader:
         self._block: _Block | None = None
         self._groups: _Groups | None = None
         self._are_names_unclear = False
-        """Whether a digest had no name before it, or a name no digest behind it: then a name in a separate line may
+        """Whether a digest had no name before it, or a name no digest after it. Then a name in a separate line may
         belong to any digest.
         """
 
     def read(self, lines: Iterable[str]) -> Iterator[Entry]:
-        """The entries of all lines (without their ends), and the lines that decide nothing (``Entry.problem``)."""
+        """The entries of all lines (without their ends); an ambiguous line is an entry with a ``problem``."""
         number = 0
         for number, line in enumerate(lines, 1):
             yield from self._read_line(line, number)
@@ -156,7 +156,7 @@ class LineReader:
                 yield from self._read_other_line(text, number)
 
     def _finish(self, number: int) -> Iterator[Entry]:
-        """What is left of a digest that took several lines."""
+        """The entry of a digest that has several lines, after its last line."""
         block, groups, where = self._block, self._groups, f"line {number}"
         self._block = self._groups = None
         entry = block.finish(where) if block else None
@@ -189,7 +189,7 @@ class LineReader:
                 yield Entry((word,), problem=f"{where} {parts}", is_mention=True)
 
     def _read_other_line(self, text: str, number: int) -> Iterator[Entry]:
-        """A heading, a name whose digest follows, or the beginning of groups; anything else says nothing.
+        """A heading, a name whose digest follows, or the beginning of groups; any other line has no effect.
 
         A name in a separate field (YAML, or blocks of lines) belongs to an unknown digest: then a digest without a name
         may be of another file.
@@ -210,7 +210,7 @@ class LineReader:
             yield from self._read_prose(text, number)
 
     def _read_prose(self, text: str, number: int) -> Iterator[Entry]:
-        """The files that a line names; it may be one whose digest follows."""
+        """The files that a line names; the digest of one may follow."""
         is_comment = text.startswith(_COMMENTS)
         groups = None if is_comment else _begin_groups(text)
         if groups and (groups.digits or not self._are_names_unclear):
@@ -221,7 +221,7 @@ class LineReader:
         yield from _mention_files(text, number)
 
     def _add_groups(self, groups: _Groups, text: str) -> bool:
-        """Whether a line continued the groups of the last ones."""
+        """Add the line to the groups, if it continues them; returns whether it does."""
         if (digits := _join_groups(text)) and groups.is_open(self._hint):
             groups.digits += digits
             return True
@@ -233,7 +233,7 @@ class LineReader:
 
 
 def _split_line(text: str) -> Parts | str | None:
-    """A line that has a run of digits: its parts; or why it decides nothing; or None if it is not an entry."""
+    """The parts of a line with a run of digits; a text that says why it is ambiguous; None if it is not an entry."""
     if bsd := _split_bsd(text):
         return bsd
     if "|" in text:
@@ -257,7 +257,7 @@ def _split_line(text: str) -> Parts | str | None:
 
 
 def _split_gnu(label: str | None, digits: str, rest: str, *, is_escaped: bool) -> Parts:
-    """What follows a digest: one space and ``*``, or two spaces, come before the name itself."""
+    """The parts of a line that begins with a digest; the name follows two spaces, or a space and ``*``."""
     name = rest[2:] if rest[:2] in ("  ", " *") and rest[2:3].strip() else rest.strip().removeprefix("*")
     if is_escaped:
         name = _unescape(name)
@@ -285,7 +285,7 @@ def _split_name_first(before: str, label: str | None, digits: str) -> Parts:
 
 
 def _split_bsd(text: str) -> Parts | str | None:
-    """``SHA256 (NAME) = HEX``, ``SHA2-256(NAME)= HEX``; the name may hold anything."""
+    """``SHA256 (NAME) = HEX``, ``SHA2-256(NAME)= HEX``; the name may have any characters."""
     head, _, digits = text.rpartition("=")
     head, digits, is_escaped = head.rstrip(), digits.strip(), text.startswith("\\")
     label, bracket, name = head.removeprefix("\\").partition("(")
@@ -298,7 +298,7 @@ def _split_bsd(text: str) -> Parts | str | None:
 
 
 def _split_cells(text: str) -> Parts | str | None:
-    """A row of a table, whose cells are the digest, the name, and perhaps an algorithm and a size."""
+    """A row of a table: its cells are the digest, the name, and optionally an algorithm and a size."""
     for mark in "|,;":
         cells = [cell for part in text.split(mark, MAX_CELLS) if (cell := _unquote(part.strip()))]
         digests = [found for cell in cells if (found := _read_digest(cell))]
@@ -315,8 +315,9 @@ def _split_cells(text: str) -> Parts | str | None:
 
 
 def _read_heading(text: str) -> str | None:
-    """The algorithm that a heading names; empty if it names several; None if the line is not a heading. A comment of
-    the form ``# NAME HASH`` is one, too, if no algorithm has that name.
+    """The algorithm that a heading names; empty if it names several; None if the line is not a heading.
+
+    A comment of the form ``# NAME HASH`` is a heading, also of an unknown algorithm.
     """
     if len(text) > MAX_HEADING_CHARS:
         return None
@@ -340,7 +341,7 @@ def _mention_files(text: str, number: int) -> Iterator[Entry]:
 
 
 def _find_look_alike(text: str, number: int) -> AlgorithmHint | None:
-    """What prose says of algorithms, if one is among them whose digests are mistaken for another's: ``made by b2sum``."""
+    """The algorithms in prose such as ``made by b2sum``, if one has digests of the length of another algorithm."""
     if len(text) > MAX_HEADING_CHARS or not _LOOK_ALIKES.search(text):
         return None
     words = [word.strip("*:;,.|()[]<>=" + _QUOTES) for word in text.split()]
@@ -380,13 +381,13 @@ def _join_groups(text: str) -> str:
 
 
 def _read_label(text: str) -> str | None:
-    """The algorithm, or a word like ``checksum``, before a digest; None if it is something else."""
+    """The algorithm, or a word like ``checksum``, before a digest; None for any other text."""
     label = text.strip().rstrip(":=- \t|,;").strip(_QUOTES)
     return label if read_algorithm(label) or label.lower() in _GENERIC else None
 
 
 def _read_digest(word: str) -> tuple[str | None, str] | None:
-    """Label and digits of a word that is a digest; ``sha256:HEX`` has both."""
+    """Label and digits of a word that is a digest (``sha256:HEX`` has both); None for any other word."""
     found = _DIGEST.fullmatch(word.strip(_QUOTES + ",;|").removeprefix("\\"))
     if not found or not (len(found[2]) in LENGTHS or len(found[2]) in OTHER_LENGTHS):
         return None

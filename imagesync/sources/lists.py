@@ -1,8 +1,8 @@
-"""A list of digests, as upstreams publish it beside their images -> the digests of the files that are wanted. Pure.
+"""A checksum list, as upstreams publish it beside their images -> the digests of some files. Pure.
 
-What is read: ``list_lines`` (text in many forms) and ``list_documents`` (JSON), in UTF-8 or UTF-16, with or without a mark
-of their order; of an OpenPGP clear-signed text (RFC 9580, section 7) only what is between header and signature. A list is
-read once for all its files: only what is wanted of it is kept, however long it is.
+Forms: text (``list_lines``) and JSON (``list_documents``), in UTF-8, UTF-16 or UTF-32, with or without a byte order mark. Of a
+clear-signed text (RFC 9580, section 7) only the signed part is read. A list is read once for all its files, and only their
+entries are kept.
 """
 
 import codecs
@@ -22,7 +22,7 @@ from imagesync.sources.matching import Matches, Wanted
 T = TypeVar("T")
 
 MAX_LINE_BYTES: Final = 8192
-"""Of a line that is looked at: a path has at most 4,096 bytes."""
+"""Longer lines are skipped: a path has at most 4,096 bytes."""
 MAX_LINES: Final = 1_000_000
 LINES_BETWEEN_CHECKS: Final = 4096
 HEAD: Final = 8192
@@ -43,17 +43,16 @@ _PIECE: Final = 2**20
 def read_list(
     content: bytes, wanted: Collection[Wanted], url: str = "", check_time: Callable[[], object] = lambda: None
 ) -> dict[Wanted, tuple[Checksum, ...] | SourceError]:
-    """For each file the digests, strongest first, that a list has for it; or why it has none.
+    """For each file the digests that a list has for it, strongest first; or why it has none.
 
-    ``url``: where the list is: its name may hold the algorithm, and names in it are relative to its folder. Which entry
-    is meant says ``matching.Matches``. SourceError for a document that is not a list; ``check_time`` is called now and
-    then, and may raise.
+    ``url`` of the list: its name may name the algorithm, and names in the list are relative to its folder. ``matching.Matches``
+    chooses the entry. SourceError for a document that is not a list. ``check_time`` is called regularly and may raise.
     """
     text = _decode(content)
     if is_page(text[:HEAD]):
         about = {place.name for place in wanted}
         what = f", and has no digest for {show_key(about.pop())}" if len(about) == 1 else ", not a checksum list"
-        raise SourceError(f"it is an HTML page{what}", "correct checksum_url; it may want a log-in")
+        raise SourceError(f"it is an HTML page{what}", "correct checksum_url; it may require a login")
     matches = Matches(wanted, url)
     for entry in _read_entries(text, url, check_time):
         matches.add(entry)
@@ -71,7 +70,7 @@ def _read_entries(text: bytes, url: str, check_time: Callable[[], object]) -> It
 
 
 def _watch_time(items: Iterable[T], check_time: Callable[[], object]) -> Iterator[T]:
-    """The same items; lines that are not entries take time, too."""
+    """The same items, with a check of the time; lines without an entry take time as well."""
     for number, item in enumerate(items):
         if not number % LINES_BETWEEN_CHECKS:
             check_time()
@@ -79,7 +78,7 @@ def _watch_time(items: Iterable[T], check_time: Callable[[], object]) -> Iterato
 
 
 def _unreadable_error(text: bytes, problem: str) -> SourceError:
-    """Of a list without any entry: its first line shows most often what it is instead."""
+    """The error for a list without entries; its first line usually shows what the document is."""
     hint = "correct checksum_url"
     if not (start := text[:HEAD].strip()):
         return SourceError("it is empty", hint)
@@ -92,7 +91,7 @@ def _unreadable_error(text: bytes, problem: str) -> SourceError:
 
 
 def _decode(content: bytes) -> bytes:
-    """The list as UTF-8 with Unix line ends; in pieces: a long list is not in memory in several forms at a time."""
+    """The list as UTF-8 with Unix line ends; decoded in pieces, so a long list is in memory once."""
     coding = next((name for mark, name in _WIDE if content.startswith(mark)), _guess_wide_coding(content[:64]))
     if coding:
         decoder, pieces = codecs.getincrementaldecoder(coding)("replace"), range(0, len(content), _PIECE)
@@ -110,7 +109,7 @@ def _guess_wide_coding(head: bytes) -> str:
 
 
 def _read_lines(content: bytes) -> Iterator[str]:
-    """The lines; of a clear-signed text those that are signed. Longer ones are left out."""
+    """The lines, of a clear-signed text the signed ones; lines of more than ``MAX_LINE_BYTES`` are skipped."""
     start, end, begin = 0, len(content), _BEGIN.search(content)
     if begin:
         head = _END_OF_HEAD.search(content, begin.end() - 1)

@@ -1,4 +1,4 @@
-"""A local file that an image is made of -> whether it can be the disk that the manifest declares. Reads files."""
+"""Local files of sources -> errors if they are not the declared disks. Reads files."""
 
 import os
 import stat
@@ -19,7 +19,7 @@ UNREADABLE: Final = "check the path and its permissions"
 
 @dataclass(frozen=True, slots=True)
 class DeclaredDisk:
-    """What a manifest says of the disk in a file. ``min_disk`` in GB; 0 if none is declared, or if it is computed."""
+    """The declared disk in a file. ``min_disk`` in GB; 0 if none is declared, or if it is computed."""
 
     disk_format: str | None
     container_format: str | None
@@ -27,7 +27,7 @@ class DeclaredDisk:
 
 
 def read_declared_disk(spec: ImageSpec) -> DeclaredDisk:
-    """What the manifest says of the disk of an image."""
+    """The disk that the manifest declares for an image."""
     min_disk = 0 if isinstance(spec.min_disk, Auto) else spec.min_disk
     return DeclaredDisk(spec.disk_format, spec.container_format, min_disk or 0)
 
@@ -42,7 +42,7 @@ def explain_unreadable_file(path: str) -> str:
 
 
 def open_regular_file(path: str) -> BufferedReader:
-    """An open file; OSError for what is not a regular file (and might never end)."""
+    """An open file; OSError if it is not a regular file, because a pipe or device may never end."""
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError(0, "not a regular file")
     return open(path, "rb")
@@ -59,7 +59,7 @@ def check_head(source: FileSource, disk: DeclaredDisk) -> None:
     """
     disk_format, container_format = disk.disk_format, disk.container_format
     with open_source(source, Fingerprint(), disk_format=disk_format, container_format=container_format) as stream:
-        next(iter(stream), None)  # the stream gives nothing before its format is checked
+        next(iter(stream), None)  # the stream checks the format before it yields
         check_disk_fits(disk.min_disk, stream.virtual_size or 0)
 
 
@@ -72,7 +72,7 @@ def check_digests(source: FileSource, digests: Sequence[Checksum], cache: Digest
         raise SourceError(_explain(error), UNREADABLE) from error
     if not is_right:
         with open_source(source, Fingerprint(tuple(digests)), disk_format=None) as stream:
-            for _ in stream:  # the stream of an apply finds out what exactly is wrong
+            for _ in stream:  # the stream of an apply raises the exact error
                 pass
 
 
@@ -82,13 +82,13 @@ def _has_digest(file: BufferedReader, path: str, expected: Checksum, cache: Dige
 
 
 class HeadChecks:
-    """The heads of local files, each read once, however many targets have it."""
+    """The checks of the first bytes of local files; each file is read once for all targets."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[FileSource, DeclaredDisk], SourceError | None] = {}
 
     def find_wrong_files(self, specs: Sequence[ImageSpec]) -> Iterator[Diagnostic]:
-        """One diagnostic for each local file that an apply would refuse for its first bytes; unreadable files are left out."""
+        """One diagnostic for each local file that an apply would refuse because of its first bytes; unreadable files are skipped."""
         for spec in specs:
             if isinstance(spec.source, FileSource) and spec.disk_format is not None:
                 error = self._check(spec.source, read_declared_disk(spec))

@@ -1,13 +1,13 @@
-"""The entries of a list, and the files that are wanted -> which entry is meant by which file. Pure.
+"""The entries of a checksum list, and files -> the entry of each file. Pure.
 
-The order, of which the first that fits decides (an entry that contradicts it never does):
+The first rule that fits decides:
 
 1. ``source.checksum_entry``, if it is declared: the entry of that name, or whose path ends with it.
-2. The path of an entry, seen from the list's own folder, is the file's.
-3. The path of an entry is the end of the file's path; of several the longest one.
-4. The same, without the folders that all entries of the list share (of the machine that made the list, say).
-5. The same for what the URL says otherwise: the name before ``/download``, the value of ``?file=``.
-6. The list has no names, or those of one file only.
+2. The path of an entry, relative to the list's own folder, is the path of the file.
+3. The path of an entry is the end of the file's path; the longest one counts.
+4. The same without the folders that all entries share, such as those of the machine that made the list.
+5. The same for the other names in the URL: the name before ``/download``, the value of ``?file=``.
+6. The list has no names, or names one file only.
 
 Two different digests of one algorithm for one file are an error, never a choice.
 """
@@ -24,13 +24,13 @@ from imagesync.secrets import show_key
 from imagesync.sources.entries import AFTER_NAME, MAX_QUERY_CHARS, Entry, is_verified
 
 MAX_COMPARED_PARTS: Final = 16
-"""Of two paths, from their ends: the file's name and the folders that hold it."""
+"""Parts of two paths that are compared, from their ends: the file's name and its folders."""
 MAX_KEPT_NAMES: Final = 2000
-"""Names of a list among which the nearest one to a missing name is looked for."""
+"""Names of a list that are kept for the hint about a missing name."""
 MAX_EXPLAINED: Final = 200
-"""Missing names for which it is looked for."""
+"""Missing names whose messages give the nearest names of the list."""
 MAX_DEPTH: Final = 64
-"""Folders of one path, distinguished by their number."""
+"""Folders of a path that are counted; deeper paths count as this deep."""
 MAX_SCHEME_CHARS: Final = 16
 _ENDINGS: Final = frozenset(
     (
@@ -39,18 +39,18 @@ _ENDINGS: Final = frozenset(
         *("gpg", "txt", "json", "sha256", "sha512", "md5", "deb", "rpm"),
     )
 )
-"""Endings that say what a file is: two different ones are never the same file."""
+"""Endings that show the kind of a file: files with different ones are never the same."""
 
 Path: TypeAlias = tuple[str, ...]
 DigestMap: TypeAlias = dict[str, str | None]
-"""Digests by algorithm; None for two different ones. Under the empty name: why an entry of this file decides nothing."""
+"""Digests by algorithm; None for two different digests. The empty name has the reason why an entry is ambiguous."""
 
 
 class Wanted(NamedTuple):
-    """A file: its URL, or its path here; ``entry``: the name by which the list is declared to have it.
+    """A file whose digest is needed: its URL or local path. ``entry``: its declared name in the list.
 
-    ``may_be_asked``: its server may be asked what the URL leads to; ``is_other_name``: that is where this URL is from, so
-    only its name counts.
+    ``can_be_asked``: the server of the URL may be asked for redirects. ``is_other_name``: the URL is such a redirect, so only
+    its name counts.
     """
 
     place: str
@@ -60,22 +60,22 @@ class Wanted(NamedTuple):
 
     @property
     def name(self) -> str:
-        """As messages call it."""
+        """The name of the file in messages."""
         return self.entry or split_path(_path_of(self.place))[-1]
 
 
 class NotListedError(SourceError):
-    """A list that has entries, and none for a file."""
+    """A list that has entries, but none for a file."""
 
 
 class _Index:
-    """Digests by the ends of the paths that are wanted, and by how many folders an entry's own path has before them."""
+    """Digests by the ends of the needed paths, and by the number of folders that an entry's path has before the end."""
 
     def __init__(self, tails: Collection[Path]) -> None:
         self._known: dict[Path, dict[int, DigestMap]] = {tail: {} for tail in tails}
 
     def add(self, path: Path, entry: Entry) -> bool:
-        """Whether anything that is wanted ends like this path."""
+        """Add an entry to the ends that fit its path; returns whether one does."""
         is_wanted = False
         for tail in _list_tails(path):
             if (depths := self._known.get(tail)) is not None:
@@ -84,7 +84,7 @@ class _Index:
         return is_wanted
 
     def get(self, tail: Path, depth: int | None = None) -> DigestMap:
-        """What entries say whose path has ``depth`` folders before this end; None: any number."""
+        """The digests of entries whose path has ``depth`` folders before this end; None: any number."""
         depths = self._known.get(tail, {})
         if depth is not None:
             return depths.get(depth, {})
@@ -95,7 +95,7 @@ class _Index:
 
 
 class _Layout:
-    """The folders of a list: whether there are several, and those in which all entries are."""
+    """The folders of a list: whether there are several, and which ones all entries share."""
 
     def __init__(self) -> None:
         self._folders: set[Path] = set()
@@ -120,12 +120,12 @@ class _Layout:
 
     @property
     def depth(self) -> int:
-        """Folders that all entries share: those of the machine which made the list, or of the list's own folder."""
+        """Number of folders that all entries share, on the machine that made the list or below the list's folder."""
         return min(len(self._root[1]), MAX_DEPTH) if self._root else 0
 
 
 class Matches:
-    """The digests of a list for the paths that are wanted; entries are added one by one, and only these are kept."""
+    """The digests of a list for the needed files; only entries that may be of these files are kept."""
 
     def __init__(self, wanted: Collection[Wanted], url: str) -> None:
         self._server, self._folder = _server_of(url), split_path(_path_of(url))[:-1]
@@ -133,25 +133,25 @@ class Matches:
         tails = {tail for paths in self._paths.values() for path in paths for tail in _list_tails(path)}
         self._names = {tail[-1] for tail in tails}
         self._relative, self._rooted, self._sized = (_Index(tails) for _ in range(3))
-        """Paths that begin at a root are those of the machine which made the list, or whole URLs."""
+        """A path that begins at a root is of the machine that made the list, or a whole URL."""
         self._bare: DigestMap = {}
         self._about: dict[str, str] = {}
-        """Files that are named apart from any digest, and where."""
+        """Files that are named without a digest, each with the place."""
         self._only, self._layout = _OnlyFile(), _Layout()
         self._all_sized = True
         self._shown: dict[str, None] = {}
         self._number = self._explained = 0
         self._is_noted = False
         self.problem = ""
-        """Why the first line that decides nothing does not."""
+        """Why the first ambiguous line is ambiguous."""
 
     @property
     def has_entries(self) -> bool:
-        """Whether anything was read at all that is an entry, or could be one of a wanted file."""
+        """Whether the list has an entry, or a line that could be an entry of a needed file."""
         return bool(self._number or self._bare.keys() - {""} or self._is_noted)
 
     def add(self, entry: Entry) -> None:
-        """One entry; or a line that decides nothing, which counts only for the names in it."""
+        """Add one entry, or an ambiguous line, which counts only for the names in it."""
         if entry.is_mention:
             self.problem = self.problem or entry.problem
         if entry.about:
@@ -183,7 +183,7 @@ class Matches:
             self._shown.setdefault(entry.names[0])
 
     def _resolve(self, name: str) -> tuple[Path, bool]:
-        """The path that an entry names, and whether it begins at a root; ``..`` leads from the list's folder."""
+        """The path of an entry, and whether it begins at a root; ``..`` is relative to the list's folder."""
         path = split_path(_path_of(name))
         if ".." not in path:
             return path, _is_rooted(name)
@@ -193,7 +193,7 @@ class Matches:
         return tuple(filter(None, found)) or ("",), True
 
     def choose(self, wanted: Wanted) -> tuple[Checksum, ...] | SourceError:
-        """The digests of the entry that is meant."""
+        """The digests of a file, or why the list has none for it."""
         name = show_key(wanted.name)
         if known := self._find_any(wanted):
             return _judge(known, name)
@@ -205,12 +205,12 @@ class Matches:
         return self._not_listed_error(wanted, name)
 
     def _find_other_file(self, wanted: Wanted) -> str:
-        """Where a list of digests without names speaks of another file; empty if it does not."""
+        """The place where a list of digests without names mentions another file; empty if it does not."""
         names = {one[-1] for one in self._paths[wanted]}
         return next((problem for name, problem in self._about.items() if name not in names), "")
 
     def _find_any(self, wanted: Wanted) -> DigestMap | None:
-        """What fits the file's path; else what fits the other names that its URL has, if they agree."""
+        """The digests for the file's path, else for the other names in its URL if they agree."""
         path, *others = self._paths[wanted]
         if wanted.entry:
             return self._find_declared(path)
@@ -218,15 +218,15 @@ class Matches:
             return known
         found = [known for other in others if (known := self._find(wanted, other))]
         if any(known != found[0] for known in found):
-            return {"": "its URL has several names that are in the list"}
+            return {"": "the list has several of the names in its URL"}
         return found[0] if found else None
 
     def _find_declared(self, path: Path) -> DigestMap:
-        """The entry of this name; else those whose path ends with it."""
+        """The digests of the entry with this name, else of the entries whose path ends with it."""
         return self._get_whole(path) or _merge(self._relative.get(path), self._rooted.get(path))
 
     def _find(self, wanted: Wanted, path: Path) -> DigestMap | None:
-        """The digests of an entry with this name, if its folders do not say that it is another file."""
+        """The digests of an entry with this name, if its folders fit the file."""
         relative = self._find_relative(wanted, path)
         if relative is None:
             return self._find_elsewhere(path)
@@ -240,7 +240,7 @@ class Matches:
         )
 
     def _find_elsewhere(self, path: Path) -> DigestMap | None:
-        """The same if the place of the list's folder among those of the file is unknown: the longest end counts."""
+        """The same if the file is not below the list's folder: the longest common end counts."""
         tails, root = list(_list_tails(path))[::-1], self._layout.depth
         whole = (self._get_whole(tail) or self._rooted.get(tail, 0) for tail in tails)
         below = (_merge(self._relative.get(tail, root), self._rooted.get(tail, root)) for tail in tails)
@@ -248,22 +248,22 @@ class Matches:
         return self._rooted.get(path, 0) or next(filter(None, chain(whole, below, ends)), None)
 
     def _get_whole(self, path: Path) -> DigestMap:
-        """What an entry says that names exactly this path, perhaps behind a size."""
+        """The digests of an entry with exactly this path, or with a size and this path."""
         return self._relative.get(path, 0) or (self._sized.get(path, 0) if self._all_sized else {})
 
     def _get_rooted_end(self, path: Path, least: int) -> DigestMap:
-        """What an entry says whose path begins at a root and ends with at least so many parts of this one."""
+        """The digests of an entry whose path begins at a root and ends with at least ``least`` parts of this path."""
         tails = [tail for tail in _list_tails(path) if len(tail) >= least]
         return next((known for tail in reversed(tails) if (known := self._rooted.get(tail))), {})
 
     def _find_relative(self, wanted: Wanted, path: Path) -> Path | None:
-        """The path as the list would name it, if the file is in the list's folder or below; None if that is unknown."""
+        """The path relative to the list's folder, if the file is in that folder or below; None if that is unknown."""
         folder = self._folder
         is_below = len(folder) < len(path) <= len(folder) + MAX_COMPARED_PARTS and path[: len(folder)] == folder
         return path[len(folder) :] if is_below and self._server and self._server == _server_of(wanted.place) else None
 
     def _is_only_file(self, wanted: Wanted) -> bool:
-        """Whether the list is of one file, and nothing says that it is another one than is wanted."""
+        """Whether the list has one file only, which may be the needed one by its ending."""
         path = self._only.path
         if path is None or self._bare or path[-1] in {one[-1] for one in self._paths[wanted]}:
             return False
@@ -283,12 +283,12 @@ class Matches:
         return NotListedError(f"{name} is not in the checksum list ({entries}{example})", hint)
 
     def _find_nearest(self, path: Path) -> list[str]:
-        """Up to three names of the list: those in which most is the same at the beginning and at the end."""
+        """Up to three names of the list that share the most characters at the beginning and at the end."""
         return sorted(self._shown, key=lambda name: -_count_alike(split_path(name)[-1], path[-1]))[:3]
 
 
 class _OnlyFile:
-    """The digests of a list as long as all of them are of one file."""
+    """The digests of a list, as long as all are of one file."""
 
     def __init__(self) -> None:
         self.path: Path | None = None
@@ -312,7 +312,7 @@ def _note(known: DigestMap, entry: Entry) -> None:
 
 
 def _merge(one: DigestMap, other: DigestMap) -> DigestMap:
-    """What two say together; None for what they say differently."""
+    """Both together; None for an algorithm with two different digests."""
     return {
         name: value if not name or one.get(name, value) == other.get(name, value) else None
         for name, value in {**one, **other}.items()
@@ -320,7 +320,7 @@ def _merge(one: DigestMap, other: DigestMap) -> DigestMap:
 
 
 def _judge(known: DigestMap, name: str) -> tuple[Checksum, ...] | SourceError:
-    """The digests that can be verified, strongest first; or why there is none."""
+    """The digests that imagesync can verify, strongest first; or why there are none."""
     verified = {algorithm: value for algorithm, value in known.items() if is_verified(algorithm)}
     for algorithm, value in verified.items():
         if value is None:
@@ -333,12 +333,12 @@ def _judge(known: DigestMap, name: str) -> tuple[Checksum, ...] | SourceError:
         can = ", ".join(HEX_LENGTHS)
         message = f"the checksum list has only {' and '.join(map(show_key, others))} digests for {name}"
         return SourceError(message, f"imagesync verifies {can}: name a list of one of these, or declare the checksum")
-    message = f"the checksum list gives no clear digest for {name}: {known.get('')}"
+    message = f"the checksum list has no clear digest for {name}: {known.get('')}"
     return SourceError(message, "declare the checksum itself")
 
 
 def _list_paths(wanted: Wanted) -> list[str]:
-    """What a list may call the file: its path, the path before ``/download``, and each value of the query."""
+    """The names that a list may have for a file: its path, the path before ``/download``, and each value of the query."""
     if wanted.entry:
         return [wanted.entry]
     path = _path_of(wanted.place)
@@ -353,7 +353,7 @@ def _list_paths(wanted: Wanted) -> list[str]:
 
 
 def _path_of(place: str) -> str:
-    """The path of a URL; of anything else, also of a URL that is none, the text itself."""
+    """The path of a URL; any other text, also an invalid URL, is returned as it is."""
     if "://" in place[:MAX_SCHEME_CHARS]:
         with suppress(ValueError):
             return urlsplit(place).path
@@ -369,7 +369,7 @@ def _server_of(url: str) -> str:
 
 
 def split_path(path: str) -> Path:
-    """The folders and the name of a path, also of one with backslashes, as Windows writes it."""
+    """The folders and the name of a path, also of a Windows path with backslashes."""
     parts = unquote(path).replace("\\", "/").split("/")
     return tuple(part for part in parts if part not in ("", ".")) or ("",)
 

@@ -1,7 +1,7 @@
-"""An iterable -> the same items, made ahead of their consumer in a thread of its own. No I/O of its own.
+"""An iterable -> the same items, made ahead of their consumer in a separate thread. No I/O of its own.
 
 A short queue between two stages lets reading, unpacking, hashing and sending run at the same time in constant memory.
-An error of a stage is raised in the place of its items.
+An error of a stage is raised to its consumer.
 """
 
 import contextlib
@@ -19,9 +19,9 @@ DEPTH: Final = 4
 
 
 PATIENCE: Final = 0.2
-"""Seconds between two checks whether an item is still wanted."""
+"""Seconds between two calls of ``check`` while a consumer waits."""
 GIVING_WAY: Final = 19
-"""Niceness of the threads that work ahead: they have time, the one that sends (or a service on this host) has none."""
+"""Niceness of the threads that work ahead; the thread that sends, or a service on this host, comes first."""
 
 
 def _give_way() -> None:
@@ -32,14 +32,14 @@ def _give_way() -> None:
 
 
 class Stopped(Exception):
-    """The pipeline is closed: a consumer that waits for its items ends."""
+    """The pipeline was closed while a consumer waited for an item."""
 
 
 class Pipeline:
-    """The stages of one stream. After ``close`` none of their threads is left, wherever they were.
+    """The stages of one stream. After ``close`` none of their threads runs.
 
-    ``interrupt`` wakes a stage that waits for something outside, such as a server that has fallen silent. ``check`` is called
-    while an item is waited for; what it raises comes out in the item's place.
+    ``interrupt`` wakes a stage that waits for something outside, such as a silent server. ``check`` is called while a consumer
+    waits for an item; its errors are raised to the consumer.
     """
 
     def __init__(
@@ -57,12 +57,12 @@ class Pipeline:
     def run_ahead(self, items: Iterable[T], name: str) -> Iterator[T]:
         """The same items, made in a thread that starts now and is called ``name``."""
         stage = _Stage(items, self._changed, self._depth, name, self._check)
-        self._stages.append(stage)  # type: ignore[arg-type]  # only its thread is asked for
+        self._stages.append(stage)  # type: ignore[arg-type]  # only its thread is used
         stage.start()
         return stage
 
     def close(self) -> None:
-        """Stop every stage, wait for its thread; again and again is the same as once."""
+        """Stop every stage and wait for its thread; a second call does nothing."""
         if self._closed:
             return
         self._closed = True
@@ -77,7 +77,7 @@ class Pipeline:
 
 
 class _Stage(Generic[T]):
-    """One thread and the queue of what it has made."""
+    """One thread, and the queue of the items that it has made."""
 
     def __init__(
         self, items: Iterable[T], changed: threading.Condition, depth: int, name: str, check: Callable[[], None]
@@ -106,14 +106,14 @@ class _Stage(Generic[T]):
             for item in self._items:
                 if not self._hand_over(item):
                     break
-        except BaseException as met:  # whatever it is, it belongs to the consumer
+        except BaseException as met:  # any error is raised to the consumer
             error = met
         with self._changed:
             self._error, self._ended = error, True
             self._changed.notify_all()
 
     def _hand_over(self, item: T) -> bool:
-        """Put an item into the queue once there is room; False if the pipeline is closed."""
+        """Wait for room and put an item into the queue; False if the pipeline is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self.stopped or len(self._made) < self._depth)
             if self.stopped:

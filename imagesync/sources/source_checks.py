@@ -1,4 +1,4 @@
-"""The creates of a plan -> how many bytes their URLs hold, and what is wrong with their sources. Network, files."""
+"""The creates of a plan -> the sizes of their sources, and what is wrong with them. Network, files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,12 +22,12 @@ from imagesync.sources.cache import DigestCache
 from imagesync.sources.local_files import DeclaredDisk, check_digests, check_head, read_declared_disk
 
 _Result: TypeAlias = int | SourceError | None
-"""The size of a source in bytes, if it became known, or why an apply would fail."""
+"""The size of a source in bytes (None if unknown), or the error of an apply."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class _UrlQuestion:
-    """The URLs of a source, and the disk format that is expected; empty: any."""
+    """The URLs of a source, and the expected disk format; empty: any."""
 
     urls: tuple[str, ...]
     disk_format: str
@@ -35,7 +35,7 @@ class _UrlQuestion:
 
 @dataclass(frozen=True, slots=True)
 class _FileQuestion:
-    """A local file and what it must be. ``digests`` are the published ones; none if they were computed from the file."""
+    """A local file, its declared digests and disk; no digests if they were computed from the file itself."""
 
     source: FileSource
     digests: tuple[Checksum, ...]
@@ -43,16 +43,16 @@ class _FileQuestion:
 
 
 class SourceChecks:
-    """What is known in this run of the sources that an apply would read: each is checked once."""
+    """The results of this run's checks of sources; each source is checked once."""
 
     def __init__(self, access: SourceAccess | None = None, cache: DigestCache | None = None) -> None:
         self._access, self._cache = access or SourceAccess(), cache or DigestCache(None)
         self._known: dict[_UrlQuestion | _FileQuestion, _Result] = {}
 
     def learn(self, plan: Plan, jobs: int) -> bool:
-        """Check the sources that the plan would read and that are not checked yet; whether there were any.
+        """Check the sources of the plan that are not checked yet; returns whether there were any.
 
-        A source that the service fetches by itself need not be reachable from here and is not checked.
+        A source that the service fetches itself need not be reachable from here, so it is not checked.
         """
         if not self._access.asks_sources:
             return False
@@ -94,7 +94,7 @@ class SourceChecks:
             return dict(zip(new, try_each(check, new, jobs, deadline), strict=True))
 
     def fill_in(self, catalog: Catalog) -> Catalog:
-        """The catalog with the known sizes, and a fault for each source that failed its check."""
+        """The catalog with the known sizes, and with a fault for each source that failed its check."""
         return replace(catalog, images=tuple(map(self._fill_in_image, catalog.images)))
 
     def _fill_in_image(self, spec: ImageSpec) -> ImageSpec:
@@ -106,7 +106,7 @@ class SourceChecks:
 
 
 def make_fault(error: SourceError, *, hides_content: bool = False) -> SourceFault:
-    """An error of a check as the fault of its source."""
+    """The fault of a source from the error of its check."""
     return SourceFault(error.message, error.hint, isinstance(error, PassingError), hides_content)
 
 
@@ -123,7 +123,7 @@ def _ask_about_image(spec: ImageSpec) -> _UrlQuestion | _FileQuestion | None:
 
 
 def _ask(source: Source, fingerprint: Fingerprint, disk: DeclaredDisk) -> _UrlQuestion | _FileQuestion | None:
-    """What to check of a source; None if there is nothing that can be checked from here."""
+    """The check of a source; None if it cannot be checked from here."""
     if isinstance(source, UrlSource) and source.transfer.is_sent:
         return _UrlQuestion(source.urls, disk.disk_format or "raw" if source.transfer.inspect else "")
     if isinstance(source, FileSource):

@@ -1,8 +1,8 @@
 """A source -> its stored bytes, in one pass and constant memory. Reads files and the network, in threads.
 
-read -> digest of what was published -> unpack -> digest of what is stored -> check the format -> hand on. The first
-chunk is handed on only after the format was checked, the last only after the digests were. So a wrong image is never
-complete in the service, and most are not even begun there.
+read -> digest of the published bytes -> unpack -> digest of the stored bytes -> check the format -> yield. The first chunk
+is yielded only after the format was checked, the last only after the digests were. So a wrong image is never complete in the
+service, and most are not even begun.
 """
 
 import hashlib
@@ -30,15 +30,14 @@ from imagesync.sources.web import PAUSES, open_url
 
 
 class SourceStream:
-    """Verified bytes. ``size`` of what is handed on, if known; after the last chunk ``digests`` of it and
-    ``virtual_size``.
+    """The verified bytes of a source. ``size`` in bytes, if known; after the last chunk also ``digests`` and ``virtual_size``.
 
-    ``published_digests`` are then of the bytes as they were published: in the declared algorithms, in sha256, and of
-    packed data in those that services use: a digest that is declared later can be compared. They are also in
-    ``algorithms``, in which the unpacked bytes are hashed, too.
+    ``published_digests`` are then of the published bytes: in the declared algorithms, in ``algorithms``, in sha256, and for
+    packed data in the algorithms of services, because a later manifest may declare them. The unpacked bytes are hashed in
+    ``algorithms``, too.
 
-    ``virtual_size`` grows while the stream runs: it is never more than the final one. ``interrupt`` wakes the reader of
-    the blocks when they are no longer needed. ``check`` is called while the next chunk is waited for, and may raise.
+    ``virtual_size`` grows while the stream runs and is never more than the final one. ``interrupt`` wakes the reader of
+    the blocks when they are no longer needed. ``check`` is called while the consumer waits, and may raise.
     """
 
     def __init__(
@@ -82,16 +81,16 @@ class SourceStream:
             self.close()
 
     def close(self) -> None:
-        """No thread of the stream is left afterwards, wherever it stopped."""
+        """End all threads of the stream."""
         self._pipeline.close()
 
     def _verify_published(self) -> Iterator[bytes]:
-        """The published blocks; after the last one they are as declared."""
+        """The published blocks; SourceError after the last one if they are not as declared."""
         size = self.published_size
         for block in self._blocks:
             self.read += len(block)
             if size is not None and self.read > size:
-                raise SourceError(f"gives more than the {size} bytes it announced", "run apply again")
+                raise SourceError(f"has more than the announced {size} bytes", "run apply again")
             for digest in self._published.values():
                 digest.update(block)
             yield block
@@ -106,17 +105,17 @@ class SourceStream:
         return self.published_digests[declared.algorithm] != declared.value
 
     def _explain_mismatch(self, declared: Checksum, unpacked: Mapping[str, "hashlib._Hash"]) -> ChecksumMismatch:
-        """``unpacked``: hashes of what came out of packed data, one of which people declare by mistake."""
+        """The error; ``unpacked``: hashes of the unpacked data, which users sometimes declare by mistake."""
         found = f"{declared.algorithm}:{self.published_digests[declared.algorithm]}"
         if any(declared.value == digest.hexdigest() for digest in unpacked.values()):
             message = f"the declared {declared.algorithm} is of the unpacked data, not of the packed file"
             return ChecksumMismatch(message, f"write {found}")
         of_packed = "" if self._plain else " (it is that of the packed file)"
         message = f"the data has {found}, not the declared {declared}"
-        return ChecksumMismatch(message, f"correct the checksum{of_packed}, or find out who changed the file")
+        return ChecksumMismatch(message, f"correct the checksum{of_packed}, or find out why the file changed")
 
     def _verify_unpacked(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """The same chunks; an error in packed data is raised once as much as possible of its content is known."""
+        """The same chunks; a wrong digest of packed data is raised after the unpacked data is hashed, for a better message."""
         hashes = _start_hashes(() if self._plain else {item.algorithm for item in self._expected.digests})
         try:
             for chunk in chunks:
@@ -131,7 +130,7 @@ class SourceStream:
             raise self._explain_mismatch(self._mismatch, hashes)
 
     def _verify_stored(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """The unpacked chunks, some of them back until the format is known, the last until all is."""
+        """The unpacked chunks: the first are held until the format is known, the last until all digests are verified."""
         stored = _start_hashes(self._stored_algorithms)
         inspection = Inspection(self._disk_format, self._container_format, is_measured=self._transfer.inspect)
         plausibility = make_plausibility(self._transfer, self._disk_format, self._container_format, is_stored=False)
@@ -161,8 +160,8 @@ class SourceStream:
 def make_plausibility(
     transfer: Transfer, disk_format: str | None, container_format: str | None, *, is_stored: bool = True
 ) -> Plausibility:
-    """What judges the head of an image's data, unless the manifest says ``inspect: none``; ``is_stored``: as it is stored,
-    not as it is sent."""
+    """The check of the first bytes of an image; it accepts all data with ``inspect: none``. ``is_stored``: for stored data,
+    not for data that is sent."""
     formats = (disk_format, container_format) if transfer.inspect else (None, None)
     unpacked = transfer.compression is not Compression.NONE
     is_staged = transfer.method is Method.GLANCE_DIRECT and not is_stored
@@ -185,10 +184,10 @@ def open_source(
     algorithms: Collection[str] = (),
     check: Callable[[], None] = lambda: None,
 ) -> Iterator[SourceStream]:
-    """The stream of one source; SourceError if it cannot be opened. Closes everything that it opened.
+    """The stream of one source, closed at the end of the block; SourceError if it cannot be opened.
 
-    For URLs: ``pauses`` in seconds before each further try, and the rules of ``access``. ``algorithms``: in which the
-    published and the unpacked bytes are hashed besides. ``check`` is called while the stream waits; what it raises ends it.
+    For URLs: ``pauses`` in seconds before each further try, and the rules of ``access``. ``algorithms``: further algorithms for
+    the published and the unpacked bytes. ``check`` is called while the stream waits; its errors end the stream.
     """
     begin = partial(
         SourceStream,

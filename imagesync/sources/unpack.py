@@ -1,7 +1,7 @@
-"""Packed blocks -> unpacked chunks of bounded size, whatever the data is. Pure.
+"""Packed blocks -> unpacked chunks of limited size. Pure.
 
-Several packed members in a row are one file, as ``gzip``, ``xz``, ``bzip2`` and ``zstd`` have it. Memory stays within a
-chunk, a piece and the window that a member declares, which has a limit too.
+Several packed members in a row are one file, as in ``gzip``, ``xz``, ``bzip2`` and ``zstd``. The memory is limited to a chunk,
+a piece and the window that a member declares, which has a limit, too.
 """
 
 import bz2
@@ -17,12 +17,12 @@ from imagesync.errors import SourceError
 from imagesync.model.catalog import Compression, Transfer
 
 CHUNK: Final = 2**20
-"""The most bytes that come out at once."""
+"""The largest unpacked chunk in bytes."""
 PIECE: Final = 2**18
-"""Packed bytes given to a decoder at once; it copies what it has not used yet."""
+"""Packed bytes for one call of a decoder; a decoder copies the bytes that it has not used."""
 MAX_UNPACKED_BYTES: Final = 64 * 2**30
 MAX_RATIO: Final = 1000
-"""Unpacked bytes for each packed one. Both limits are defaults: see ``Transfer``."""
+"""Unpacked bytes per packed byte. Both limits are defaults, see ``Transfer``."""
 MIN_JUDGED_BYTES: Final = 64 * 2**20
 """Unpacked bytes below which any ratio is allowed: a small, nearly empty disk packs extremely well."""
 MAX_ZSTD_WINDOW_LOG: Final = 27
@@ -32,7 +32,7 @@ MAX_XZ_BYTES: Final = 2**28
 
 
 class Decoder(Protocol):
-    """One packed member, as bz2, lzma and zstd of the standard library have it."""
+    """The decoder of one packed member, as in bz2, lzma and zstd of the standard library."""
 
     @property
     def eof(self) -> bool:
@@ -40,18 +40,18 @@ class Decoder(Protocol):
 
     @property
     def needs_input(self) -> bool:
-        """Whether nothing more comes out without further data."""
+        """Whether the decoder needs more data for its next output."""
 
     @property
     def unused_data(self) -> bytes:
-        """What came after the end of the member."""
+        """The data after the end of the member."""
 
     def decompress(self, data: bytes, max_length: int, /) -> bytes:
-        """At most that many bytes; the rest is kept for the next call."""
+        """At most ``max_length`` bytes; the decoder keeps the rest for the next call."""
 
 
 class _Gzip:
-    """zlib in the shape of the others."""
+    """zlib with the interface of the other decoders."""
 
     def __init__(self) -> None:
         self._zlib = zlib.decompressobj(31)
@@ -72,9 +72,9 @@ class _Gzip:
 
 
 def unpack(blocks: Iterable[bytes], transfer: Transfer) -> Iterator[bytes]:
-    """What the blocks hold; SourceError for damaged or cut data, and for more than the manifest allows.
+    """The unpacked data of the blocks; SourceError for damaged or cut data, or for more data than allowed.
 
-    Plain data has no limit but a declared ``max_size``.
+    Plain data has no limit except a declared ``max_size``.
     """
     bounds = _Bounds(transfer)
     if transfer.compression is Compression.NONE:
@@ -88,7 +88,7 @@ def unpack(blocks: Iterable[bytes], transfer: Transfer) -> Iterator[bytes]:
 
 
 def _unpack_members(pieces: Iterable[bytes], codec: "_Codec") -> Iterator[bytes]:
-    """The content of all members; padding may be between them and after the last."""
+    """The content of all members; padding is allowed between them and after the last."""
     member: Decoder | None = None
     begun = False
     for rest in pieces:
@@ -116,7 +116,7 @@ def _split(blocks: Iterable[bytes], bounds: "_Bounds") -> Iterator[bytes]:
 
 
 class _Bounds:
-    """How much may come out of what went in."""
+    """The limits of the unpacked data: its size, and its ratio to the packed data."""
 
     def __init__(self, transfer: Transfer) -> None:
         packed = transfer.compression is not Compression.NONE
@@ -125,11 +125,11 @@ class _Bounds:
         self.taken = self._given = 0
 
     def give(self, count: int) -> None:
-        """SourceError where the next bytes are too many."""
+        """Count the next bytes; SourceError if they exceed a limit."""
         self._given += count
         if self._size is not None and self._given > self._size:
             raise SourceError(
-                f"holds more than the {self._size} bytes allowed", "raise source.max_size if that is right"
+                f"holds more than the allowed {self._size} bytes", "raise source.max_size if that is right"
             )
         if self._ratio is not None and self._given > max(MIN_JUDGED_BYTES, self.taken * self._ratio):
             message = f"unpacks to more than {self._ratio} times its size ({self._given} bytes of {self.taken})"
@@ -138,7 +138,7 @@ class _Bounds:
 
 @dataclass(frozen=True, slots=True)
 class _Codec:
-    """How to begin a member, what its decoder raises, and what may pad members."""
+    """A packing: how to make a decoder, which errors it raises, and the padding between members."""
 
     kind: str
     make: Callable[[], Decoder]

@@ -1,7 +1,7 @@
-"""URLs of one file, mirrors in order -> its bytes, its size, or a small document. Network.
+"""The URLs of one file, mirrors in order -> its bytes, its size, or a small document. Network.
 
-A broken connection is resumed where it ended; a slow mirror is abandoned for the next one. Bytes are handed on as they
-are published, whatever ``Content-Encoding`` says. Every failure is one line without credentials or query.
+A lost connection is resumed at its last byte; a slow mirror is abandoned for the next one. The bytes are as they are
+published: ``Content-Encoding`` is not decoded. Each error is one line without credentials and query.
 """
 
 import logging
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from imagesync.errors import SourceError
 from imagesync.formats import is_page
-from imagesync.model.urls import public_url
+from imagesync.model.urls import redact_url
 from imagesync.sources.abandonment import call_until
 from imagesync.sources.access import NO_DEADLINE, Deadline, PassingError, SourceAccess
 from imagesync.sources.session import RefusedError, WebSession
@@ -31,18 +31,18 @@ PAUSES: Final = (0.0, 1.0, 2.0, 4.0, 8.0)
 MAX_DOCUMENT_BYTES: Final = 16 * 2**20
 """Of a checksum list."""
 SMALL_BYTES: Final = 2**20
-"""Of a signature, and of a document that is not long."""
+"""The largest size of a signature, and of a document that is not long."""
 _PIECE: Final = 2**16
 _UNSEEN_CODINGS: Final = frozenset({"br", "deflate", "compress"})
-"""Codings whose data does not show that it is packed (RFC 9110, 8.4.1; RFC 7932); what is gzip or zstd does."""
+"""Codings whose data does not show that it is packed (RFC 9110, 8.4.1; RFC 7932), unlike gzip and zstd."""
 _RANGELESS: Final = frozenset({400, 403, 405, 416, 501})
-"""Answers of servers that may give the whole and no part of it."""
+"""Status codes of servers that may send the whole file but no range of it."""
 _HEAD_BYTES: Final = 4096
-"""Of a source, read when the plan is made: enough to see a page for people."""
+"""The first bytes of a source that a plan reads: enough to recognize an HTML page."""
 
 
 class SlowError(PassingError):
-    """A mirror gives less than the least rate; another one may be faster."""
+    """A mirror is slower than the minimum rate; another one may be faster."""
 
 
 @contextmanager
@@ -54,10 +54,10 @@ def open_url(
     access: SourceAccess | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Iterator["Download"]:
-    """The file at the first mirror that answers; SourceError when none does.
+    """The file at the first mirror that responds; SourceError if none does.
 
-    ``verified``: a digest will verify the whole: another mirror may continue where one failed. ``check`` is called
-    while no mirror has answered; what it raises ends the wait.
+    ``verified``: a digest verifies the whole file later, so another mirror may continue a transfer. ``check`` is called
+    until a mirror responds; its errors end the wait.
     """
     access = access or SourceAccess()
     with WebSession(access) as session:
@@ -76,7 +76,7 @@ def fetch(
     max_bytes: int = MAX_DOCUMENT_BYTES,
     pauses: Sequence[float] = PAUSES[:3],
 ) -> bytes:
-    """A small document; SourceError when it cannot be had in time, or is larger than ``max_bytes``."""
+    """A small document; SourceError if it does not arrive in time, or is larger than ``max_bytes``."""
     with open_document(url, access, deadline, max_bytes=max_bytes, pauses=pauses) as document:
         return document.read_all()
 
@@ -90,7 +90,7 @@ def open_document(
     max_bytes: int = MAX_DOCUMENT_BYTES,
     pauses: Sequence[float] = PAUSES[:3],
 ) -> Iterator["Document"]:
-    """A document, such as a list of digests, of which the first MiB was read; SourceError when it cannot be had in time.
+    """A document, such as a checksum list, with its first MiB read; SourceError if that does not arrive in time.
 
     ``pauses``: seconds before each try.
     """
@@ -104,7 +104,7 @@ def open_document(
 
 
 class Document:
-    """A small file of the web while it is read, and read again where the connection breaks.
+    """A small file of a web server while it is read; a lost connection reads it again.
 
     ``is_long``: there is more of it than the first MiB.
     """
@@ -118,7 +118,7 @@ class Document:
         self._head, self.is_long = bytearray(), False
 
     def begin(self) -> None:
-        """Ask, and read the first MiB; again while there are tries left."""
+        """Request the document and read its first MiB; retry while there are tries left."""
         while True:
             self.close()
             time.sleep(self._deadline.limit(self._pauses.popleft()))
@@ -132,7 +132,7 @@ class Document:
                     raise
 
     def read_all(self) -> bytes:
-        """The whole; SourceError when it cannot be had in time, or is larger than it may be. To be called once."""
+        """The whole document; SourceError if it does not arrive in time, or is larger than allowed. Call it once."""
         rest = bytearray()
         while self._answer is not None and self.is_long:
             try:
@@ -144,17 +144,17 @@ class Document:
                 self.begin()
         if len(self._head) + len(rest) > self._max_bytes:
             limit = f"{self._max_bytes // 2**20} MiB"
-            message = f"{public_url(self._url)}: larger than {limit}, so no list of digests and no signature"
-            raise SourceError(message, "correct it")
+            message = f"{redact_url(self._url)}: larger than {limit}, the limit for a checksum list or a signature"
+            raise SourceError(message, "correct source.checksum_url or source.signature.url")
         return b"".join((self._head, rest))
 
     def close(self) -> None:
-        """Read no more of it."""
+        """Close the connection."""
         if self._answer is not None:
             self._answer.close()
 
     def _read(self, answer: "requests.Response", limit: int) -> bytearray:
-        """What comes next of an answer, to the end or until it is more than ``limit`` bytes."""
+        """The next bytes of a response, to its end or until they are more than ``limit``."""
         content = bytearray()
         with _translate_errors(self._url):
             while len(content) <= limit and (chunk := answer.raw.read1(_PIECE, decode_content=True)):
@@ -171,10 +171,10 @@ def check_source(
     disk_format: str = "",
     pauses: Sequence[float] = PAUSES[:2],
 ) -> int | None:
-    """The size of the file at the first mirror that answers, if it reports one; only the first bytes are read.
+    """The size in bytes of the file at the first mirror that responds, if reported; only the first bytes are read.
 
-    SourceError if no mirror answers, or if the first that does gives a page for people where a ``disk_format`` is
-    expected (empty: any data); PassingError if one of them may recover. ``pauses``: seconds before each try.
+    SourceError if no mirror responds, or if the first response is an HTML page and ``disk_format`` is not empty. PassingError if
+    a mirror may recover. ``pauses``: seconds before each try.
     """
     failures: list[SourceError] = []
     with WebSession(access, deadline) as session:
@@ -188,8 +188,8 @@ def check_source(
                     failures.append(error)
                     continue
                 if disk_format and is_page(head):
-                    message = f"{public_url(url)}: the data is an HTML page, not {disk_format}"
-                    raise SourceError(message, "correct the URL; it may want a log-in")
+                    message = f"{redact_url(url)}: the data is an HTML page, not {disk_format}"
+                    raise SourceError(message, "correct the URL; it may require a login")
                 return size
             if not any(isinstance(error, PassingError) for error in failures):
                 break
@@ -206,13 +206,13 @@ def _read_head(session: WebSession, url: str, deadline: Deadline) -> tuple[int |
         if answer.status_code == 206:
             whole = answer.headers.get("Content-Range", "").rpartition("/")[2]
             return (int(whole) if re.fullmatch(r"[0-9]{1,18}", whole) else None), bytes(head)
-        return _length(answer) or None, bytes(head)  # servers that do not know it say 0
+        return _length(answer) or None, bytes(head)  # servers that do not know the size report 0
 
 
 def fetch_redirects(
     urls: Sequence[str], access: SourceAccess, deadline: Deadline = NO_DEADLINE
 ) -> dict[str, list[str]]:
-    """For each URL the URLs that its redirects led to, in their order, without reading anything; none if it cannot be had."""
+    """For each URL the URLs of its redirects, in order, without reading the body; none if a request fails."""
     found: dict[str, list[str]] = {}
     with WebSession(access, deadline) as session:
         for url in urls:
@@ -223,7 +223,7 @@ def fetch_redirects(
 
 
 def _ask_head(session: WebSession, url: str) -> "requests.Response":
-    """The answer with the first bytes; with the whole if a server gives no parts."""
+    """The response with the first bytes, or with the whole file if a server sends no ranges."""
     try:
         return session.ask(url, {"Range": f"bytes=0-{_HEAD_BYTES - 1}"})
     except SourceError as error:
@@ -235,7 +235,7 @@ def _ask_head(session: WebSession, url: str) -> "requests.Response":
 def _open_first(
     session: WebSession, urls: Sequence[str], pauses: Sequence[float], is_wanted: Callable[[], bool]
 ) -> tuple[int, "requests.Response"]:
-    """The first mirror that answers; all are tried again while one of them may get well and the answer is wanted."""
+    """The first mirror that responds; all are tried again while one may recover and the response is needed."""
     failures: list[SourceError] = []
     for pause in pauses:
         time.sleep(pause)
@@ -260,7 +260,7 @@ def _length(answer: "requests.Response") -> int | None:
 
 @contextmanager
 def _translate_errors(url: str) -> Iterator[None]:
-    """What the HTTP libraries raise in the middle of a body."""
+    """Turn errors of the HTTP libraries in the middle of a body into SourceErrors."""
     import requests
     from urllib3.exceptions import HTTPError
 
@@ -270,13 +270,13 @@ def _translate_errors(url: str) -> Iterator[None]:
         yield
     except TooSlow as error:
         hint = "name a faster mirror, or pass --min-source-rate 0"
-        raise SlowError(f"{public_url(url)}: {error}", hint) from error
+        raise SlowError(f"{redact_url(url)}: {error}", hint) from error
     except (requests.RequestException, HTTPError, OSError) as error:
-        raise PassingError(f"{public_url(url)}: the connection broke", "try again later") from error
+        raise PassingError(f"{redact_url(url)}: the connection was lost", "try again later") from error
 
 
 def _gather(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Small pieces as blocks of a MiB; before an error, what was received until then."""
+    """Small pieces as blocks of a MiB; before an error is raised, the bytes that were received."""
     block = bytearray()
     try:
         for piece in pieces:
@@ -293,7 +293,7 @@ def _gather(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class Download:
-    """One file while it is read, from whichever mirror; ``size`` None if no server reported it."""
+    """One file while it is read from its mirrors; ``size`` is None if no server reported it."""
 
     def __init__(
         self,
@@ -310,7 +310,7 @@ class Download:
         self._index, self._answer = _open_first(session, urls, pauses[:3], is_wanted)
         if (coding := self._answer.headers.get("Content-Encoding", "").strip().lower()) in _UNSEEN_CODINGS:
             self._answer.close()
-            message = f"{public_url(urls[self._index])}: the server packed it ({coding}), although it was asked not to"
+            message = f"{redact_url(urls[self._index])}: the server packed the data ({coding}), which was not requested"
             raise SourceError(message, "correct the server, or name another mirror first")
         self.size = _length(self._answer)
         self._version = _version(self._answer)
@@ -318,24 +318,24 @@ class Download:
         self._abandoned = threading.Event()
 
     def abandon(self) -> None:
-        """Called from another thread: ends the wait for the next block."""
+        """End the wait for the next block; called from another thread."""
         self._abandoned.set()
         self._cut()
 
     def close(self) -> None:
-        """Read nothing of it."""
+        """Close the connection without reading the file."""
         self._answer.close()
 
     def _check_abandoned(self) -> None:
         if self._abandoned.is_set():
-            raise PassingError(f"{public_url(self._urls[self._index])}: the transfer was abandoned", "run again")
+            raise PassingError(f"{redact_url(self._urls[self._index])}: the transfer was abandoned", "run again")
 
     def _cut(self) -> None:
         with suppress(OSError, ValueError, RuntimeError):
             self._answer.raw.shutdown()
 
     def read_blocks(self) -> Iterator[bytes]:
-        """All the bytes, in order, each once."""
+        """All bytes of the file, in order, each once."""
         skip, failures, mark = 0, 0, 0
         while True:
             try:
@@ -354,7 +354,7 @@ class Download:
                 skip = self._resume(broken, failures)
 
     def _receive(self, skip: int) -> Iterator[bytes]:
-        """The bytes of one response, except for the first ``skip`` bytes, which are known."""
+        """The bytes of one response without the first ``skip`` bytes, which were received earlier."""
         from imagesync.deadlines import read_at_rate
 
         url = self._urls[self._index]
@@ -366,10 +366,10 @@ class Download:
                 if block:
                     yield block
         if self.size is not None and self._offset < self.size:
-            raise PassingError(f"{public_url(url)}: ended after {self._offset} of {self.size} bytes", "try again later")
+            raise PassingError(f"{redact_url(url)}: ended after {self._offset} of {self.size} bytes", "try again later")
 
     def _leave_slow_mirror(self, slow: SlowError) -> int:
-        """Ask the next mirror for the rest; how many bytes of its answer are known already. SourceError without one."""
+        """Request the rest from the next mirror; returns how many bytes of its response are known. SourceError if there is none."""
         self._slow.add(self._index)
         for index in range(len(self._urls)):
             if self._verified and index not in self._slow and not self._abandoned.is_set():
@@ -380,7 +380,7 @@ class Download:
         raise SourceError(f"{slow.message} (read {self._offset} bytes)", slow.hint) from slow
 
     def _resume(self, broken: SourceError, failures: int) -> int:
-        """Ask for the rest; how many bytes of the new answer are known already."""
+        """Request the rest; returns how many bytes of the new response are known."""
         for number in range(failures, len(self._pauses) + 1):
             if self._abandoned.wait(self._pauses[number - 1]):
                 break
@@ -397,7 +397,7 @@ class Download:
         raise SourceError(f"{broken.message} (read {self._offset}{whole} bytes)", broken.hint)
 
     def _resume_at(self, index: int) -> int | None:
-        """How many bytes of a new response are known already; None if nothing shows that it is the same file."""
+        """Request the rest from a mirror; returns how many bytes of the response are known, None if it may be another file."""
         url = self._urls[index]
         condition = {"If-Range": self._version} if self._version and index == self._index else {}
         headers = {"Range": f"bytes={self._offset}-", **condition}
@@ -407,7 +407,7 @@ class Download:
             placed = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
             if placed is None or int(placed[1]) > self._offset:
                 answer.close()
-                message = f"{public_url(url)}: gives another part of the file than was asked for"
+                message = f"{redact_url(url)}: the server sent another part of the file than requested"
                 raise PassingError(message, "try again later")
             start = int(placed[1])
             is_same = placed[2] in ("*", str(self.size)) or self.size is None
@@ -417,12 +417,12 @@ class Download:
             answer.close()
             if self._version is None and answer.status_code != 206:
                 return None
-            raise SourceError(f"{public_url(url)}: the file changed while it was read", "run apply again")
+            raise SourceError(f"{redact_url(url)}: the file changed while it was read", "run apply again")
         self._index, self._answer = index, answer
         return self._offset - start
 
 
 def _version(answer: "requests.Response") -> str | None:
-    """What distinguishes two versions of a file: a strong entity tag, else the time of its last change."""
+    """The version of a file: a strong entity tag, or the time of its last change."""
     tag = answer.headers.get("ETag", "")
     return tag if tag.startswith('"') else answer.headers.get("Last-Modified")

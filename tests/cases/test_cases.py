@@ -11,7 +11,7 @@ from imagesync import load, resolve
 from imagesync.model.catalog import Catalog, Role, Status
 from imagesync.model.image import LiveImage
 from imagesync.model.record import read
-from imagesync.planfile.writer import plan_text_json, plan_to_json
+from imagesync.planfile.writer import encode_plan, format_document
 from imagesync.planning.policy import check
 from imagesync.render.text import format_plan
 from imagesync.sources import identify
@@ -64,7 +64,7 @@ def test_case(case: Path, request: pytest.FixtureRequest) -> None:
     refusals = check(made, wanted.policy)
     results = {
         "plan.txt": format_plan(made, now=NOW) + "\n" + "".join(f"refused: {sentence}\n" for sentence in refusals),
-        "plan.json": plan_text_json(plan_to_json(made, tool="imagesync", folder="/cases")),
+        "plan.json": format_document(encode_plan(made, tool="imagesync", folder="/cases")),
     }
     for name, text in results.items():
         if request.config.getoption("--update-cases"):

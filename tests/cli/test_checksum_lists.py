@@ -154,7 +154,7 @@ def test_a_list_of_another_algorithm_is_not_a_file_that_changed(tmp_path: Path, 
 
 
 def test_why_a_signature_fails_names_the_keyring_as_the_manifest_does(tmp_path: Path, web: Mirror) -> None:
-    """A key that is bound by SHA-1, one that is missing, a list that is not clear-signed: each at its image."""
+    """A key that is certified with SHA-1, one that is missing, a list that is not clear-signed: each at its image."""
     content = b"- digest\n" + b"a" * 64 + b"  disk\n"
     listed, key = web.publish("/SUMS", content), Tsk.generate("One <one@example.org>")
     (tmp_path / "keys.asc").write_bytes((SIGNED / "sha1-bound.key.asc").read_bytes())
@@ -167,10 +167,13 @@ def test_why_a_signature_fails_names_the_keyring_as_the_manifest_does(tmp_path: 
     )
     output = run(tmp_path, "plan", code=1)
     assert "images.old.source.checksum_url: " in output
-    assert "/SUMS.asc: signature verification failed: key 7B5B5F050E0AAD04 in keys.asc is bound by SHA-1 only" in output
+    assert (
+        "/SUMS.asc: signature verification failed: key 7B5B5F050E0AAD04 in keys.asc is certified with SHA-1 only"
+        in output
+    )
     assert "/SUMS.sig: signature verification failed: signed by key " in output
     assert ", which is not in keys.asc; add it to keys.asc" in output
-    assert "/SUMS: the list is not clear-signed; name the list's detached signature in signature.url" in output
+    assert "/SUMS: the list is not clear-signed; name the detached signature of the list in signature.url" in output
 
 
 def test_text_around_a_signed_list_is_not_read(tmp_path: Path, web: Mirror) -> None:

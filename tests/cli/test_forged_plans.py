@@ -259,12 +259,12 @@ def test_a_file_that_was_not_forged_is_applied(workspace: ForgedPlanWorkspace) -
     assert "No changes." in workspace.run("plan", "--store", "store", "--detailed-exitcode").stdout
 
 
-SCHEMA = "does not fit its schema"
+SCHEMA = "does not match the schema"
 NOT_PLANS: dict[str, tuple[Callable[[ForgedPlanWorkspace, dict[str, Any]], None], str]] = {
     "path as an id": (set_in("delete", "image_id", value="../tasks"), SCHEMA),
-    "summary": (set_in("summary", "delete", value=0), "its summary does not fit its steps"),
-    "escape in a name": (set_in("catalog", value="base\x1b[2J"), "catalog holds control characters"),
-    "direction in an id": (set_in("create", "id", value="create:\u202ea"), "steps.id holds control characters"),
+    "summary": (set_in("summary", "delete", value=0), "its summary does not match its steps"),
+    "escape in a name": (set_in("catalog", value="base\x1b[2J"), "catalog has control characters"),
+    "direction in an id": (set_in("create", "id", value="create:\u202ea"), "steps.id has control characters"),
     "type of a field": (set_in("create", "document", "fields", "hidden", value="yes"), SCHEMA),
     "role of a lease": (set_in("update", "record", "role", value="lease"), SCHEMA),
     "path of a change": (set_in("update", "changes", 0, "path", value=["id"]), SCHEMA),

@@ -75,7 +75,7 @@ def apply(folder: Path, image: str, *words: str) -> list[str]:
         ("source: a.qcow2, min_ram: '512'", "m.yaml:5:24: images.x.min_ram: '512' is not a whole number; the quotes make"),
         ("source: a.qcow2, protected: yes", "m.yaml:5:24: images.x.protected: 'yes' is not true or false; write true"),
         ("source: a.qcow2, owner: bob", "m.yaml:5:24: images.x.owner: 'bob' is not a project id (32 hexadecimal digits"),
-        ("source: a.qcow2, on_expire: hide", "m.yaml:5:24: images.x.on_expire: acts only beside expires; declare expires"),
+        ("source: a.qcow2, on_expire: hide", "m.yaml:5:24: images.x.on_expire: has an effect only with expires; declare expires"),
         ("source: a.qcow2, name: a: b", "m.yaml:5:31: not valid YAML: a value with a colon and a space in it needs quotes"),
     ],
 )  # fmt: skip
@@ -191,7 +191,7 @@ def test_what_would_do_nothing_stops_every_command_that_reads_manifests(folder: 
 def test_validate_prints_notes(folder: Path) -> None:
     """As by plan; they are not problems."""
     (folder / "m.yaml").write_text(HEAD + "  ubuntu: {source: a.qcow2}\nprofiles: {old: {min_ram: 1}}\n")
-    note = "profiles.old: no image uses this profile; take it out, or use it"
+    note = "profiles.old: no image uses this profile; remove it, or use it"
     output = run(folder, "validate", code=0).stdout
     assert output.startswith("Note: m.yaml:")
     assert f": {note}\n" in output

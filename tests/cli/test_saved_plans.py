@@ -114,8 +114,8 @@ def altered(document: dict[str, Any]) -> dict[str, Any]:
     [
         (altered, "altered after it was made"),
         (lambda d: {**d, "format_version": 2}, "format_version 2"),
-        (lambda d: {**d, "steps": [{}]}, "does not fit its schema"),
-        (lambda d: {**d, "extra": 1}, "does not fit its schema"),
+        (lambda d: {**d, "steps": [{}]}, "does not match the schema"),
+        (lambda d: {**d, "extra": 1}, "does not match the schema"),
         (lambda d: [d], "not a saved plan"),
         (lambda d: {}, "not a saved plan"),
     ],

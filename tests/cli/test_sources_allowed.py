@@ -40,7 +40,7 @@ def test_a_host_that_is_not_named_is_a_problem_with_its_place(tmp_path: Path, wo
     done = forked.run(*words, "base.yaml", "--source-hosts", "ok.*", folder=tmp_path, code=1)
     for key, host in (("a", "b.example"), ("b", "d.example"), ("b", "e.example")):
         expected = (
-            f"images.{key}.source: {host} is not named by --source-hosts; add --source-hosts {host} if you trust it"
+            f"images.{key}.source: {host} is not named by --source-hosts; pass --source-hosts {host} if you trust it"
         )
         assert expected in done.stderr
     assert "base.yaml:6:" in done.stderr

@@ -173,8 +173,11 @@ def test_force_without_a_file_is_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "message"),
     [
-        ("store: 'x/{region}'", "targets.t.store: {region} is not filled in without a $; write ${region} for a value"),
-        ("cloud: '{}'", "targets.t.cloud: {} is not filled in without a $; write ${NAME}"),
+        (
+            "store: 'x/{region}'",
+            "targets.t.store: {region} is not a placeholder without a $; write ${region} for a value",
+        ),
+        ("cloud: '{}'", "targets.t.cloud: {} is not a placeholder without a $; write ${NAME}"),
         ("store: '${region}'", "targets.t.store: ${region} is not defined; define it under values"),
         ("cloud: '${}'", "targets.t.cloud: ${} is not defined"),
         ("store: '${'", "targets.t.store: ${ is not closed; close it with }"),

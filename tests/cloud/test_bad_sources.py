@@ -66,7 +66,7 @@ URLS: dict[str, tuple[File, dict[str, Any], str]] = {
         {"checksum": sha256(b"other")},
         r"the data has sha256:\w+, not the declared sha256:\w+; correct the",
     ),
-    "cut short": (File(NEW, announced=len(NEW) + 9, ranges=False), {}, "broke|ended after"),
+    "cut short": (File(NEW, announced=len(NEW) + 9, ranges=False), {}, "was lost|ended after"),
     "longer than it says": (File(NEW, announced=len(NEW) - 9), {"checksum": sha256(NEW)}, "the data has sha256:"),
     "not found": (File(b"", 404), {"checksum": sha256(NEW)}, "HTTP 404; correct the URL"),
     "circle": (File(b"", 302, {"Location": "/new.raw"}), {"checksum": sha256(NEW)}, "redirected more than 10 times"),
@@ -81,7 +81,7 @@ URLS: dict[str, tuple[File, dict[str, Any], str]] = {
     "bomb by size": (
         File(PACKED),
         {"compression": "xz", "max_size": 1000},
-        "holds more than the 1000 bytes allowed; raise source.max_size",
+        "holds more than the allowed 1000 bytes; raise source.max_size",
     ),
     "wrong format": (File(NEW), {"disk_format": "qcow2"}, "the data looks like raw, not qcow2; correct disk_format"),
     "too large a disk": (

@@ -158,7 +158,7 @@ def test_images_that_cannot_be_exported_are_listed(workspace: SharingWorkspace) 
     done = workspace.run("export", "-o", "base.yaml", code=1)
     assert f"image {nameless.id}: left out: it has no name" in done.stderr
     assert f"image {one.id} (twin): left out: visible image {two.id} has its name too" in done.stderr
-    assert f"image {fine.id} (fine): property 'bell' left out: holds a control character" in done.stderr
+    assert f"image {fine.id} (fine): property 'bell' left out: has a control character" in done.stderr
     images = yaml.safe_load((workspace.folder / "base.yaml").read_text())["images"]
     assert {key: image["properties"] for key, image in images.items()} == {"fine": {"good": 1}}
     assert (

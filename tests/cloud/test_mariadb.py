@@ -86,11 +86,12 @@ def test_a_property_cannot_change_its_case(workspace: CloudWorkspace, ours: bool
     want(workspace, properties={"foo": "1"})
     planned = workspace.run("plan").stdout
     assert (
-        f"Note: a: image {image_id}: {PROPERTY}; a service on MariaDB or MySQL refuses that (HTTP 500); keep" in planned
+        f"Note: a: image {image_id}: {PROPERTY}; a service on MariaDB or MySQL rejects this update (HTTP 500); keep"
+        in planned
     )
     before = workspace.live()["a"]
     failed = workspace.run("apply", "--yes", code=1)
-    assert f"image {image_id}: {PROPERTY}; a service on MariaDB or MySQL refuses that" in failed.output
+    assert f"image {image_id}: {PROPERTY}; a service on MariaDB or MySQL rejects this update" in failed.output
     assert "keep 'Foo', choose another name, or make the change together with a new build" in failed.output
     assert workspace.live()["a"] == before
     for build, name in ((0, "Foo"), (0, "bar"), (1, "foo")):
@@ -131,7 +132,7 @@ def test_one_of_two_alike_tags_stays_and_the_error_is_one_line(workspace: CloudW
     want(workspace, tags=["b"])
     assert f"Note: a: image {image_id}: {TAGS}; on MariaDB or MySQL neither can be" in workspace.run("plan").stdout
     failed = workspace.run("apply", "--yes", code=1)
-    assert f"image {image_id}: {TAGS}; on MariaDB or MySQL neither can be taken" in failed.output
+    assert f"image {image_id}: {TAGS}; on MariaDB or MySQL neither can be removed" in failed.output
     assert "leave both as they are, or make the change together with a new build" in failed.output
     assert set(workspace.live()["a"]["tags"]) >= {"A", "a"}
     want(workspace, 1, tags=["b"])

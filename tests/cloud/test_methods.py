@@ -15,7 +15,7 @@ import pytest
 from imagesync import Performer, load, open_backend, resolve
 from imagesync.backends.base import Backend
 from imagesync.model.image import Capabilities
-from imagesync.model.urls import url_identity
+from imagesync.model.urls import identify_url
 from imagesync.sources import identify
 from tests.cloud.service import Cloud, find_free_port
 from tests.cloud.workspace import CloudWorkspace
@@ -193,7 +193,7 @@ def test_a_source_that_the_service_cannot_fetch_is_an_error(workspace: CloudWork
     workspace.images["b"] = {**FORMATS, "source": {"path": workspace.file("d.raw", DATA)}}
     done = workspace.run("apply", "--yes", code=1)
     assert "the service could not fetch http://127.0.0.1:" in done.stdout
-    assert "check that the service reaches it" in done.stdout
+    assert "check that the service can reach this URL" in done.stdout
     assert "pass-word" not in done.stdout + done.stderr
     assert "sig-nature" not in done.stdout + done.stderr
     assert [image["name"] for image in workspace.cloud.http().images()] == ["b"]
@@ -278,7 +278,7 @@ def test_a_sha256_that_was_read_back_is_recorded_as_computed(workspace: CloudWor
     wanted(workspace, fetched(web, digest("sha256", DATA)))
     words = {*make_service_digests(DATA), digest("sha256", DATA)}
     assert {*apply_and_settle(workspace)["imagesync_digest"].split()} - words == {
-        f"url:{url_identity(f'{web.url}/d.raw')}"
+        f"url:{identify_url(f'{web.url}/d.raw')}"
     }
     wanted(workspace, fetched(web, digest("sha256", OTHER), "o.raw"), on_replace={"keep": 0})
     workspace.run("apply", "--yes", "--stage")
@@ -304,7 +304,7 @@ def test_verify_none_publishes_and_records_the_digest_as_declared(
     else:
         assert "taken on trust" in workspace.run("plan").stdout
     image = apply_and_settle(workspace)
-    words = {*make_service_digests(OTHER), f"declared:{declared}", f"url:{url_identity(f'{web.url}/o.raw')}"}
+    words = {*make_service_digests(OTHER), f"declared:{declared}", f"url:{identify_url(f'{web.url}/o.raw')}"}
     assert {*image["imagesync_digest"].split()} == words
     assert (count_downloads(workspace), web.queries) == (1, ["/o.raw"])
     wanted(workspace, fetched(web, declared, "o.raw"))
@@ -386,7 +386,7 @@ def test_an_upload_into_several_stores_must_stay_unchanged(workspace: CloudWorks
     packed = gzip.compress(DATA)
     wanted(workspace, {"path": workspace.file("d.bin", packed), "stores": "all", "inspect": "none"})
     output = workspace.run("apply", "--yes", user="limited", code=1).stdout
-    assert f"the service stored {len(DATA)} bytes, we sent {len(packed)}" in output
+    assert f"the service stored {len(DATA)} bytes, imagesync sent {len(packed)}" in output
     assert "declare method: glance-direct" in output
     assert workspace.cloud.http().images() == []
 
@@ -439,7 +439,7 @@ def test_a_member_may_not_copy_and_the_error_has_remedies(workspace: CloudWorksp
     wanted(workspace, {**source, "stores": "all"}, min_ram=5)
     output = workspace.run("apply", "--yes", user="alice", code=1).stdout
     assert "does not let this user copy it to slow" in output
-    assert "let an admin apply this" in output
+    assert "apply as an admin" in output
     assert "drift" not in workspace.run("plan", user="alice").stdout
     (image,) = workspace.cloud.http().images()
     assert (stores(image), image["min_ram"]) == (["fast"], 5)

@@ -217,7 +217,7 @@ def test_connections_refused_before_each_kind_of_request(workspace: ProxiedWorks
         note("connection refused: the first request of each kind", CONVERGED[1])
 
 
-def test_an_image_that_goes_while_it_is_looked_at(workspace: ProxiedWorkspace) -> None:
+def test_an_image_that_is_deleted_while_it_is_read(workspace: ProxiedWorkspace) -> None:
     """Listed, and deleted by another run before its members are asked for: the plan is made of what is left."""
     workspace.prepare()
     gone: set[str] = set()

@@ -278,7 +278,7 @@ def test_a_loser_of_racing_deletions_finds_nothing(open_scripted: OpenScripted) 
     assert "No image found" in refused(NotFound, lambda: service.backend.delete_image(IMAGE_ID))
 
 
-def test_an_image_in_use_is_told_from_other_conflicts(open_scripted: OpenScripted) -> None:
+def test_an_image_in_use_differs_from_other_conflicts(open_scripted: OpenScripted) -> None:
     """409 of a DELETE is an outcome of its own."""
     text = refused(InUse, lambda: open_scripted([Say(409, b"Image is in use")]).backend.delete_image(IMAGE_ID))
     assert "Image is in use" in text
@@ -383,7 +383,7 @@ def test_a_connection_with_a_refused_body_is_not_used_again(open_scripted: OpenS
     assert service.waits == []
 
 
-def test_a_connection_lost_during_an_upload_tells_what_became_of_the_record(open_scripted: OpenScripted) -> None:
+def test_a_connection_lost_during_an_upload_reports_the_state_of_the_record(open_scripted: OpenScripted) -> None:
     """It is Unavailable, with the state that the service shows; a deleted record is NotFound."""
     service = open_scripted([RESET, Say(body=image(status="queued"))])
     assert "queued" in refused(Unavailable, lambda: service.backend.upload(IMAGE_ID, [b"x"], 1))
@@ -421,7 +421,7 @@ def test_no_secret_of_a_page_reaches_a_message(open_scripted: OpenScripted) -> N
     assert not any(secret in text for secret in ("pw", "abc", "kkk"))
 
 
-def test_a_service_that_is_gone_is_one_line(open_scripted: OpenScripted) -> None:
+def test_a_service_that_does_not_respond_is_one_line(open_scripted: OpenScripted) -> None:
     """No server listens: five tries, the address and the reason; a PATCH too, for it was never sent."""
     service = open_scripted([Say()])
     with listening(Server([Say()])) as address:

@@ -25,7 +25,7 @@ from imagesync.model.catalog import Catalog
 from imagesync.planning.clock import read_clocks
 from imagesync.render.listing import format_listing, image_to_json
 from imagesync.render.text import format_plan
-from imagesync.text import json_text
+from imagesync.text import format_json
 from tests import bombs
 from tests.fault.conftest import OpenScripted
 from tests.fault.scripted import IMAGE_ID, Say, Server, drip, dripping, endless, image, listening, raw_service
@@ -124,7 +124,7 @@ def test_any_value_in_any_field_of_an_image_is_taken_or_refused_in_one_line(
 
         def look(backend: Glance = backend) -> None:
             images = backend.images()
-            output = format_listing(images) + json_text([image_to_json(one) for one in images])
+            output = format_listing(images) + format_json([image_to_json(one) for one in images])
             catalog = Catalog("base", (), frozenset())
             inventory = take_inventory(backend, catalog)
             target, clock = backend.identity(), read_clocks(datetime.now(UTC), {})
@@ -231,7 +231,7 @@ def test_a_listing_that_never_ends_is_one_line(open_scripted: OpenScripted, kind
     note("listing whose pages form a circle", ONE_LINE)
 
 
-def test_a_listing_that_goes_on_and_on_is_one_line(open_scripted: OpenScripted) -> None:
+def test_a_listing_without_end_is_one_line(open_scripted: OpenScripted) -> None:
     """Each page has something new: the time for the whole listing ends."""
     service = open_scripted(pages(lambda n: str(n + 1), lambda n: f"i{n}"), timeouts=Timeouts(listing=0.5))
     assert "takes longer than 0 s" in verdict(service.backend.images)
@@ -244,7 +244,7 @@ def test_a_page_of_what_is_no_image_is_one_line(open_scripted: OpenScripted, ite
     assert "not a JSON object" in verdict(open_scripted([Say(body={"images": [item]})]).backend.images)
 
 
-def test_a_page_that_goes_on_elsewhere_is_asked_of_the_same_service(open_scripted: OpenScripted) -> None:
+def test_the_next_page_is_requested_from_the_same_service(open_scripted: OpenScripted) -> None:
     """``next`` names another host; the token stays here."""
     other = Server([Say()])
     with listening(other) as address:

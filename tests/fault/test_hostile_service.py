@@ -122,7 +122,7 @@ def test_the_way_to_log_in_is_not_asked_on_another_host(hostile: HostileCloud) -
 
 
 @pytest.mark.parametrize("version", ["/v3", ""])
-def test_an_identity_service_that_tells_its_versions_to_nobody(hostile: HostileCloud, version: str) -> None:
+def test_an_identity_service_that_lists_its_versions_to_no_one(hostile: HostileCloud, version: str) -> None:
     """Where auth_url has the version they are not needed; else it is one line. The library alone would wait for itself."""
     hostile.config["auth"]["auth_url"] = hostile.settings["auth_url"].removesuffix("/v3") + version
     hostile.keystone.say = lambda path: None if path.endswith("tokens") else Say(401, {"error": {"message": "no"}})

@@ -141,7 +141,7 @@ def test_a_link_local_address_is_never_asked() -> None:
     with mirror("127.0.0.3") as metadata:
         url = metadata.publish("/latest/meta-data", TEXT)
         for rules in (access(), access("*")):
-            with pytest.raises(SourceError, match="link-local address, which is never asked"):
+            with pytest.raises(SourceError, match="link-local address, which imagesync never contacts"):
                 get(url, rules)
         assert metadata.queries == []
     note("URL with a link-local address (metadata of the machine)", "refused, nothing sent there")
@@ -191,7 +191,7 @@ def test_a_host_that_is_called_default_gets_no_log_in(
     assert evil.logins == []
 
 
-def test_nobody_gets_a_log_in_after_a_redirect_to_another_host(
+def test_no_login_is_sent_after_a_redirect_to_another_host(
     evil: Mirror, inside: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not that of the URL, not that of the netrc file for the other host; the same host gets it again."""
@@ -210,7 +210,7 @@ def test_nobody_gets_a_log_in_after_a_redirect_to_another_host(
     note("redirect to another host, log-in in the URL or in .netrc", "no log-in sent")
 
 
-def test_nobody_gets_a_log_in_after_a_redirect_to_another_port(
+def test_no_login_is_sent_after_a_redirect_to_another_port(
     evil: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another server may listen there, with or without TLS; only from port 80 to 443 a server improves itself."""
@@ -242,7 +242,7 @@ def drip(connection: socket.socket) -> None:
             connection.sendall(DATA[index : index + 1_000])
 
 
-def test_without_a_digest_no_mirror_goes_on_where_another_was_slow(evil: Mirror) -> None:
+def test_without_a_digest_no_mirror_continues_for_a_slow_one(evil: Mirror) -> None:
     """Nothing would show that both have the same file: half of each would be published."""
     rules = SourceAccess(rate_seconds=0.5, min_rate=200_000)
     with raw_service(drip) as first:

@@ -44,7 +44,7 @@ def backend(
             yield opened
 
 
-def test_an_image_in_use_is_told_with_the_words_of_the_service(
+def test_an_image_in_use_is_reported_with_the_message_of_the_service(
     backend: Backend, answers: list[Say], queries: list[str]
 ) -> None:
     """One request, which is not repeated."""

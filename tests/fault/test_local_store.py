@@ -172,7 +172,7 @@ def test_a_database_with_bytes_changed_at_random(workspace: StoreWorkspace, seed
     note("16 bytes of the database changed, at 1 to 64 places", "one line" if ended.code else "harmless")
 
 
-def test_lost_and_changed_data_is_told_and_made_again(workspace: StoreWorkspace) -> None:
+def test_lost_and_changed_data_is_reported_and_made_again(workspace: StoreWorkspace) -> None:
     """Never served as verified; what is not the store's is left alone."""
     workspace.apply()
     backend = open_backend(store=workspace.store)

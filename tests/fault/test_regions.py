@@ -107,7 +107,7 @@ def test_the_only_region_needs_no_name(cloud_of_two: TwoRegions) -> None:
     assert cloud_of_two.planned(interface="internal") == "west"
 
 
-def test_an_unknown_region_is_told_with_those_that_exist(cloud_of_two: TwoRegions) -> None:
+def test_an_unknown_region_is_reported_with_those_that_exist(cloud_of_two: TwoRegions) -> None:
     output = cloud_of_two.run("plan", "m.yaml", code=64, region_name="north").stderr
     assert "no image endpoint found (interface public, region north); it has one in east, west; select one" in output
 

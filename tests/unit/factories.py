@@ -1,4 +1,4 @@
-"""Values for tests: each factory fills what a test is not about."""
+"""Values for tests: each factory fills the fields that a test is not about."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -28,7 +28,7 @@ def digest(seed: str) -> Checksum:
 
 
 def spec(key: str = "a", content: str = "a", **attrs: object) -> ImageSpec:
-    """A wanted raw image whose content is ``content`` (a hexadecimal letter)."""
+    """A declared raw image whose content is ``content`` (a hexadecimal letter)."""
     base = ImageSpec(
         key,
         name=key,
@@ -44,7 +44,7 @@ def spec(key: str = "a", content: str = "a", **attrs: object) -> ImageSpec:
 def live(
     wanted: ImageSpec, image_id: str = "", role: Role = Role.CURRENT, generation: int = 1, **attrs: object
 ) -> LiveImage:
-    """The image as imagesync would have left it after applying ``wanted``."""
+    """The image as imagesync would leave it after applying ``wanted``."""
     record = Record(
         "base",
         wanted.key,
@@ -76,7 +76,7 @@ def live(
 
 
 class Listing:
-    """As much of a backend as an inventory needs of a catalog that is as wanted: a listing, and nothing else to ask."""
+    """The part of a backend that an inventory needs for an unchanged catalog: one listing and no further request."""
 
     def __init__(self, images: list[LiveImage]) -> None:
         self._images = images
@@ -98,7 +98,7 @@ def mark(image: LiveImage, record: Record) -> LiveImage:
 def retired(
     wanted: ImageSpec, image_id: str, generation: int = 1, days: int = 0, before: dict[str, object] | None = None
 ) -> LiveImage:
-    """A superseded image, retired so many days ago; ``before``: what on_replace changed."""
+    """A superseded image, retired so many days ago; ``before``: the fields that on_replace changed."""
     image = live(wanted, image_id, Role.RETIRED, generation, hidden=True)
     record = read(image)
     assert record is not None
@@ -127,17 +127,17 @@ def catalog(*specs: ImageSpec, **attrs: object) -> Catalog:
 
 
 def inventory(*owned: LiveImage, **attrs: object) -> Inventory:
-    """The live images: these owned ones."""
+    """The live images: these owned images."""
     return replace(Inventory(PROJECT, owned=owned), **attrs)  # type: ignore[arg-type]
 
 
 def plan(wanted: Catalog, found: Inventory, policy: Policy | None = None, now: datetime = NOW) -> Plan:
-    """The plan, with nothing known of capabilities; saved, it could be applied."""
+    """The plan with unknown capabilities; after saving, it could be applied."""
     return check_honest(make_plan(plan_input(wanted, found, policy, now=now)), found)
 
 
 def check_honest(made: Plan, found: Inventory) -> Plan:
-    """A plan that a planner made of what is found: no check of saved plans refuses it."""
+    """Return a plan of a planner, after the checks of saved plans accepted it."""
     assert find_refusals(made, found) == []
     return made
 
@@ -150,7 +150,7 @@ def plan_input(
     able: Capabilities | None = None,
     now: datetime = NOW,
 ) -> PlanInput:
-    """What a plan is made from; ``able``: what the target can do, None for not known."""
+    """The input of a plan; ``able``: the capabilities of the target, None if unknown."""
     return PlanInput(
         wanted, found, policy=policy or wanted.policy, capabilities=able, target=TARGET, clock=Clock((now,))
     )

@@ -1,4 +1,4 @@
-"""Random keys for tests of planning: each with a wanted image, or none, and the images that are live of it."""
+"""Random keys for tests of planning: each with a declared image or none, and its live images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ CONTENTS = "ab"
 
 @dataclass(frozen=True, slots=True)
 class KeyCase:
-    """What is wanted of one key (None: it left the manifest), and what is live."""
+    """The declared image of one key (None: it was removed from the manifest), and its live images."""
 
     key: str
     wanted: ImageSpec | None
@@ -39,7 +39,7 @@ class KeyCase:
 
 
 def draw_key(random: Random, key: str) -> KeyCase:
-    """One key in one of very many states; nothing of it concerns another key."""
+    """One key in one of very many states, independent of all other keys."""
     wanted = _draw_spec(random, key)
     owned = tuple(_draw_live(random, wanted, number) for number in range(random.choice([0, 0, 1, 1, 1, 2, 3])))
     foreign = tuple(_draw_foreign(random, wanted, number) for number in range(random.choice([0, 0, 0, 1, 2])))
@@ -60,7 +60,7 @@ def draw_key(random: Random, key: str) -> KeyCase:
 
 
 def join_cases(cases: Sequence[KeyCase], random: Random | None = None) -> tuple[Catalog, Inventory]:
-    """The catalog and the inventory of several keys, the images in a random order."""
+    """The catalog and the inventory of several keys, with the images in a random order."""
     found: dict[str, list[LiveImage]] = {
         name: [image for case in cases for image in getattr(case, name)] for name in ("owned", "foreign", "misplaced")
     }
@@ -80,7 +80,11 @@ def join_cases(cases: Sequence[KeyCase], random: Random | None = None) -> tuple[
 
 
 def draw_policy(random: Random, *, is_whole: bool = True) -> Policy:
-    """A policy; protected images may mostly go, or most plans would be refused. ``is_whole``: not of staging."""
+    """A policy.
+
+    It mostly permits the removal of protected images, otherwise most plans would be refused. ``is_whole``: not for
+    staging.
+    """
     return Policy(
         on_remove=random.choice(list(OnRemove)),
         allow_protected=random.random() < 0.8,

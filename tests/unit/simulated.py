@@ -1,4 +1,4 @@
-"""A plan carried out on values: what is live afterwards, if everything succeeds."""
+"""A plan carried out on values: the live images afterwards, if every step succeeds."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +13,7 @@ from tests.unit.factories import NOW, PROJECT, REVISION, mark
 
 
 def carry_out(made: Plan, found: Inventory) -> Inventory:
-    """What is live after a plan: its steps in order, without any planning."""
+    """The live images after a plan: its steps in order, without any planning."""
     after = _After(made, found)
     for step in made.steps:
         after.do(step)
@@ -92,7 +92,7 @@ class _After:
         self.taken.add(image.id)
 
     def date(self, record: Record) -> Record:
-        """A record with the time of its retirement, which is the service's."""
+        """A record with the time of its retirement."""
         if record.role.value != "retired" or record.managed.retired is not None:
             return record
         return replace(record, managed=replace(record.managed, retired=NOW.isoformat()))

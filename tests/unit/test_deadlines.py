@@ -1,4 +1,4 @@
-"""The least rate of a body: too little in a window ends the wait, the time of the caller does not count."""
+"""The minimum rate of a body: too few bytes in a window end the wait; the caller's own time does not count."""
 
 import threading
 from collections.abc import Iterator
@@ -8,15 +8,15 @@ import pytest
 from imagesync.deadlines import TooSlow, read_at_rate
 
 
-def test_pieces_in_time_come_as_they_are() -> None:
-    """In order, and nothing is cut."""
+def test_pieces_in_time_are_returned_unchanged() -> None:
+    """In order, and the connection is not cut."""
     cut = threading.Event()
     assert list(read_at_rate(iter([b"a", b"", b"b"]), 1, 60, cut.set)) == [b"a", b"", b"b"]
     assert not cut.is_set()
 
 
-def test_a_window_with_too_little_is_cut_and_an_error() -> None:
-    """What came in time was handed on."""
+def test_a_window_with_too_few_bytes_is_cut_and_an_error() -> None:
+    """The caller gets the pieces that arrived in time."""
     cut, found = threading.Event(), list[bytes]()
 
     def pieces() -> Iterator[bytes]:
@@ -29,8 +29,8 @@ def test_a_window_with_too_little_is_cut_and_an_error() -> None:
     assert found == [b"a"]
 
 
-def test_each_window_must_bring_enough() -> None:
-    """A fast beginning does not pay for a slow rest, however often a byte comes."""
+def test_each_window_must_have_enough_bytes() -> None:
+    """A fast start does not make up for a slow rest, even if a byte arrives often."""
     cut, pause = threading.Event(), threading.Event()
 
     def pieces() -> Iterator[bytes]:
@@ -47,8 +47,8 @@ def test_each_window_must_bring_enough() -> None:
     assert cut.is_set()
 
 
-def test_what_is_fast_enough_is_never_cut() -> None:
-    """A window ends when it has brought enough, and the next begins at nothing."""
+def test_a_fast_body_is_never_cut() -> None:
+    """A window ends when it has enough bytes, and the next one starts at zero."""
     cut, pause = threading.Event(), threading.Event()
 
     def pieces() -> Iterator[bytes]:
@@ -59,8 +59,8 @@ def test_what_is_fast_enough_is_never_cut() -> None:
     assert len(list(read_at_rate(pieces(), 512, 0.2, cut.set))) == 30
 
 
-def test_without_a_least_rate_nothing_is_cut() -> None:
-    """However long it takes."""
+def test_without_a_minimum_rate_nothing_is_cut() -> None:
+    """However long the body takes."""
     pause = threading.Event()
 
     def pieces() -> Iterator[bytes]:
@@ -71,7 +71,7 @@ def test_without_a_least_rate_nothing_is_cut() -> None:
 
 
 def test_the_time_of_the_caller_does_not_count() -> None:
-    """A slow upload of what was read is not a slow source."""
+    """A slow upload of the pieces is not a slow source."""
     cut = threading.Event()
     for _ in read_at_rate(iter([b"a", b"b"]), 1024, 0.05, cut.set):
         assert not cut.wait(0.2)

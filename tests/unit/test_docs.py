@@ -1,4 +1,4 @@
-"""Generated pages are fresh, links lead somewhere, samples fit the schema, and CONTRIBUTING.md names every room."""
+"""Generated pages are up to date, links lead somewhere, samples match the schema, CONTRIBUTING.md names every room."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -33,19 +33,19 @@ CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     [("manifest", render_manifest_page), ("commands", render_commands_page)],
     ids=["manifest", "commands"],
 )
-def test_a_generated_page_is_fresh(name: str, render: Callable[[], str]) -> None:
+def test_a_generated_page_is_up_to_date(name: str, render: Callable[[], str]) -> None:
     """``python -m tests.documents`` writes it again."""
     assert (DOCS / f"{name}.md").read_text(encoding="utf-8") == render()
 
 
 def fields(node: dict[str, Any]) -> Iterator[str]:
-    """Names of the fields that a part of the schema takes."""
+    """Names of the fields of a part of the schema."""
     for part in (node, *node.get("anyOf", ()), *node.get("oneOf", ())):
         yield from part.get("properties", ())
 
 
 def test_every_field_has_a_section() -> None:
-    """Part by part: no field of the schema is left out, and no section is of a field that does not exist."""
+    """For each part of the schema: no field is missing, and every section is of an existing field."""
     whole = load_schema("manifest")
     parts = {f"{prefix}.": whole["$defs"][name] for name, prefix in PARTS.items()} | {"": whole}
     parts |= {"source.signature.": whole["$defs"]["source"]["anyOf"][1]["properties"]["signature"]}
@@ -56,7 +56,7 @@ def test_every_field_has_a_section() -> None:
 
 
 def test_notes_are_of_fields_that_exist() -> None:
-    """The page has a note of each kind that its file has; a misspelt name in it is an error."""
+    """The page has every kind of note of its file; a misspelled name in it is an error."""
     parts = yaml.safe_load(NOTES.read_text(encoding="utf-8"))["parts"]
     known = {prefix or "file": set(find_fields(load_schema("manifest"), place)) for _, prefix, place in SECTIONS}
     assert parts.keys() == known.keys()
@@ -93,7 +93,7 @@ def test_every_page_is_listed() -> None:
     assert listed == {page.stem for page in DOCS.glob("*.md")} - {"index"}
 
 
-def test_parts_of_manifests_on_the_pages_fit_the_schema() -> None:
+def test_parts_of_manifests_on_the_pages_match_the_schema() -> None:
     """Each ``yaml`` block is a manifest, or a part of one."""
     checker = jsonschema.Draft202012Validator(load_schema("manifest"))
     for page in PAGES:
@@ -111,7 +111,7 @@ def test_contributing_names_every_room() -> None:
 
 
 def test_every_path_that_contributing_names_exists() -> None:
-    """From the root, or below imagesync/; capital letters are placeholders."""
+    """Relative to the root or to imagesync/; capital letters are placeholders."""
     named = {word for word in re.findall(r"`([\w./-]+)`", CONTRIBUTING) if "/" in word or word.endswith((".py", ".md"))}
     paths = [path for path in named if not re.search(r"NAME|ROOM|test_X", path) and not path.startswith("~")]
     assert [
@@ -120,7 +120,7 @@ def test_every_path_that_contributing_names_exists() -> None:
 
 
 def test_each_promise_of_security_names_tests_that_exist() -> None:
-    """A promise that nothing shows is none; a test that was renamed is not lost unseen."""
+    """Every promise needs a test, and a renamed test must be noticed."""
     page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
     part = page.partition("## What imagesync promises")[2].partition("## What it cannot do")[0]
     promises = re.split(r"^\* ", part, flags=re.MULTILINE)[1:]

@@ -1,4 +1,4 @@
-"""Errors word themselves: where, what, the way out."""
+"""Errors build their own text: where, what, what to do."""
 
 import pytest
 
@@ -14,18 +14,18 @@ from imagesync.errors import MAX_PROBLEMS, MAX_SHOWN_PROBLEMS, BackendError, Dia
     ],
 )  # fmt: skip
 def test_a_diagnostic_is_one_line(diagnostic: Diagnostic, line: str) -> None:
-    """Parts that it does not have leave no mark."""
+    """Parts that are missing leave no separator."""
     assert str(diagnostic) == line
 
 
-def test_the_hint_stands_behind_the_message() -> None:
+def test_the_hint_follows_the_message() -> None:
     """If there is one."""
     assert str(BackendError("no space", "remove images")) == "no space; remove images"
     assert str(BackendError("no space")) == "no space"
 
 
 def test_problems_of_manifests_are_sorted_and_each_once() -> None:
-    """By file, line and column, whatever order they were found in."""
+    """By file, line and column, in whatever order they were found."""
     first, second = (Diagnostic("a.yaml", line, 1, "", "x") for line in (1, 2))
     error = ManifestError([second, first, second])
     assert error.diagnostics == (first, second)
@@ -33,7 +33,7 @@ def test_problems_of_manifests_are_sorted_and_each_once() -> None:
 
 
 def test_of_many_problems_only_the_first_are_shown() -> None:
-    """And how many more there are; the number of too many is unknown."""
+    """With the number of the others; of too many problems the number is unknown."""
     lines = str(ManifestError([Diagnostic("a", number, 1, "", "x") for number in range(MAX_PROBLEMS)])).splitlines()
     assert len(lines) == MAX_SHOWN_PROBLEMS + 2
     assert lines[-2].startswith("and 100 more")
@@ -41,7 +41,7 @@ def test_of_many_problems_only_the_first_are_shown() -> None:
 
 
 def test_a_problem_of_one_place_is_reported_once() -> None:
-    """A line of defaults belongs to many images, one of the policy to all; what has no line stays apart."""
+    """A line of defaults applies to many images, one of the policy to all; problems without a line stay separate."""
 
     def at(where: str, line: int = 3) -> Diagnostic:
         return Diagnostic("m.yaml", line, 1, where, "wrong")

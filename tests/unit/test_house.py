@@ -1,4 +1,4 @@
-"""Rules of the tests' own code: where unit tests are, names that mean one thing, no patching. Reads the sources."""
+"""Rules for the code of the tests: the place of unit tests, unique names, no patching. Reads the sources."""
 
 import ast
 from collections import defaultdict
@@ -21,7 +21,7 @@ ABOUT_MORE_THAN_A_MODULE = {
 
 
 def sources() -> Iterator[tuple[str, ast.Module]]:
-    """Every file of the tests by its path below tests/, parsed."""
+    """Every file of the tests, parsed, by its path below tests/."""
     for path in sorted(TESTS.rglob("*.py")):
         yield str(path.relative_to(TESTS)), ast.parse(path.read_text(encoding="utf-8"))
 
@@ -35,7 +35,7 @@ def test_each_unit_test_is_named_like_the_module_that_it_tests() -> None:
 
 
 def test_no_two_classes_of_the_tests_share_a_name() -> None:
-    """A reader who meets a name in one file knows what it is in the next."""
+    """A class name has the same meaning in every file."""
     places = defaultdict(list)
     for path, tree in sources():
         for node in ast.walk(tree):
@@ -45,12 +45,12 @@ def test_no_two_classes_of_the_tests_share_a_name() -> None:
 
 
 def test_no_test_patches_a_module_of_imagesync() -> None:
-    """What a test must change is a parameter of the code; a patch breaks as soon as the code moves."""
+    """A test passes its replacement as a parameter; a patch breaks as soon as the code moves."""
     assert [line for path, tree in sources() for line in patches(path, tree)] == []
 
 
 def patches(path: str, tree: ast.Module) -> Iterator[str]:
-    """The places where a call such as ``monkeypatch.setattr`` is given something of imagesync."""
+    """The places where a call such as ``monkeypatch.setattr`` gets a name of imagesync."""
     ours = names_of_imagesync(tree)
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or not node.args:

@@ -1,4 +1,4 @@
-"""What is live of a catalog, read while other users are active."""
+"""The live images of a catalog, read while other users are active."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,7 +23,7 @@ MEMBER = "f" * 32
 
 
 class Lagging(Local):
-    """A store whose first ``late`` listings lack what another user has just made; ``listings`` counts them."""
+    """A store whose first ``late`` listings lack an image that another run has just made; ``listings`` counts them."""
 
     late = listings = 0
 
@@ -34,8 +34,10 @@ class Lagging(Local):
 
 
 @pytest.mark.parametrize("late", range(MAX_READS))
-def test_an_image_of_ours_that_was_made_in_the_midst_is_not_taken_for_one_in_the_way(tmp_path: Path, late: int) -> None:
-    """It was not listed, and has a name that is asked for: all is looked at again."""
+def test_an_owned_image_that_is_made_during_the_inventory_is_not_taken_for_a_foreign_one(
+    tmp_path: Path, late: int
+) -> None:
+    """It was not listed, but is found by its name: the inventory is read again."""
     store = Lagging(Store(tmp_path / "store"), "lagging")
     wanted = want_image(tmp_path, b"\0data")
     assert apply(store, wanted).succeeded
@@ -45,8 +47,8 @@ def test_an_image_of_ours_that_was_made_in_the_midst_is_not_taken_for_one_in_the
     assert store.listings == late + 1
 
 
-def test_looking_again_ends(tmp_path: Path) -> None:
-    """Whatever the service says the last time counts."""
+def test_the_inventory_is_read_a_few_times_only(tmp_path: Path) -> None:
+    """The last result counts."""
     store = Lagging(Store(tmp_path / "store"), "lagging")
     wanted = want_image(tmp_path, b"\0data")
     assert apply(store, wanted).succeeded
@@ -56,7 +58,7 @@ def test_looking_again_ends(tmp_path: Path) -> None:
 
 
 class Vanishing(Local):
-    """A store in which an image is deleted when its members are asked for, so many times; then it is there again."""
+    """A store that deletes an image when its members are requested, so many times; then it exists again."""
 
     vanished = 0
 
@@ -68,10 +70,10 @@ class Vanishing(Local):
 
 
 @pytest.mark.parametrize("vanished", range(MAX_READS + 1))
-def test_an_image_that_is_gone_when_its_members_are_asked_for_is_looked_for_again(
+def test_the_inventory_is_read_again_if_an_image_disappears_before_its_members_are_requested(
     tmp_path: Path, vanished: int
 ) -> None:
-    """A few times: then it is an error."""
+    """A few times; then it is an error."""
     store = Vanishing(Store(tmp_path / "store"), "vanishing")
     shared: dict[str, Any] = {"visibility": Visibility.SHARED, "members": frozenset({MEMBER}), "members_declared": True}
     wanted = want_image(tmp_path, b"\0data", **shared)
@@ -94,10 +96,10 @@ def test_an_image_that_is_gone_when_its_members_are_asked_for_is_looked_for_agai
         ("a", Role.CURRENT, MEMBER, False),
     ],
 )
-def test_only_a_build_that_we_put_into_another_project_is_mentioned(
+def test_only_a_build_that_imagesync_made_in_another_project_is_mentioned(
     tmp_path: Path, key: str, role: Role, owner: str, is_mentioned: bool
 ) -> None:
-    """Others may copy the catalog's mark, or have a catalog of that name."""
+    """Other users may copy the catalog's marker, or have a catalog of that name."""
     store, image_id = Local(Store(tmp_path / "store"), "store"), "0a4d55a8-d778-4c4f-9b32-b8bd1ecd6d41"
     record = Record("base", key, role, managed=Managed(fields={"owner": hash_value(owner)}))
     store.create_image(id=image_id, owner=OTHER, properties=record.properties(image_id))
@@ -105,8 +107,8 @@ def test_only_a_build_that_we_put_into_another_project_is_mentioned(
     assert [image.id for image in found.misplaced] == ([image_id] if is_mentioned else [])
 
 
-def test_members_are_asked_for_only_of_images_that_are_shared_now(tmp_path: Path) -> None:
-    """A plan relied on them; the service refuses the question for any other image, and the plan is stale anyway."""
+def test_members_are_requested_only_of_images_that_are_shared_now(tmp_path: Path) -> None:
+    """A plan relied on them. The service refuses the request for any other image, and then the plan is stale anyway."""
     store = Local(Store(tmp_path / "store"), "store")
 
     def want(*members: str) -> Catalog:
@@ -124,7 +126,7 @@ def test_members_are_asked_for_only_of_images_that_are_shared_now(tmp_path: Path
 
 
 class Named(Local):
-    """A store beside an identity service that knows two projects; ``queries`` lists the questions."""
+    """A store with an identity service that knows two projects; ``queries`` lists the requests."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(Store(folder), "named")
@@ -137,8 +139,8 @@ class Named(Local):
         return {"other": OTHER}[name]
 
 
-def test_owners_by_name_are_asked_for_once(tmp_path: Path) -> None:
-    """Those of images, and of keys that are left out or removed; what has an id is not asked for."""
+def test_owners_by_name_are_requested_once(tmp_path: Path) -> None:
+    """Those of images, and of keys that are outside ``only`` or removed. An owner with an id costs no request."""
     backend, other = Named(tmp_path / "store"), NamedProject("other", "Default")
     wanted = catalog(spec("a", owner=other), spec("b", owner=other), spec("c", owner="d" * 32), spec("d"))
     wanted = replace(wanted, owners={"x": other, "y": "c" * 32})
@@ -150,8 +152,8 @@ def test_owners_by_name_are_asked_for_once(tmp_path: Path) -> None:
     assert backend.queries == ["Default/other"]
 
 
-def test_a_project_that_is_not_known_by_id_has_no_images(tmp_path: Path) -> None:
-    """Nothing is planned for a name: it would be taken for the session's project."""
+def test_a_project_whose_id_is_unknown_is_an_error(tmp_path: Path) -> None:
+    """A plan with a name instead of an id would use the session's project."""
     named = NamedProject("other", "Default")
     with pytest.raises(Bug):
         take_inventory(Named(tmp_path / "store"), catalog(spec("a", owner=named)))
@@ -161,7 +163,7 @@ def test_a_project_that_is_not_known_by_id_has_no_images(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("owner", [None, "own", NamedProject("own", "Default")])
 def test_two_names_of_one_project_are_one_project(tmp_path: Path, owner: Member | None) -> None:
-    """Two visible images of one name in it are a mistake, however it is named."""
+    """Two visible images of one name in it are a mistake, whether it is given by name or id."""
     backend = Named(tmp_path / "store")
     project = backend.identity().project_id
     one, two = spec("a", name="N", owner=project), spec("b", name="N", owner=project if owner == "own" else owner)
@@ -172,7 +174,7 @@ def test_two_names_of_one_project_are_one_project(tmp_path: Path, owner: Member 
 
 
 def test_a_project_that_cannot_be_found_is_named_with_its_place(tmp_path: Path) -> None:
-    """A store knows no names."""
+    """A store knows no project names."""
     wanted = spec("a", owner=NamedProject("p", "Default"), places={"image": Place("m.yaml", 3, 5)})
     with pytest.raises(
         UsageError, match=r"m\.yaml:3:5: images\.a\.owner: project 'p' of domain 'Default': a local store"

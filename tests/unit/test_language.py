@@ -77,7 +77,8 @@ PARTICIPLES: Final = frozenset({"told", "said", "asked", "shown", "heard", "heed
 VERBS: Final = frozenset(
     {"add", "approve", "confirm", "delete", "agree", "feed", "hand", "learn", "request", "take", "wait", "want"}
 )
-"""Verbs of functions that do something and return whether it worked; any other function that returns a bool is a question."""
+"""Verbs of functions that do something and return whether it worked; any other function that returns a bool is a
+question."""
 
 
 def list_files() -> list[Path]:
@@ -160,7 +161,8 @@ def find_names(path: Path) -> Iterator[str]:
 
 
 def is_well_named(function: ast.FunctionDef) -> bool:
-    """Whether a function that returns a bool is called like a question, or like the work it does; a property is a value."""
+    """Whether a function that returns a bool is called like a question, or like the work it does; a property is a
+    value."""
     is_property = any(ast.unparse(one) in ("property", "cached_property") for one in function.decorator_list)
     is_predicate = function.returns is not None and ast.unparse(function.returns) == "bool" and not is_property
     first = function.name.lstrip("_").split("_")[0]

@@ -1,4 +1,4 @@
-"""Paths of the command line: no link in a relative one leads out of the working directory."""
+"""Paths of the command line: no link in a relative path leads out of the working directory."""
 
 import os
 from pathlib import Path
@@ -26,8 +26,8 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     "path", [".", "images", "inside", "inside/new", "missing", "..", "../other", "images/../images"]
 )
-def test_what_stays_or_is_written_as_it_is_may_be_used(checkout: Path, path: str) -> None:
-    """Links inside, and ``..`` of the runner's own, change nothing."""
+def test_paths_inside_and_parents_that_the_user_wrote_are_allowed(checkout: Path, path: str) -> None:
+    """Links that stay inside, and ``..`` in the path itself, are allowed."""
     assert find_way_out(path) is None
     check_way(path)
 
@@ -44,7 +44,7 @@ def test_what_stays_or_is_written_as_it_is_may_be_used(checkout: Path, path: str
     ],
 )
 def test_a_link_that_leads_out_is_refused(checkout: Path, path: str, real: str) -> None:
-    """With the path, where it leads, and what to give instead; ``.git`` holds the runner's token."""
+    """The message has the path, where it leads, and what to use instead; ``.git`` may have the user's token."""
     assert find_way_out(path) == str(checkout.parent / real)
     with pytest.raises(UsageError) as caught:
         check_way(path, option="--allow-outside")
@@ -57,13 +57,13 @@ def test_a_link_that_leads_out_is_refused(checkout: Path, path: str, real: str) 
 
 
 @pytest.mark.parametrize("path", ["out", "inside", "config"])
-def test_an_absolute_path_is_the_runner_s_choice(checkout: Path, path: str) -> None:
+def test_an_absolute_path_is_the_user_s_choice(checkout: Path, path: str) -> None:
     """git-sync and Nix work with links."""
     assert find_way_out(checkout / path) is None
 
 
 def test_the_working_directory_itself_may_be_reached_by_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What counts is where it really is."""
+    """Its real path counts."""
     (tmp_path / "real" / "images").mkdir(parents=True)
     (tmp_path / "current").symlink_to("real")
     monkeypatch.chdir(tmp_path / "current")

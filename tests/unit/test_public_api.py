@@ -15,7 +15,7 @@ import imagesync
 ROOT = Path(__file__).parents[2]
 
 
-def test_every_exported_name_is_what_it_says_even_after_all_modules_are_loaded() -> None:
+def test_every_exported_name_is_that_object_even_after_all_modules_are_loaded() -> None:
     """No module of the package hides a function of the same name."""
     for name in imagesync.__all__:
         importlib.import_module("imagesync.cli.commands.apply")
@@ -23,7 +23,7 @@ def test_every_exported_name_is_what_it_says_even_after_all_modules_are_loaded()
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
-    """Names load on first use."""
+    """Each name is loaded on first use."""
     heavy = "[name for name in ('requests', 'keystoneauth1', 'openstack', 'jsonschema', 'deepdiff', 'yaml') if name in sys.modules]"
     code = f"import sys, imagesync; print({heavy})"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
@@ -31,7 +31,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 
 @pytest.fixture
 def example(tmp_path: Path) -> Path:
-    """The example of docs/python.md as a program beside a copy of the examples."""
+    """The example of docs/python.md as a program, with a copy of the examples."""
     (block,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / "python.md").read_text(), re.DOTALL | re.MULTILINE)
     shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("lab-store"))
     program = tmp_path / "example.py"
@@ -40,7 +40,7 @@ def example(tmp_path: Path) -> Path:
 
 
 def test_the_example_of_the_page_runs_and_takes_the_lease(example: Path) -> None:
-    """It creates the image of the quickstart; the record of the lease that it took is free again."""
+    """It creates the image of the quickstart; the lease that it took is free again."""
     command = [sys.executable, example.name]
     done = subprocess.run(
         command, cwd=example.parent, capture_output=True, text=True, check=False, env={"PYTHONPATH": str(ROOT)}

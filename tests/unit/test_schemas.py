@@ -1,4 +1,4 @@
-"""The manifest schema explains each field to a person who has never seen a manifest."""
+"""The manifest schema explains each field to a reader who has never seen a manifest."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ MAX_SENTENCE_WORDS: Final = 30
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_a_field_has_a_title_a_description_and_examples(name: str) -> None:
-    """Editors show them; the examples are values that the field takes."""
+    """Editors show them; the examples are valid values of the field."""
     field = FIELDS[name]
     assert 0 < len(field["title"].split()) <= MAX_TITLE_WORDS
     assert field["description"].endswith(".")
@@ -34,7 +34,7 @@ def test_a_field_has_a_title_a_description_and_examples(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name, field in FIELDS.items() if "default" in field])
 def test_a_description_names_the_default(name: str) -> None:
-    """The default is a keyword of the schema and a sentence of the description: both have the same value."""
+    """The default is a keyword of the schema and part of the description; both must have the same value."""
     default = FIELDS[name]["default"]
     text = str(default).lower() if isinstance(default, bool) else str(default)
     assert re.search(rf"Default: {re.escape(text)}(?![\w%])", FIELDS[name]["description"])
@@ -42,7 +42,7 @@ def test_a_description_names_the_default(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name, field in FIELDS.items() if "maximum" in str(field)])
 def test_a_description_names_the_largest_number(name: str) -> None:
-    """In a form that people can read."""
+    """In a readable form."""
     assert [
         limit for limit in list_limits(FIELDS[name], "maximum") if f"{limit:,}" not in FIELDS[name]["description"]
     ] == []
@@ -62,7 +62,7 @@ def list_limits(field: Mapping[str, Any], keyword: str) -> Iterator[int]:
 
 @pytest.mark.parametrize("name", ["manifest", "plan", "events"])
 def test_every_value_of_a_document_has_a_description(name: str) -> None:
-    """Of the value itself, or of what it refers to; alternatives of a value need none."""
+    """On the value itself, or on the definition that it refers to; alternatives of a value need none."""
     schema = load_schema(name)
     assert [path for path, field in list_properties(schema) if "description" not in resolve(schema, field)] == []
 
@@ -78,7 +78,7 @@ def list_properties(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[s
 
 
 def list_parts(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The forms of a value, and what a list or a mapping holds."""
+    """The forms of a value, and the parts of a list or a mapping."""
     for keyword in ("anyOf", "oneOf"):
         yield from node.get(keyword, ())
     for keyword in ("items", "additionalProperties"):

@@ -1,4 +1,4 @@
-"""Content of files in messages: secrets of every kind are left out, what a person needs to see is not."""
+"""Content of files in messages: secrets of every kind are hidden, harmless values are shown."""
 
 import hashlib
 import time
@@ -30,7 +30,7 @@ HARMLESS = [
 
 
 @pytest.mark.parametrize("text", HARMLESS)
-def test_what_is_no_secret_is_shown(text: str) -> None:
+def test_a_harmless_value_is_shown(text: str) -> None:
     """A name, a path, a URL, a declared digest, an id."""
     assert not is_secret(text)
     assert show_key(text)[:60] == text[:60]
@@ -66,23 +66,23 @@ def test_a_token_is_not_shown(name: str) -> None:
         *("eyJ", "AIza", "ya29.", "SG.", "dop_v1_", "shpat_", "shpss_", "glsa_", "hf_", "tskey-", "AGE-SECRET-KEY-"),
     ],
 )  # fmt: skip
-def test_a_token_is_known_by_how_it_begins(prefix: str) -> None:
-    """However little the rest of it looks like chance."""
+def test_a_token_is_recognized_by_its_prefix(prefix: str) -> None:
+    """However little the rest of it looks random."""
     assert is_secret(f"{prefix}harmless")
     assert "harmless" not in hide_secrets(f"it is {prefix}harmless, say")
 
 
-def test_what_is_not_shown_of_a_long_value_is_not_judged() -> None:
-    """A secret that begins far behind what is shown hides nothing of it."""
+def test_a_secret_far_behind_the_shown_part_hides_nothing() -> None:
+    """Only the beginning of a long value is searched."""
     assert quote_value("word " * 300 + f"password: {PASSWORD}").startswith("'word word")
 
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha224", "sha256", "sha384", "sha512"])
 @pytest.mark.parametrize("between", [":", " ", " = "])
 def test_a_digest_beside_its_algorithm_is_shown(algorithm: str, between: str) -> None:
-    """In a log, too. Without an algorithm, with another number of digits or under the name of a secret it is hidden."""
+    """In a log too. Without an algorithm, with another number of digits, or with the name of a secret it is hidden."""
     value = hashlib.new(algorithm, b"data", usedforsecurity=False).hexdigest()
-    message = f"the service stored {algorithm}{between}{value}, we sent {algorithm}:{value}"
+    message = f"the service stored {algorithm}{between}{value}, imagesync sent {algorithm}:{value}"
     assert hide_secrets(message) == message
     for hidden in (
         f"the key {value}",
@@ -104,14 +104,14 @@ def test_a_digest_beside_its_algorithm_is_shown(algorithm: str, between: str) ->
         *(f"client_secret={PASSWORD}", f"https://h/x?X-Amz-Signature={PASSWORD}", f"Bearer {PASSWORD}", "-----BEGIN PRIVATE KEY-----"),
     ],
 )  # fmt: skip
-def test_what_is_called_a_secret_is_not_shown(text: str) -> None:
+def test_the_value_of_a_secret_name_is_not_shown(text: str) -> None:
     """Whatever it looks like."""
     assert is_secret(text)
     assert find_leaks(quote_value(text) + show_key(text), (PASSWORD,)) == []
 
 
 @pytest.mark.parametrize("text", ["a\n\x1b[2J\u202e", "##vso[x]y", "é" * 200, "\x00" * 200, "'\"" * 100, "\ud800"])
-def test_what_is_shown_is_printable_and_short(text: str) -> None:
+def test_a_shown_value_is_printable_and_short(text: str) -> None:
     """At most 80 characters of a value."""
     for output in (quote_value(text), show_key(text)):
         assert output.isprintable()
@@ -119,14 +119,14 @@ def test_what_is_shown_is_printable_and_short(text: str) -> None:
         assert len(output) <= MAX_SHOWN_CHARS
 
 
-def test_values_that_are_no_text() -> None:
-    """Words as in the manifest; of lists and mappings only that they are some."""
+def test_values_other_than_text() -> None:
+    """Words as in the manifest; a list or a mapping is only named as such."""
     output = [quote_value(value) for value in (None, True, False, 3, [PASSWORD], {"password": PASSWORD})]
     assert output == ["null", "true", "false", "3", "a list", "a mapping"]
 
 
 def test_names_of_secrets() -> None:
-    """A key says that its value is one."""
+    """Such a key marks its value as a secret."""
     assert all(
         map(is_secret_name, ("password", "admin_pass", "OS_PASSWORD", "apiKey", "clientSecret", "auth", "x-token"))
     )
@@ -138,8 +138,8 @@ def test_names_of_secrets() -> None:
     )
 
 
-def test_long_texts_are_judged_at_once() -> None:
-    """Linear in the length, or a part of it only."""
+def test_long_texts_are_searched_in_linear_time() -> None:
+    """Linear in the length, or only a part of it."""
     for text in (
         "a1" * 500_000,
         "password " * 100_000,
@@ -155,8 +155,8 @@ def test_long_texts_are_judged_at_once() -> None:
         assert time.process_time() - begin < 2, text[:10]
 
 
-def test_so_much_of_a_value_is_shown_and_no_more() -> None:
-    """80 characters with their quotes."""
+def test_at_most_80_characters_of_a_value_are_shown() -> None:
+    """With their quotes."""
     text = ("word " * 40)[:78]
     assert quote_value(text) == f"'{text}'"
     assert len(quote_value(f"{text}s")) == 80

@@ -1,4 +1,4 @@
-"""What others wrote is shown without what must stay secret, on one line that cannot move a cursor, and with the rest."""
+"""Text from outside is shown without secrets, on one line that cannot move the cursor, and otherwise complete."""
 
 import json
 import os
@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from imagesync.text import (
     LineGuard,
     escape_commands,
-    json_text,
+    format_json,
+    join_lines,
     make_printable,
-    one_line,
     quote_word,
     redact,
     remove_secrets,
@@ -38,8 +38,8 @@ TOKEN = "gAAAAABmabcdefghijklmnopqrstuvwxyz-_0123456789=="
         ("images.a#b and C# stay", "images.a and C# stay"),
     ],
 )  # fmt: skip
-def test_messages_of_others(text: str, display: str) -> None:
-    """Log-ins, queries and tokens go; what a person needs stays."""
+def test_secrets_in_messages_of_others_are_removed(text: str, display: str) -> None:
+    """Log-ins, queries and tokens are removed; the rest of the message stays."""
     assert remove_secrets(text) == display
 
 
@@ -55,22 +55,22 @@ def test_messages_of_others(text: str, display: str) -> None:
         "KeyError: 'of-the-environment'",
     ],
 )
-def test_tracebacks(text: str) -> None:
-    """Whatever is called a secret, and whatever is known to be one."""
+def test_secrets_in_tracebacks_are_removed(text: str) -> None:
+    """Every value of a secret name, and every known secret."""
     assert "S3CRET" not in redact(text, ["of-the-environment", "a"])
     assert "of-the-environment" not in redact(text, ["of-the-environment", "a"])
     assert redact("Traceback: a plain line", ["a"]) == "Traceback: a plain line"
 
 
 @pytest.mark.parametrize("known", [("abcd", "abcd-efgh"), ("abcd-efgh", "abcd"), ("efgh", "abcd-efgh", "cd-e")])
-def test_nothing_is_left_of_a_secret_that_holds_another_one(known: tuple[str, ...]) -> None:
+def test_a_secret_that_contains_another_one_is_removed_completely(known: tuple[str, ...]) -> None:
     """The longest is removed first."""
     assert redact("it is abcd-efgh here", known) == "it is … here"
 
 
 @pytest.mark.parametrize(("secret", "display"), [("abcd", "is …"), ("abc", "is abc"), ("", "is abc")])
-def test_a_secret_that_is_too_short_to_be_one_stays(secret: str, display: str) -> None:
-    """It would match half of any text."""
+def test_a_very_short_secret_is_not_removed(secret: str, display: str) -> None:
+    """It would match parts of harmless words."""
     assert redact(f"is {secret or 'abc'}", [secret]) == display
 
 
@@ -88,40 +88,40 @@ def test_a_secret_that_is_too_short_to_be_one_stays(secret: str, display: str) -
         ("\U000e0041", "\\U000e0041"),
     ],
 )
-def test_what_moves_a_cursor_or_turns_text_is_a_visible_escape(text: str, display: str) -> None:
+def test_characters_that_move_the_cursor_or_turn_text_become_visible_escapes(text: str, display: str) -> None:
     """Controls, bidirectional overrides, invisible characters, surrogates; letters of every script stay."""
     assert make_printable(text) == display
     assert make_printable(text).isprintable()
     assert make_printable(display) == display
 
 
-def test_a_text_that_is_too_long_shows_that_it_goes_on() -> None:
+def test_a_text_that_is_too_long_ends_with_an_ellipsis() -> None:
     """It never has more characters than allowed."""
     assert shorten("12345", 5) == "12345"
     assert shorten("123456", 5) == "1234…"
 
 
 def test_a_page_becomes_one_line() -> None:
-    """Line ends and runs of spaces are one space; what is left and cannot be printed is escaped."""
-    assert one_line(" General.\r\n  No\timage\x1b[31m x\u2028y ", 99) == "General. No image\\x1b[31m x y"
-    assert one_line("a b c d", 4) == "a b…"
+    """Line ends and runs of spaces become one space; remaining characters that cannot be printed are escaped."""
+    assert join_lines(" General.\r\n  No\timage\x1b[31m x\u2028y ", 99) == "General. No image\\x1b[31m x y"
+    assert join_lines("a b c d", 4) == "a b…"
 
 
 def test_json_has_every_script_and_no_control_character() -> None:
-    """Valid JSON still, in lines when it is indented."""
-    assert json_text({"b": "日本 \x1b\x7f\u202e", "a": 1}) == '{\n  "a": 1,\n  "b": "日本 \\u001b\\u007f\\u202e"\n}'
-    assert json_text({"a": "\x7f"}, indent=None) == '{"a": "\\u007f"}'
-    assert json_text({"b": 1, "a": "x"}, indent=None) == '{"b": 1, "a": "x"}'
+    """It is valid JSON, and has lines if it is indented."""
+    assert format_json({"b": "日本 \x1b\x7f\u202e", "a": 1}) == '{\n  "a": 1,\n  "b": "日本 \\u001b\\u007f\\u202e"\n}'
+    assert format_json({"a": "\x7f"}, indent=None) == '{"a": "\\u007f"}'
+    assert format_json({"b": 1, "a": "x"}, indent=None) == '{"b": 1, "a": "x"}'
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_no_text_commands_a_ci_system_or_a_terminal(hostile: str) -> None:
-    """As a word in a line, as a value in JSON that is read back equal, and as a stream, in pieces of any size."""
+    """As a word in a line, as a value in JSON that is read back equal, and as a stream in pieces of any size."""
     text = HOSTILE[hostile]
     assert list(find_commands(f"x {make_printable(text)}")) == []
     for indent in (None, 2):
         document = {text: [text, {"a": text}]}
-        output = json_text(document, indent=indent)
+        output = format_json(document, indent=indent)
         assert list(find_commands(output)) == []
         assert json.loads(output) == document
     for size in range(1, len(text) + 2):
@@ -142,13 +142,13 @@ def test_no_text_commands_a_ci_system_or_a_terminal(hostile: str) -> None:
         '{"a": "\\u001b ##"}'.replace("##", "#"),
     ],
 )
-def test_what_commands_nobody_stays_as_it_is(text: str) -> None:
-    """Colors of imagesync, and the line of a terminal that is rewritten, too."""
+def test_text_without_commands_is_not_changed(text: str) -> None:
+    """Nor are colors of imagesync and the sequence that rewrites a line."""
     assert escape_commands(text) == text
 
 
-def test_what_a_renderer_forgot_is_escaped_as_in_json() -> None:
-    """So a JSON document that was made without ``json_text`` keeps its values."""
+def test_the_stream_escapes_as_json_does() -> None:
+    """So a JSON document that was made without ``format_json`` keeps its values."""
     document = {"a": "##vso[x]\u202e\U000e0041\x7f", "b": ["##", "::x::"]}
     output = escape_commands(json.dumps(document, ensure_ascii=False))
     assert json.loads(output) == document
@@ -157,7 +157,7 @@ def test_what_a_renderer_forgot_is_escaped_as_in_json() -> None:
 
 
 def test_a_long_stream_is_guarded_in_linear_time() -> None:
-    """Linear in the length, whatever it holds."""
+    """Linear in the length, for any content."""
     for text in ("#" * 10**5, "é" * 10**5, "#é" * 10**5, " " * 10**5, ": " * 10**5, "é:" * 10**5, "\x1b[1m" * 10**4):
         begin = time.process_time()
         guard = LineGuard()
@@ -182,8 +182,8 @@ def test_a_long_stream_is_guarded_in_linear_time() -> None:
         "$(id) `id`",
     ],
 )
-def test_a_word_to_paste_is_read_as_it_was(word: str) -> None:
-    """By a shell, byte by byte; what is shown commands neither a terminal nor a CI system."""
+def test_a_shell_reads_a_quoted_word_unchanged(word: str) -> None:
+    """Byte by byte; the quoted form commands neither a terminal nor a CI system."""
     output = quote_word(word)
     assert make_printable(output) == output
     assert list(find_commands(output)) == []
@@ -202,5 +202,5 @@ LETTERS = st.text('aZ é"\\\n\t', max_size=4)
     )
 )
 def test_json_text_is_that_of_the_standard_library(document: object) -> None:
-    """Sorted, indented, letters of every script as they are: the same bytes, in less time."""
-    assert json_text(document) == json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False)
+    """Sorted, indented, with letters of every script: the same bytes, in less time."""
+    assert format_json(document) == json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Who speaks TLS: one side of a connection, or both."""
+"""One side of a connection uses TLS, the other does not."""
 
 import socket
 import ssl
@@ -18,7 +18,7 @@ from imagesync.tls import is_plain_server, is_tls_server
 
 @contextmanager
 def answering(answer: bytes) -> Iterator[str]:
-    """The address of a server that answers whatever it is asked with these bytes."""
+    """The address of a server that answers every request with these bytes."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
@@ -41,39 +41,39 @@ ALERT = b"\x15\x03\x03\x00\x02\x02\x46"
 """What a server that wants TLS answers to plain HTTP: an alert (RFC 8446, section 6)."""
 
 
-def test_an_https_address_of_a_plain_server_is_told_as_that() -> None:
-    """For the services of a cloud and for sources: not as a wrong certificate, nor as a broken network."""
+def test_an_https_address_of_a_plain_server_is_explained() -> None:
+    """For cloud services and for sources: the error is neither a wrong certificate nor a broken network."""
     with answering(PLAIN) as host:
         with (
             pytest.raises(UsageError, match="the address begins with https://, but the server uses plain HTTP"),
             translate_errors("identity", is_first=True),
         ):
             requests.get(f"https://{host}/v3", timeout=10)
-        with pytest.raises(SourceError, match="the address begins with https://, and the server speaks plain HTTP"):
+        with pytest.raises(SourceError, match="the URL begins with https://, but the server speaks plain HTTP"):
             fetch(f"https://{host}/x", SourceAccess(), max_bytes=100)
 
 
-def test_an_http_address_of_a_server_that_wants_tls_is_told_as_that() -> None:
-    """By the alert that it answers."""
+def test_an_http_address_of_a_tls_server_is_explained() -> None:
+    """By the TLS alert in its answer."""
     with answering(ALERT) as host:
         with (
             pytest.raises(UsageError, match="the address begins with http://, but the server requires TLS"),
             translate_errors("identity", is_first=True),
         ):
             requests.get(f"http://{host}/v3", timeout=10)
-        with pytest.raises(SourceError, match="the address begins with http://, and the server wants TLS"):
+        with pytest.raises(SourceError, match="the URL begins with http://, but the server requires TLS"):
             fetch(f"http://{host}/x", SourceAccess(), max_bytes=100)
 
 
 @pytest.mark.parametrize(("scheme", "answer"), [("https", PLAIN), ("http", ALERT)])
-def test_later_it_leaves_open_what_was_done(scheme: str, answer: bytes) -> None:
-    """The address cannot have changed during a run: the answer to a write is lost, and the image is read back."""
+def test_after_the_first_request_the_result_of_a_write_is_unknown(scheme: str, answer: bytes) -> None:
+    """The address cannot have changed during a run: the answer to a write was lost, and the image is read back."""
     with answering(answer) as host, pytest.raises(Unavailable, match=r"TLS|plain HTTP"), translate_errors("service"):
         requests.get(f"{scheme}://{host}/v2", timeout=10)
 
 
-def test_other_errors_are_none_of_these() -> None:
-    """A certificate that is not trusted, a connection that broke."""
+def test_other_errors_are_not_explained_by_tls() -> None:
+    """For example an untrusted certificate or a broken connection."""
     wrong = ssl.SSLCertVerificationError("certificate verify failed")
     assert not is_plain_server([wrong])
     assert not is_tls_server([wrong, ConnectionResetError("reset")])

@@ -1,4 +1,4 @@
-"""The workflow as a Python program calls it: limits, approval, lease, and what is found changed under it."""
+"""The workflow as a Python program calls it: limits, approval, lease, and changes by other runs."""
 
 import json
 import threading
@@ -47,7 +47,7 @@ def backend(tmp_path: Path) -> Iterator[Backend]:
 
 
 def write_manifest(folder: Path, number: int) -> Path:
-    """A catalog of that many small images."""
+    """A catalog of this many small images."""
     for index in range(number):
         (folder / f"{index}.raw").write_bytes(bytes([index]) * 1000)
     images = {f"k{index}": {"source": f"{index}.raw"} for index in range(number)}
@@ -59,12 +59,12 @@ def write_manifest(folder: Path, number: int) -> Path:
 
 
 def planner(backend: Backend, folder: Path, number: int) -> Planner:
-    """Plans for a catalog of that many images."""
+    """A planner for a catalog of this many images."""
     return Planner(backend, read_catalog(write_manifest(folder, number)))
 
 
 def test_after_apply_the_next_plan_is_empty_and_the_ids_are_known(backend: Backend, tmp_path: Path) -> None:
-    """The result names the current image of each key; the lease is given back."""
+    """The result names the current image of each key; the lease is released."""
     result = apply(planner(backend, tmp_path, 2))
     assert result.report.succeeded
     assert sorted(result.ids) == ["k0", "k1"]
@@ -73,8 +73,8 @@ def test_after_apply_the_next_plan_is_empty_and_the_ids_are_known(backend: Backe
     assert [record.properties[STATE] for record in backend.leases("base")] == ["free"]
 
 
-def test_a_catalog_is_planned_only_where_it_was_read_for(backend: Backend, tmp_path: Path) -> None:
-    """What one target changes never gets into the cloud or store of another one."""
+def test_a_catalog_is_planned_only_for_the_target_that_it_was_read_for(backend: Backend, tmp_path: Path) -> None:
+    """The overlay of one target must never change another cloud or store."""
     path = write_manifest(tmp_path, 1)
     document = json.loads(path.read_text())
     targets = {"lab": {"store": "lab"}, "eu": {"cloud": "eu"}}
@@ -95,7 +95,7 @@ def test_a_catalog_is_planned_only_where_it_was_read_for(backend: Backend, tmp_p
 
 
 def test_a_plan_over_its_limits_is_shown_and_changes_nothing(backend: Backend, tmp_path: Path) -> None:
-    """5 of 6 images would go, the limit is 30 %: refused before approval, before the lease."""
+    """It would delete 5 of 6 images, and the limit is 30 %: it is refused before approval and before the lease."""
     before = apply(planner(backend, tmp_path, 6)).ids
     output: list[Plan] = []
     requests: list[Plan] = []
@@ -117,9 +117,7 @@ def test_a_declined_plan_changes_nothing(backend: Backend, tmp_path: Path) -> No
     assert backend.images() == []
 
 
-def test_a_lease_that_another_run_holds_is_waited_for_no_longer_than_the_settings_say(
-    backend: Backend, tmp_path: Path
-) -> None:
+def test_the_wait_for_the_lease_of_another_run_ends_at_the_timeout(backend: Backend, tmp_path: Path) -> None:
     """LeaseHeld, and nothing is changed."""
     held = take(backend, "base", timeout=0, warn=lambda _: None, is_new=lambda: True)
     with pytest.raises(LeaseHeld, match="waited 0 s"):
@@ -135,10 +133,11 @@ def test_without_the_lock_no_record_is_made(backend: Backend, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("agrees", [True, False])
-def test_a_plan_that_changed_before_the_lease_needs_approval_of_its_own(
+def test_a_plan_that_changed_before_the_lease_needs_a_second_approval(
     backend: Backend, tmp_path: Path, *, agrees: bool
 ) -> None:
-    """What another run did between approval and lease is planned for, or StalePlan; never applied unseen."""
+    """Changes by another run between approval and lease give a new plan or StalePlan; they are never applied without
+    approval."""
     seen: list[Plan] = []
 
     def run_another(_plan: Plan) -> bool:
@@ -158,8 +157,8 @@ def test_a_plan_that_changed_before_the_lease_needs_approval_of_its_own(
     assert sorted(image.name or "" for image in backend.inventory("base")) == (["k0", "k1"] if agrees else ["k0"])
 
 
-def test_without_a_hook_of_its_own_a_changed_plan_is_approved_like_the_first(backend: Backend, tmp_path: Path) -> None:
-    """A program that only gives ``approve`` sees every plan that could be applied."""
+def test_without_approve_change_a_changed_plan_is_approved_like_the_first(backend: Backend, tmp_path: Path) -> None:
+    """A program that only passes ``approve`` sees every plan that may be applied."""
     seen: list[list[str]] = []
 
     def approve(plan: Plan) -> bool:
@@ -175,10 +174,10 @@ def test_without_a_hook_of_its_own_a_changed_plan_is_approved_like_the_first(bac
 
 
 @pytest.mark.parametrize("kind", [Started, Progress, Finished])
-def test_an_error_of_the_listener_stops_the_run_in_good_order_and_comes_out(
+def test_an_error_of_the_listener_stops_the_run_cleanly_and_is_raised(
     backend: Backend, tmp_path: Path, kind: type[Event]
 ) -> None:
-    """Running steps end as they would have; no record is left half-made, no lease held."""
+    """Running steps end normally; no unfinished record and no held lease are left."""
 
     def notify(event: Event) -> None:
         if isinstance(event, kind):
@@ -191,13 +190,13 @@ def test_an_error_of_the_listener_stops_the_run_in_good_order_and_comes_out(
 
 
 def test_settings_without_a_job_are_refused() -> None:
-    """Before anything is asked or taken."""
+    """Before any request."""
     with pytest.raises(ValueError, match="jobs is 0; it must be at least 1"):
         Settings(jobs=0)
 
 
-def test_a_changed_plan_is_held_against_the_limits_again(backend: Backend, tmp_path: Path) -> None:
-    """The first plan removes 1 of 6; before the lease is taken, 5 more images become unwanted for it."""
+def test_a_changed_plan_is_checked_against_the_limits_again(backend: Backend, tmp_path: Path) -> None:
+    """The first plan removes 1 of 6 images; before the lease is taken, 5 more images become undeclared."""
     apply(planner(backend, tmp_path, 5))
 
     def run_another(_plan: Plan) -> bool:
@@ -231,8 +230,8 @@ def test_a_saved_plan_that_is_declined_changes_nothing(backend: Backend, tmp_pat
     assert backend.images() == []
 
 
-def test_what_watches_a_run_hears_the_end_of_every_step(backend: Backend, tmp_path: Path) -> None:
-    """One Finished a step."""
+def test_a_watch_gets_the_end_of_every_step(backend: Backend, tmp_path: Path) -> None:
+    """One Finished for each step."""
     events: list[Event] = []
     apply(planner(backend, tmp_path, 2), hooks=Hooks(watch=lambda _: nullcontext(Watch(notify=events.append))))
     finished = [event.result.step.id for event in events if isinstance(event, Finished)]
@@ -240,7 +239,7 @@ def test_what_watches_a_run_hears_the_end_of_every_step(backend: Backend, tmp_pa
 
 
 def change_when_made(backend: Backend, change: Callable[[str], object]) -> Hooks:
-    """Hooks that do something at the end of the first create."""
+    """Hooks that call a function at the end of the first create."""
 
     def notify(event: Event) -> None:
         if isinstance(event, Finished) and event.result.image_id:
@@ -250,16 +249,16 @@ def change_when_made(backend: Backend, change: Callable[[str], object]) -> Hooks
 
 
 def test_an_image_that_was_changed_after_its_write_is_reported(backend: Backend, tmp_path: Path) -> None:
-    """The listing at the end judges every write: the run fails, and says what is not as it left it."""
+    """The final listing checks every write: the run fails and reports the differences."""
     hooks = change_when_made(backend, lambda image_id: backend.update_image(image_id, name="theirs"))
     report = apply(planner(backend, tmp_path, 1), hooks=hooks).report
     (sentence,) = report.leftover
-    assert "was written by this run, and was changed meanwhile: name is 'theirs', it was 'k0'" in sentence
+    assert "which this run wrote: name is 'theirs', it was 'k0'" in sentence
     assert not report.succeeded
 
 
-def test_a_tag_that_somebody_adds_meanwhile_is_no_failure(backend: Backend, tmp_path: Path) -> None:
-    """It is beside what the run wrote."""
+def test_a_tag_that_another_user_adds_meanwhile_is_not_a_failure(backend: Backend, tmp_path: Path) -> None:
+    """The run did not write that tag."""
     hooks = change_when_made(
         backend, lambda image_id: backend.update_image(image_id, tags=["t"], properties={"p": "1"})
     )
@@ -270,7 +269,7 @@ def test_a_tag_that_somebody_adds_meanwhile_is_no_failure(backend: Backend, tmp_
 def test_a_name_that_another_image_took_at_the_same_time_is_reported(
     backend: Backend, tmp_path: Path, marks: dict[str, str]
 ) -> None:
-    """Both are published by then: the run fails, with the id and the ways out."""
+    """Both are already published: the run fails, with the id and what to do."""
 
     def take_name(_image_id: str) -> None:
         other = str(uuid4())
@@ -285,7 +284,7 @@ def test_a_name_that_another_image_took_at_the_same_time_is_reported(
 
 
 class Contested(Local):
-    """A store that saves the first update and loses the answer; ``settled`` counts questions for the settling time."""
+    """A store that saves the first update and loses the answer; ``settled`` counts reads of the settling time."""
 
     settled, lost = 0, False
 
@@ -302,7 +301,7 @@ class Contested(Local):
 
 
 def test_after_a_write_without_an_answer_the_final_listing_waits_until_a_read_is_final(tmp_path: Path) -> None:
-    """Another user may be writing, or the service may repeat a write by itself."""
+    """Another run may be writing, or the service may retry a write by itself."""
     store = Contested(Store(tmp_path / "store"), "contested")
     assert apply(planner(store, tmp_path, 1), Settings(lock=False)).report.succeeded
     assert store.settled == 1
@@ -310,8 +309,8 @@ def test_after_a_write_without_an_answer_the_final_listing_waits_until_a_read_is
     assert store.settled == 1
 
 
-def test_after_a_write_without_an_answer_the_lease_says_that_something_may_still_arrive(tmp_path: Path) -> None:
-    """The next run makes that harmless before its first step."""
+def test_after_a_write_without_an_answer_the_lease_is_unsettled(tmp_path: Path) -> None:
+    """The next run makes the late request harmless before its first step."""
     store = Contested(Store(tmp_path / "store"), "contested")
     assert apply(planner(store, tmp_path, 1)).report.succeeded
     assert [record.properties[STATE] for record in store.leases("base")] == ["unsettled"]
@@ -324,7 +323,8 @@ def test_after_a_write_without_an_answer_the_lease_says_that_something_may_still
 def test_a_lease_whose_records_were_deleted_is_taken_with_a_wait_unless_the_catalog_is_new(
     backend: Backend, tmp_path: Path
 ) -> None:
-    """A catalog with images had a lease before; its holder must have noticed by then. What it sent is made harmless."""
+    """A catalog with images had a lease before: its holder must have noticed the loss, and its requests are made
+    harmless."""
     output: list[str] = []
     settings = Settings(lease_times=Times(beat=0.05, confirm=2.0))
     assert apply(planner(backend, tmp_path, 1), settings, Hooks(warn=output.append)).report.succeeded
@@ -351,7 +351,7 @@ class SlowClock(Local):
 
 
 def test_a_clock_that_only_the_lease_shows_changes_no_plan(tmp_path: Path) -> None:
-    """The image service's, from its record: it adds a note, and the question is not repeated."""
+    """The clock of the image service, from the lease record: it adds a note and needs no second approval."""
     store = SlowRecords(Store(tmp_path / "store"), "slow")
 
     def refuse(_plan: Plan) -> bool:
@@ -364,7 +364,7 @@ def test_a_clock_that_only_the_lease_shows_changes_no_plan(tmp_path: Path) -> No
 
 
 class SlowRecords(Local):
-    """A store whose clock, which the records of leases show, is behind."""
+    """A store whose clock, as lease records show it, is behind."""
 
     def leases(self, catalog: str) -> list[LiveImage]:
         behind = (datetime.now(UTC) - timedelta(minutes=15)).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -372,7 +372,7 @@ class SlowRecords(Local):
 
 
 def test_a_key_that_is_new_does_not_make_a_catalog_new(backend: Backend, tmp_path: Path) -> None:
-    """``--only`` leaves the others out; the record of the lease was deleted, and its holder may be running."""
+    """``--only`` leaves the other keys out; the record of the lease was deleted, and its holder may be running."""
     output: list[str] = []
     assert apply(planner(backend, tmp_path, 1)).report.succeeded
     (record,) = backend.leases("base")
@@ -383,10 +383,10 @@ def test_a_key_that_is_new_does_not_make_a_catalog_new(backend: Backend, tmp_pat
     assert "it has no lease record" in output[0]
 
 
-def test_a_saved_plan_deletes_nothing_because_of_its_age_if_the_clocks_differ_when_it_is_applied(
+def test_a_saved_plan_is_refused_if_it_deletes_by_age_and_the_clocks_differ(
     tmp_path: Path,
 ) -> None:
-    """It may have been made by a clock that was ahead; its other steps are not done either."""
+    """It may have been made by a clock that was ahead; its other steps are not carried out either."""
     store = SlowClock(Store(tmp_path / "store"), "slow")
     store.behind = timedelta()
     path = write_manifest(tmp_path, 1)
@@ -407,9 +407,10 @@ def test_a_saved_plan_deletes_nothing_because_of_its_age_if_the_clocks_differ_wh
     assert len(store.inventory("base")) == 0
 
 
-def test_a_plan_goes_by_the_earliest_clock_and_says_that_they_differ(tmp_path: Path) -> None:
-    """Here that of the identity service: what expired only by this host's clock stays; the plan under the lease is the
-    same, so the question is not repeated.
+def test_a_plan_uses_the_earliest_clock_and_reports_that_they_differ(tmp_path: Path) -> None:
+    """Here that of the identity service: an image that expired only by this host's clock stays.
+
+    The plan under the lease is the same, so no second approval is needed.
     """
     store = SlowClock(Store(tmp_path / "store"), "slow")
     assert apply(Planner(store, read_catalog(write_manifest(tmp_path, 1)))).report.succeeded
@@ -431,7 +432,8 @@ def test_a_plan_goes_by_the_earliest_clock_and_says_that_they_differ(tmp_path: P
 
 
 def test_an_image_retires_by_the_middle_clock(tmp_path: Path) -> None:
-    """Here two of three: one that is years ahead would make it the last that retired, and keep it for ever."""
+    """Here two of three: a clock that is years ahead would make it the last retired image, and would keep it without
+    limit."""
 
     class FastClock(Local):
         def times(self) -> Mapping[str, datetime]:
@@ -448,7 +450,7 @@ def test_an_image_retires_by_the_middle_clock(tmp_path: Path) -> None:
 
 
 def test_a_run_whose_lease_was_broken_publishes_nothing(backend: Backend, tmp_path: Path) -> None:
-    """The running step ends without the update that publishes; what it uploaded stays for the next run."""
+    """The running step ends before the update that publishes; the uploaded data stays for the next run."""
     times, output = Times(expiry=60, beat=0.01, confirm=45, poll=0.01), list[str]()
 
     def break_it(event: Event) -> None:
@@ -468,8 +470,10 @@ def test_a_run_whose_lease_was_broken_publishes_nothing(backend: Backend, tmp_pa
     assert [one.id for one in backend.inventory("base")] == [image.id]
 
 
-def test_a_lease_that_is_lost_before_the_next_heartbeat_is_seen_at_the_end(backend: Backend, tmp_path: Path) -> None:
-    """It is looked at once more when all is done: perhaps the run was not alone."""
+def test_a_lease_that_is_lost_before_the_next_heartbeat_is_detected_at_the_end(
+    backend: Backend, tmp_path: Path
+) -> None:
+    """The run checks it once more at its end, because another run may have been active."""
 
     def delete_record(event: Event) -> None:
         if isinstance(event, Finished):
@@ -482,8 +486,8 @@ def test_a_lease_that_is_lost_before_the_next_heartbeat_is_seen_at_the_end(backe
     assert (report.succeeded, report.stopped) == (False, "the lease of catalog base is lost: its record was deleted")
 
 
-def test_a_failed_step_does_not_hide_what_else_went_wrong(backend: Backend, tmp_path: Path) -> None:
-    """The final listing is taken also then."""
+def test_a_failed_step_does_not_hide_other_differences(backend: Backend, tmp_path: Path) -> None:
+    """The final listing is read then too."""
     given = Planner(backend, read_catalog(write_manifest(tmp_path, 2)), access=SourceAccess(asks_sources=False))
     (tmp_path / "1.raw").unlink()
     hooks = change_when_made(backend, lambda image_id: backend.update_image(image_id, name="theirs"))
@@ -492,8 +496,8 @@ def test_a_failed_step_does_not_hide_what_else_went_wrong(backend: Backend, tmp_
     assert len(report.leftover) == 1
 
 
-def test_what_was_not_done_because_a_step_failed_is_not_named_again(backend: Backend, tmp_path: Path) -> None:
-    """The failed step says why; the next plan would only repeat it."""
+def test_steps_that_were_skipped_after_a_failure_are_not_reported_again(backend: Backend, tmp_path: Path) -> None:
+    """The failed step has the reason; the next plan would only repeat it."""
     given = Planner(backend, read_catalog(write_manifest(tmp_path, 2)), access=SourceAccess(asks_sources=False))
     (tmp_path / "1.raw").unlink()
     report = apply(given).report
@@ -501,8 +505,8 @@ def test_what_was_not_done_because_a_step_failed_is_not_named_again(backend: Bac
     assert (report.succeeded, report.leftover) == (False, ())
 
 
-def test_what_watches_a_run_can_stop_it(backend: Backend, tmp_path: Path) -> None:
-    """``cancelled`` stops further steps: the report says interrupted, and what was not started."""
+def test_a_watch_can_stop_the_run(backend: Backend, tmp_path: Path) -> None:
+    """``cancelled`` stops further steps: the report has interrupted, and the steps that were not started."""
     cancelled = threading.Event()
     cancelled.set()
     result = apply(planner(backend, tmp_path, 2), hooks=Hooks(watch=lambda _: nullcontext(Watch(cancelled=cancelled))))
@@ -521,7 +525,7 @@ def test_a_broken_manifest_holds_all_its_problems(tmp_path: Path) -> None:
 
 
 def test_images_that_exist_are_selected_for_adoption(backend: Backend, tmp_path: Path) -> None:
-    """The key whose name exists is in the catalog that comes back, the other one is in its warnings."""
+    """The key whose name exists is in the returned catalog, the other one is in its warnings."""
     made = backend.create_image(name="k0", disk_format="raw", container_format="bare", visibility="private")
     backend.upload(made.id, [b"\0" * 1000], 1000)
     part = select_adoptable(backend, read_catalog(write_manifest(tmp_path, 2)))
@@ -530,7 +534,7 @@ def test_images_that_exist_are_selected_for_adoption(backend: Backend, tmp_path:
 
 
 class Leased(Local):
-    """A store that a run may write to only through what ``with_lease`` gives, except for the records of the lease."""
+    """A store that a run may write to only through the backend of ``with_lease``, except for lease records."""
 
     check: Callable[[], None] | None = None
 
@@ -554,7 +558,7 @@ class Leased(Local):
             self.check()
 
 
-def test_every_write_of_a_run_asks_for_its_lease_when_it_is_repeated(tmp_path: Path) -> None:
+def test_every_write_and_every_retry_checks_the_lease(tmp_path: Path) -> None:
     """Fresh and saved plans, and the recovery after a run that did not end cleanly."""
     store = Leased(Store(tmp_path / "store"), "leased")
     assert apply(planner(store, tmp_path, 1)).report.succeeded
@@ -567,7 +571,7 @@ def test_every_write_of_a_run_asks_for_its_lease_when_it_is_repeated(tmp_path: P
 
 
 class RefusesGuards(Local):
-    """A store that gives no answer to a change of an image, except for the records of the lease."""
+    """A store that does not answer changes of images, except of lease records."""
 
     is_silent = False
 
@@ -579,7 +583,7 @@ class RefusesGuards(Local):
 
 
 def test_a_recovery_that_fails_is_left_to_the_next_run(tmp_path: Path) -> None:
-    """What the dead run sent may still arrive: the lease is given back, and says so, until a recovery has succeeded."""
+    """Late requests of the dead run may still arrive: the lease is released as unsettled until a recovery succeeds."""
     store = RefusesGuards(Store(tmp_path / "store"), "silent")
     assert apply(planner(store, tmp_path, 1)).report.succeeded
     (record,) = store.leases("base")

@@ -1,7 +1,7 @@
-"""Images as imagesync 0.1.0 wrote them, letter for letter, with the manifest images that they were made from.
+"""Images as imagesync 0.1.0 wrote them, character by character, with the declared images of their manifests.
 
-Clouds are full of such records, so nothing generates these: a test that fails here says that images which are as wanted
-would be planned again. Do not adapt a literal to the code.
+Clouds contain such records, so no code generates these. A test that fails here shows that imagesync would plan steps for
+unchanged images. Do not change a literal to match the code.
 """
 
 from dataclasses import replace
@@ -24,7 +24,7 @@ PROJECT: Final = "project-1"
 
 
 def sha256(value: str) -> Fingerprint:
-    """Content with this digest."""
+    """The digest of this content."""
     return Fingerprint((Checksum("sha256", value),))
 
 

@@ -27,7 +27,7 @@ from imagesync.backends.glance.response_limits import (
 from imagesync.backends.glance.retry import Pace, Patience, parse_retry_after
 from imagesync.backends.wire import NOT_IMAGE_API
 from imagesync.errors import BackendError, Conflict, LeaseLost, Unavailable
-from imagesync.model.urls import public_host
+from imagesync.model.urls import redact_host
 
 if TYPE_CHECKING:
     import requests
@@ -133,7 +133,7 @@ class Api:
         self._timeout = (CONNECT_TIMEOUT, read_timeout)
         self.timeouts = timeouts
         self._lock = threading.Lock()
-        self.name = f"{name} at {public_host(url)}"
+        self.name = f"{name} at {redact_host(url)}"
 
     def get(self, path: str) -> Any:
         """The JSON of the response to a GET."""

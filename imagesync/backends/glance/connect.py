@@ -26,7 +26,7 @@ from imagesync.backends.glance.retry import Pace
 from imagesync.backends.glance.settings import explain_error, find_setting_problem
 from imagesync.errors import ImagesyncError, UsageError
 from imagesync.model.image import Identity
-from imagesync.model.urls import public_host, public_url
+from imagesync.model.urls import redact_host, redact_url
 from imagesync.uptime import read_uptime
 from imagesync.version import __version__
 
@@ -127,7 +127,7 @@ def _describe_address(region: "CloudRegion") -> str:
     """The host of the identity service, for messages; empty if the settings have no valid auth_url."""
     settings = region.config.get("auth")
     url = settings.get("auth_url") if isinstance(settings, dict) else None
-    return f" at {public_host(url)}" if isinstance(url, str) and "://" in url else ""
+    return f" at {redact_host(url)}" if isinstance(url, str) and "://" in url else ""
 
 
 @contextmanager
@@ -333,7 +333,7 @@ def strip_version(url: str) -> str:
 
 def public_address(url: str) -> str:
     """The address of a service without secrets and without a trailing slash."""
-    return public_url(url).rstrip("/")
+    return redact_url(url).rstrip("/")
 
 
 @contextmanager

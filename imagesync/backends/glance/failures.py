@@ -23,7 +23,7 @@ from imagesync.errors import (
     Unavailable,
     UsageError,
 )
-from imagesync.text import one_line, remove_secrets
+from imagesync.text import join_lines, remove_secrets
 from imagesync.tls import is_plain_server, is_tls_server
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _extract_json_message(body: str) -> str:
 
 def clean(text: str) -> str:
     """One printable line of at most ``MAX_MESSAGE_CHARS``; its URLs have no query and no user information."""
-    return one_line(remove_secrets(text), MAX_MESSAGE_CHARS).rstrip(" .;")
+    return join_lines(remove_secrets(text), MAX_MESSAGE_CHARS).rstrip(" .;")
 
 
 @contextmanager

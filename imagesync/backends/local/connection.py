@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, Final
 
-from imagesync.text import one_line
+from imagesync.text import join_lines
 
 MAX_VALUE_BYTES: Final = 64 * 2**20
 """Bytes of one value. The largest record that the rules of an image allow has 50 MiB."""
@@ -93,7 +93,7 @@ def _read_schema_of(tables: Iterable[str]) -> Counter[tuple[Any, ...]]:
 
 def _describe_difference(found: Counter[tuple[Any, ...]], wanted: Counter[tuple[Any, ...]]) -> str:
     for kind, name, *_ in found - wanted:
-        return one_line(f"{kind} {name}", 80)
+        return join_lines(f"{kind} {name}", 80)
     for kind, name, *_ in wanted - found:
         return f"no {kind} {name}"
     return ""

@@ -33,7 +33,7 @@ def list_images(
     from imagesync.model.catalog import Visibility
     from imagesync.render.listing import format_listing, image_to_json
     from imagesync.render.style import format_count
-    from imagesync.text import json_text, shorten_list
+    from imagesync.text import format_json, shorten_list
 
     set_up_logs(logs)
     options = Options(cloud=cloud, clouds_file=clouds_file, store=store)
@@ -54,9 +54,9 @@ def list_images(
     for sentence in shorten_list(list(dict.fromkeys(missing))):
         say(f"not listed: {sentence}")
     if image_id is not None:
-        typer.echo(json_text(image_to_json(found[0], known)))
+        typer.echo(format_json(image_to_json(found[0], known)))
     elif form is Form.JSON:
-        typer.echo(json_text([image_to_json(image, known) for image in found]))
+        typer.echo(format_json([image_to_json(image, known) for image in found]))
     else:
         typer.echo(format_listing(found, known))
     return ExitCode.DONE

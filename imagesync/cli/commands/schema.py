@@ -8,7 +8,7 @@ from imagesync.cli.completion import complete_schemas
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.options import make_command
 from imagesync.errors import UsageError
-from imagesync.schemas import NAMES, schema_text
+from imagesync.schemas import NAMES, read_schema
 
 app = make_command()
 
@@ -22,5 +22,5 @@ def schema(
     """Print a JSON Schema. Example: imagesync schema > manifest.schema.json"""
     if name not in NAMES:
         raise UsageError(f"no schema is named {name!r}", f"choose one of {', '.join(NAMES)}")
-    typer.echo(schema_text(name), nl=False)
+    typer.echo(read_schema(name), nl=False)
     return ExitCode.DONE

@@ -43,7 +43,7 @@ def validate(
     from imagesync.cli.catalogs import load_every_catalog
     from imagesync.render.result import diagnostics_to_json
     from imagesync.render.style import format_count
-    from imagesync.text import json_text, make_printable
+    from imagesync.text import format_json, make_printable
 
     set_up_logs(logs)
     options = Options(
@@ -59,7 +59,7 @@ def validate(
     except ManifestError as error:
         if form is Form.TEXT:
             raise
-        typer.echo(json_text({"problems": diagnostics_to_json(error.diagnostics), "warnings": []}))
+        typer.echo(format_json({"problems": diagnostics_to_json(error.diagnostics), "warnings": []}))
         return ExitCode.FAILED
     if form is Form.JSON:
         found = [
@@ -71,7 +71,7 @@ def validate(
             }
             for one in catalogs
         ]
-        typer.echo(json_text({"problems": [], "warnings": diagnostics_to_json(warnings), "catalogs": found}))
+        typer.echo(format_json({"problems": [], "warnings": diagnostics_to_json(warnings), "catalogs": found}))
         return ExitCode.DONE
     if logs.quiet:
         return ExitCode.DONE

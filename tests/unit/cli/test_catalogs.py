@@ -35,10 +35,10 @@ policy: {on_remove: x}
         "4:7: profiles.p.min_rma: unknown key",
         "4:19: profiles.p.disk_format: 'qcow3' is not one of ami, ari, aki, vhd, vhdx, vmdk, raw, vdi, ploop, iso, qcow2",
         "5:43: targets.lab.only[3]: 'zz*' matches no image of the catalog",
-        "7:3: images.a: container_format missing: no image can be made without",
+        "7:3: images.a: container_format missing: an image cannot be created without",
         "7:22: images.a.source: gone.img: No such file or directory",
         "7:40: images.a.tags: 'no' is not a list",
-        "8:34: images.b.properties.kernel_id: ${images.x.id} names no image of this catalog",
+        "8:34: images.b.properties.kernel_id: ${images.x.id} is not an image of this catalog",
         "8:63: images.b.properties.imagesync_id: this name is reserved",
         "8:81: images.b.name: ${nam} is not defined",
         "9:34: images.c.on_replace.rename: {nmae} is not a field",
@@ -59,7 +59,7 @@ images: {a: {source: '${file}', disk_format: raw}, b: {source: gone.img, disk_fo
     (tmp_path / "here.img").write_bytes(b"\x01")
     assert find_problems(tmp_path, text) == [
         "5:32: images.a.source: there.img: No such file or directory (on target eu)",
-        "6:10: images.a: container_format missing: no image can be made without",
+        "6:10: images.a: container_format missing: an image cannot be created without",
         "6:56: images.b.source: gone.img: No such file or directory",
     ]
     assert find_problems(tmp_path, text, target="lab")[0].startswith("6:10: images.a: container_format missing")

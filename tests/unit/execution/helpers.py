@@ -1,4 +1,4 @@
-"""What the tests of execution have in common: a store that fails on request, and a run from catalog to report."""
+"""Helpers for the tests of execution: a store that fails on demand, and a run from catalog to report."""
 
 import threading
 from collections.abc import Iterable, Iterator
@@ -21,15 +21,15 @@ from tests.unit.factories import catalog, spec
 
 
 class UpdateFault(Enum):
-    """What becomes of one update, or of one read."""
+    """The fault of one update or of one read."""
 
     NONE = auto()
     LOST = auto()
-    """The service answers that it was saved, and it was not."""
+    """The service answers 200, but does not save the update."""
     NO_ANSWER = auto()
-    """It was saved; the answer is lost."""
+    """The service saves the update; the answer is lost."""
     NOT_RECEIVED = auto()
-    """It was not saved, and no answer says so."""
+    """The service does not save the update; there is no answer."""
     REFUSED = auto()
     """The service answers 403."""
 
@@ -74,7 +74,7 @@ class FaultyStore(Local):
 
 
 class Service(Local):
-    """A store that counts uploads and whole downloads, and may hash by another algorithm or give other bytes back."""
+    """A store that counts uploads and whole downloads. It may hash with another algorithm or return other bytes."""
 
     def __init__(self, folder: Path, answers: dict[str, str | None], spoiled: bytes = b"") -> None:
         super().__init__(Store(folder), "service")

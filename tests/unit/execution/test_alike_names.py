@@ -1,6 +1,4 @@
-"""What HTTP 500 means for an update that changes a name into an alike one. A store with the rules of MariaDB replaces
-it.
-"""
+"""What HTTP 500 means for an update that changes a name into an alike one, on a store with the rules of MariaDB."""
 
 from pathlib import Path
 from typing import Unpack
@@ -21,7 +19,7 @@ FAULT = Unavailable("PATCH /images/id: HTTP 500: no reason given", "try again la
 
 
 class LikeMariaDb(Local):
-    """Answers 500 as Glance does on MariaDB, and then saves nothing, or all but the tags."""
+    """Answers 500 as Glance does on MariaDB, and then saves nothing, or everything except the tags."""
 
     def update_image(self, image: LiveImage | str, **attrs: Unpack[UpdateFields]) -> LiveImage:
         (live,) = self.images(image if isinstance(image, str) else image.id)
@@ -42,14 +40,14 @@ def store(tmp_path: Path) -> LikeMariaDb:
     return LikeMariaDb(Store(tmp_path / "store"), "like MariaDB")
 
 
-def test_a_property_in_another_case_is_one_clear_line(store: LikeMariaDb) -> None:
-    """Both names, the reason, the ways out; nothing is changed but the guard."""
+def test_an_alike_property_is_explained_in_one_line(store: LikeMariaDb) -> None:
+    """Both names, the reason and what to do; only the guard of the image changes."""
     image = store.create_image(name="n", properties={"Foo": "1"})
     with pytest.raises(BackendError) as caught:
         Writes(store).update(image, {"properties": {"Foo": None, "foo": "1"}})
     assert str(caught.value) == (
         f"image {image.id}: property 'foo' differs from 'Foo', which the image has, only in case, accents or trailing "
-        "spaces; a service on MariaDB or MySQL refuses that (HTTP 500); keep 'Foo', choose another name, or make the "
+        "spaces; a service on MariaDB or MySQL rejects this update (HTTP 500); keep 'Foo', choose another name, or make the "
         "change together with a new build"
     )
     properties = store.images(image.id)[0].properties
@@ -57,15 +55,15 @@ def test_a_property_in_another_case_is_one_clear_line(store: LikeMariaDb) -> Non
 
 
 def test_a_tag_changes_its_case_in_two_requests(store: LikeMariaDb) -> None:
-    """And the other changes of the update arrive, too."""
+    """The other changes of the update are saved too."""
     image = store.create_image(name="n", tags=["A", "x"])
     changed = Writes(store).update(image, {"name": "m", "tags": ["a", "x", "y"]})
     assert changed.name == "m"
     assert changed.tags == {"a", "x", "y"}
 
 
-def test_one_of_two_alike_tags_that_cannot_be_removed_is_one_clear_line(store: LikeMariaDb) -> None:
-    """Both tags, the reason, the ways out."""
+def test_two_alike_tags_that_cannot_be_removed_are_explained_in_one_line(store: LikeMariaDb) -> None:
+    """Both tags, the reason and what to do."""
     image = store.create_image(name="n", tags=["A", "a"])
     with pytest.raises(BackendError, match=f"image {image.id}: tags 'A' and 'a' differ only in case.*; leave both"):
         Writes(store).update(image, {"tags": ["A"]})
@@ -80,8 +78,8 @@ def test_one_of_two_alike_tags_that_cannot_be_removed_is_one_clear_line(store: L
         ({"properties": {"foo": "1"}}, Unavailable("HTTP 503", "later", status=503), "later"),
     ],
 )
-def test_any_other_failure_stays_as_it_is(attrs: UpdateFields, error: Unavailable, hint: str) -> None:
-    """Names do not explain it."""
+def test_any_other_failure_is_not_changed(attrs: UpdateFields, error: Unavailable, hint: str) -> None:
+    """Alike names do not explain it."""
     image = LiveImage("id", properties={"Foo": "1", "gone": "1"})
     assert explain_failure(image, attrs, error) is error
     assert error.hint == hint
@@ -93,6 +91,6 @@ def test_a_name_that_the_image_may_once_have_had_is_mentioned() -> None:
     assert isinstance(found, Unavailable)
     assert str(found) == (
         "PATCH /images/id: HTTP 500: no reason given; try again later; if it repeats, the image may once have had 'foo' "
-        "with other case, accents or trailing spaces, which MariaDB and MySQL do not forget: choose another name, or "
+        "with other case, accents or trailing spaces, and MariaDB and MySQL keep removed names: choose another name, or "
         "make a new build"
     )

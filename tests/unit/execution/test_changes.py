@@ -1,4 +1,4 @@
-"""An image as it was and as it is: what another user changed."""
+"""An image before and after: what another user changed."""
 
 from dataclasses import replace
 
@@ -15,10 +15,10 @@ LEFT = live(spec("a", tags=frozenset({"t", "u"}), properties={"p": "1"}))
     ("tags", "is_changed"),
     [({"t", "u"}, False), ({"t", "u", "theirs"}, False), ({"t"}, True), ({"t", "theirs"}, True), (set[str](), True)],
 )
-def test_only_a_tag_of_ours_that_is_gone_is_a_change(tags: set[str], is_changed: bool) -> None:
-    """Other users may add properties."""
+def test_only_a_removed_tag_is_a_change(tags: set[str], is_changed: bool) -> None:
+    """Other users may add tags."""
     found = replace(LEFT, tags=frozenset(tags))
-    output = ", ".join(sorted(tags))
+    output = ", ".join(sorted(tags)) or "none"
     assert find_changes(LEFT, found) == ([f"tags is {output}, it was t, u"] if is_changed else [])
     assert bool(find_altered([LEFT], {LEFT.id: found})) is is_changed
 
@@ -28,21 +28,21 @@ def test_only_a_tag_of_ours_that_is_gone_is_a_change(tags: set[str], is_changed:
     [
         ({"theirs": "1"}, []),
         ({"p": "2"}, ["properties.p is '2', it was '1'"]),
-        ({"p": None}, ["properties.p is not there, it was '1'"]),
+        ({"p": None}, ["properties.p is not set, it was '1'"]),
         ({"imagesync_rev_2": "another"}, ["another run wrote to it"]),
         ({"imagesync_catalog": None}, ["it lost its marker: imagesync_catalog removed"]),
     ],
 )
-def test_a_property_counts_if_it_is_ours(changed: dict[str, str | None], expected: list[str]) -> None:
-    """One of the manifest, or one of the record, which other users must not add either."""
+def test_only_managed_properties_count(changed: dict[str, str | None], expected: list[str]) -> None:
+    """They are those of the manifest and of the record, to which no other user may add."""
     properties = {**LEFT.properties, **changed}
     found = replace(LEFT, properties={name: value for name, value in properties.items() if value is not None})
     assert find_changes(LEFT, found) == expected
 
 
-def test_an_image_that_is_not_listed_any_more_was_altered() -> None:
-    """A user deleted it, or removed its marker."""
-    assert find_altered([LEFT], {}) == ["image id-a was written by this run and was deleted, or lost its marker"]
+def test_an_image_that_is_no_longer_listed_was_altered() -> None:
+    """A user deleted it, or removed it from the catalog."""
+    assert find_altered([LEFT], {}) == ["image id-a, which this run wrote, was deleted or lost its marker"]
 
 
 FIELDS = {
@@ -59,7 +59,7 @@ FIELDS = {
 
 @pytest.mark.parametrize("names", [*((name,) for name in FIELDS), ("name", "min_ram"), tuple(FIELDS)])
 def test_each_field_that_changed_is_named(names: tuple[str, ...]) -> None:
-    """Unless it is ignored."""
+    """Ignored fields are not."""
     found = replace(LEFT, **{name: FIELDS[name] for name in names})  # type: ignore[arg-type]
     assert [text.split(" is ")[0] for text in find_changes(LEFT, found)] == list(names)
     assert find_changes(LEFT, found, names) == []
@@ -71,8 +71,8 @@ def test_each_field_that_changed_is_named(names: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("count", range(1, 8))
-def test_a_record_that_was_removed_is_told_in_few_words(count: int) -> None:
-    """Up to MAX_NAMED properties by name; of the two that prove ownership, that it lost its marker."""
+def test_a_removed_record_is_described_briefly(count: int) -> None:
+    """At most MAX_NAMED properties are named. If one of the two that mark the image is removed, the text says so."""
     marks = sorted(name for name in LEFT.properties if name.startswith("imagesync_") and "_rev_" not in name)
     for first in range(len(marks) - count + 1):
         gone = marks[first : first + count]
@@ -83,9 +83,9 @@ def test_a_record_that_was_removed_is_told_in_few_words(count: int) -> None:
 
 
 def test_each_image_that_was_altered_is_named() -> None:
-    """Of several: the first, the last, one that was deleted."""
+    """Of several: the first, the last, a deleted one."""
     images = [replace(LEFT, id=name) for name in "abcd"]
     listed = {image.id: image for image in images}
     listed["a"], listed["d"] = replace(images[0], name="x"), replace(images[3], name="x")
     del listed["b"]
-    assert [text.split()[1] for text in find_altered(images, listed)] == ["a", "b", "d"]
+    assert [text.split("image ")[1][0] for text in find_altered(images, listed)] == ["a", "b", "d"]

@@ -1,4 +1,4 @@
-"""The same bytes keep their image, whatever digest is declared and whenever."""
+"""The same bytes keep their image, whichever digest the manifest declares and whenever it is declared."""
 
 import gzip
 import hashlib
@@ -23,8 +23,8 @@ from imagesync.model.image import Capabilities, LiveImage
 from imagesync.model.plan import Create, Plan, Reason
 from imagesync.model.policy import Policy, Publish
 from imagesync.model.record import read
-from imagesync.planfile.reader import plan_from_json
-from imagesync.planfile.writer import plan_to_json
+from imagesync.planfile.reader import decode_plan
+from imagesync.planfile.writer import encode_plan
 from imagesync.planning.contents import find_unknown
 from imagesync.planning.staging import stage_plan
 from imagesync.render.report import format_report
@@ -75,7 +75,8 @@ def plan_for(backend: Backend, folder: Path, data: bytes = DATA, /, algorithm: s
 
 
 def forget_digests(backend: Quiet, *kept: str) -> LiveImage:
-    """The records name only digests in these algorithms, as older ones do; so does the service. The newest image."""
+    """Make the records, and the service, know only digests in these algorithms, as older ones do; return the newest
+    image."""
     for image in backend.inventory("base"):
         record = read(image)
         assert record is not None
@@ -86,7 +87,7 @@ def forget_digests(backend: Quiet, *kept: str) -> LiveImage:
 
 
 def known(backend: Backend) -> dict[str, str]:
-    """What the record of the current image names."""
+    """The digests in the record of the current image."""
     images = [image for image in backend.inventory("base") if image.properties["imagesync_role"] == Role.CURRENT]
     assert len(images) == 1
     record = read(images[0])
@@ -95,9 +96,9 @@ def known(backend: Backend) -> dict[str, str]:
 
 
 def save_and_read(plan: Plan, folder: Path) -> Plan:
-    """What is left of a plan in its file."""
-    return plan_from_json(
-        json.loads(json.dumps(plan_to_json(plan, tool="t", folder=str(folder)))),
+    """The plan as its file keeps it."""
+    return decode_plan(
+        json.loads(json.dumps(encode_plan(plan, tool="t", folder=str(folder)))),
         folder=str(folder),
         display="plan.json",
     )
@@ -109,7 +110,7 @@ def save_and_read(plan: Plan, folder: Path) -> Plan:
 def test_another_digest_of_the_same_bytes_changes_nothing(
     backend: Quiet, tmp_path: Path, first: str, then: str, *, packed: bool
 ) -> None:
-    """Declared for the first time, or in another algorithm: it was computed when the bytes were sent."""
+    """A first digest, or one in another algorithm: the record has it, because it was computed during the upload."""
     data = gzip.compress(DATA) if packed else DATA
     assert apply(plan_for(backend, tmp_path, data, first)).report.succeeded
     assert plan_for(backend, tmp_path, data, then).plan().steps == ()
@@ -118,10 +119,11 @@ def test_another_digest_of_the_same_bytes_changes_nothing(
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("is_saved", [False, True])
 @pytest.mark.parametrize("lock", [False, True])
-def test_what_cannot_be_compared_is_hashed_before_anything_is_sent(
+def test_a_source_that_cannot_be_compared_is_hashed_before_anything_is_sent(
     backend: Quiet, tmp_path: Path, *, packed: bool, is_saved: bool, lock: bool
 ) -> None:
-    """The same bytes: the id stays, nothing is sent, no question is asked again, and the next plan is empty."""
+    """If the bytes are the same, the id stays, nothing is sent, no second approval is needed, and the next plan is
+    empty."""
     data = gzip.compress(DATA) if packed else DATA
     assert apply(plan_for(backend, tmp_path, data, "sha1")).report.succeeded
     image = forget_digests(backend, "sha1")
@@ -155,7 +157,7 @@ def test_what_cannot_be_compared_is_hashed_before_anything_is_sent(
 
 @pytest.mark.parametrize("is_saved", [False, True])
 def test_other_bytes_are_a_new_build(backend: Quiet, tmp_path: Path, *, is_saved: bool) -> None:
-    """As planned; the record of the old one claims nothing of them."""
+    """The plan is carried out; the record of the old build gets no digest of them."""
     assert apply(plan_for(backend, tmp_path, DATA, "sha1")).report.succeeded
     image = forget_digests(backend, "sha1")
     planner = plan_for(backend, tmp_path, OTHER, "sha384")
@@ -170,8 +172,8 @@ def test_other_bytes_are_a_new_build(backend: Quiet, tmp_path: Path, *, is_saved
     assert record.known == {"sha1": hashlib.sha1(DATA).hexdigest()}
 
 
-def test_what_else_changes_is_done_too(backend: Quiet, tmp_path: Path) -> None:
-    """By the plan that is made once the bytes are known; no question is asked again."""
+def test_other_changes_of_the_key_are_carried_out(backend: Quiet, tmp_path: Path) -> None:
+    """The plan that is made after the comparison does it, without a second approval."""
     assert apply(plan_for(backend, tmp_path, DATA, "sha1")).report.succeeded
     image = forget_digests(backend, "sha1")
     report = apply(plan_for(backend, tmp_path, DATA, "sha384", min_ram=512)).report
@@ -181,11 +183,11 @@ def test_what_else_changes_is_done_too(backend: Quiet, tmp_path: Path) -> None:
 
 
 def test_a_digest_that_the_source_does_not_have_fails_its_step(backend: Quiet, tmp_path: Path) -> None:
-    """As without the comparison; the image stays as it was."""
+    """As without the comparison; the image is not changed."""
     assert apply(plan_for(backend, tmp_path, DATA, "sha1")).report.succeeded
     image = forget_digests(backend, "sha1")
     planner = plan_for(backend, tmp_path, OTHER, "sha384")
-    planner.plan()  # the file is checked when it still has the digest
+    planner.plan()  # the plan is made while the file still has the digest
     (tmp_path / "a.raw").write_bytes(DATA)
     report = apply(planner).report
     assert not report.succeeded
@@ -194,8 +196,8 @@ def test_a_digest_that_the_source_does_not_have_fails_its_step(backend: Quiet, t
     assert known(backend).keys() == {"sha1"}
 
 
-def test_of_a_pinned_id_only_the_same_bytes_can_be_told(backend: Quiet, tmp_path: Path) -> None:
-    """The service never gives it out again: other bytes fail, at once if their number differs, and the image stays."""
+def test_a_pinned_id_allows_only_the_same_bytes(backend: Quiet, tmp_path: Path) -> None:
+    """The service never gives out an id twice: a source with other bytes fails, and the image stays."""
     pinned = "6a1b8b0e-0b5e-4f7e-9d6e-00000000000a"
     assert apply(plan_for(backend, tmp_path, DATA, "sha1", id=pinned)).report.succeeded
     forget_digests(backend, "sha1")
@@ -203,12 +205,12 @@ def test_of_a_pinned_id_only_the_same_bytes_can_be_told(backend: Quiet, tmp_path
         plan_for(backend, tmp_path, LONGER, "sha384", id=pinned).plan()
     report = apply(plan_for(backend, tmp_path, OTHER, "sha384", id=pinned)).report
     assert not report.succeeded
-    assert "is taken or was given out before" in str([result.error for result in report.results])
+    assert "is in use or was used before" in str([result.error for result in report.results])
     assert apply(plan_for(backend, tmp_path, DATA, "sha384", id=pinned)).report.succeeded
     assert [(one.id, one.hidden) for one in backend.inventory("base")] == [(pinned, False)]
 
 
-def test_what_another_project_holds_is_not_compared(backend: Quiet, tmp_path: Path) -> None:
+def test_images_of_another_project_are_not_compared(backend: Quiet, tmp_path: Path) -> None:
     """Its owner may write any record."""
     other = "f" * 32
     assert apply(plan_for(backend, tmp_path, DATA, "sha1", owner=other)).report.succeeded
@@ -222,8 +224,8 @@ def test_what_another_project_holds_is_not_compared(backend: Quiet, tmp_path: Pa
     assert [step.reason for step in steps if isinstance(step.action, Create)] == [Reason.CONTENT_CHANGED]
 
 
-def test_what_was_taken_on_trust_proves_nothing(backend: Quiet, tmp_path: Path) -> None:
-    """A declared digest that was never compared with the data: no other one is recorded as computed because of it."""
+def test_an_unverified_digest_is_not_proof(backend: Quiet, tmp_path: Path) -> None:
+    """A declared digest that was not compared with the data never makes another digest count as computed."""
     assert apply(plan_for(backend, tmp_path, OTHER, "sha1")).report.succeeded
     (image,) = backend.inventory("base")
     record = read(image)
@@ -238,10 +240,8 @@ def test_what_was_taken_on_trust_proves_nothing(backend: Quiet, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("data", [DATA, OTHER])
-def test_what_the_service_converted_is_compared_by_what_was_published(
-    backend: Quiet, tmp_path: Path, data: bytes
-) -> None:
-    """Its own hash is of other bytes: it neither shows that they differ, nor that they are the same."""
+def test_converted_data_is_compared_by_its_published_digests(backend: Quiet, tmp_path: Path, data: bytes) -> None:
+    """The service's own hash is of other bytes: it proves neither a difference nor equality."""
     assert apply(plan_for(backend, tmp_path, DATA, "sha1")).report.succeeded
     image = forget_digests(backend, "sha1")
     record = read(image)
@@ -263,8 +263,8 @@ class RefusesRecords(Quiet):
         return super().update_image(image, **attrs)
 
 
-def test_what_is_wrong_with_one_image_stops_only_its_key(tmp_path: Path) -> None:
-    """Its record cannot be written: its own steps are carried out as planned."""
+def test_an_error_with_one_image_stops_only_its_key(tmp_path: Path) -> None:
+    """If its record cannot be written, its own steps are carried out as planned."""
     with RefusesRecords(Store(tmp_path / "store"), "refusing") as backend:
         assert apply(plan_for(backend, tmp_path, DATA, "sha1")).report.succeeded
         image = forget_digests(backend, "sha1")
@@ -278,7 +278,7 @@ STAGE: Any = {"make": stage_plan}
 
 
 def run(planner: Planner, folder: Path, texts: list[str], *, is_saved: bool) -> RunResult:
-    """Apply at once, or what a plan file keeps of it."""
+    """Apply directly, or apply the plan as a plan file keeps it."""
     hooks = Hooks(warn=texts.append)
     if is_saved:
         return apply_saved(planner.backend, save_and_read(planner.plan(), folder), Settings(), hooks)
@@ -286,7 +286,7 @@ def run(planner: Planner, folder: Path, texts: list[str], *, is_saved: bool) -> 
 
 
 def stage(backend: Quiet, folder: Path, data: bytes, algorithm: str, **attrs: Any) -> LiveImage:
-    """A candidate of these bytes."""
+    """Stage a candidate with these bytes."""
     planner = plan_for(backend, folder, data, algorithm, **attrs)
     assert apply(Planner(backend, planner.catalog, **STAGE)).report.succeeded
     (found,) = [one for one in backend.inventory("base") if one.properties["imagesync_role"] == Role.STAGING]
@@ -295,7 +295,7 @@ def stage(backend: Quiet, folder: Path, data: bytes, algorithm: str, **attrs: An
 
 @pytest.mark.parametrize("is_saved", [False, True])
 def test_a_candidate_of_the_same_bytes_is_published(backend: Quiet, tmp_path: Path, *, is_saved: bool) -> None:
-    """Its digest is declared in another algorithm meanwhile; a saved plan leaves the key to the next one."""
+    """Its digest was then declared in another algorithm. A saved plan leaves the key to the next plan."""
     assert apply(plan_for(backend, tmp_path, LONGER, "sha1")).report.succeeded
     waiting = stage(backend, tmp_path, DATA, "sha1")
     forget_digests(backend, "sha1")
@@ -310,8 +310,8 @@ def test_a_candidate_of_the_same_bytes_is_published(backend: Quiet, tmp_path: Pa
     assert "sha384" in known(backend)
 
 
-def test_a_candidate_of_other_bytes_goes_once_the_new_build_is_there(backend: Quiet, tmp_path: Path) -> None:
-    """Not before: if the source cannot be read, it may still be the wanted build."""
+def test_a_candidate_of_other_bytes_is_deleted_after_the_new_build_exists(backend: Quiet, tmp_path: Path) -> None:
+    """Not before: if the source cannot be read, the candidate may still be the declared build."""
     waiting = stage(backend, tmp_path, OTHER, "sha1")
     forget_digests(backend, "sha1")
     planner = plan_for(backend, tmp_path, DATA, "sha384")
@@ -324,7 +324,7 @@ def test_a_candidate_of_other_bytes_goes_once_the_new_build_is_there(backend: Qu
 
 
 def test_a_rejected_build_stays_rejected_under_another_digest(backend: Quiet, tmp_path: Path) -> None:
-    """The candidate that an operator deactivated has the bytes: they are not uploaded again, and not published."""
+    """The deactivated candidate has the bytes: they are neither uploaded again nor published."""
     assert apply(plan_for(backend, tmp_path, LONGER, "sha1")).report.succeeded
     (current,) = backend.inventory("base")
     rejected = stage(backend, tmp_path, DATA, "sha1")
@@ -341,13 +341,13 @@ def test_a_rejected_build_stays_rejected_under_another_digest(backend: Quiet, tm
 def test_one_rejected_candidate_rejects_a_build_that_two_candidates_hold(
     backend: Quiet, tmp_path: Path, *, is_newer_rejected: bool, is_saved: bool
 ) -> None:
-    """All that hold the bytes are recorded, not only the first: else the other one would be published."""
+    """The digests are recorded on all candidates with these bytes; otherwise the other candidate would be published."""
     assert apply(plan_for(backend, tmp_path, LONGER, "sha1")).report.succeeded
     (current,) = backend.inventory("base")
     older = stage(backend, tmp_path, DATA, "sha1")
     backend.update_image(
         older.id, properties={"imagesync_catalog": "elsewhere"}
-    )  # out of sight while another is staged
+    )  # hidden while another candidate is staged
     newer = stage(backend, tmp_path, DATA, "sha1")
     assert newer.id != older.id
     backend.update_image(older.id, properties={"imagesync_catalog": "base"})
@@ -362,7 +362,7 @@ def test_one_rejected_candidate_rejects_a_build_that_two_candidates_hold(
 
 @pytest.mark.parametrize("is_saved", [False, True])
 def test_an_earlier_build_of_the_same_bytes_is_current_again(backend: Quiet, tmp_path: Path, *, is_saved: bool) -> None:
-    """A rollback by the manifest, in which its digest is declared in another algorithm."""
+    """A rollback by the manifest, which declares its digest in another algorithm."""
     assert apply(plan_for(backend, tmp_path, DATA, "sha1")).report.succeeded
     (first,) = backend.inventory("base")
     assert apply(plan_for(backend, tmp_path, OTHER, "sha1")).report.succeeded
@@ -377,8 +377,8 @@ def test_an_earlier_build_of_the_same_bytes_is_current_again(backend: Quiet, tmp
     assert [one.id for one in backend.inventory("base") if not one.hidden] == [first.id]
 
 
-def test_an_earlier_build_that_somebody_deactivated_is_not_compared(backend: Quiet, tmp_path: Path) -> None:
-    """It could not be current, unless --reactivate allows it."""
+def test_a_deactivated_earlier_build_is_not_compared(backend: Quiet, tmp_path: Path) -> None:
+    """It cannot become current, unless --reactivate allows it."""
     assert apply(plan_for(backend, tmp_path, DATA, "sha1")).report.succeeded
     (first,) = backend.inventory("base")
     assert apply(plan_for(backend, tmp_path, LONGER, "sha1")).report.succeeded
@@ -390,8 +390,8 @@ def test_an_earlier_build_that_somebody_deactivated_is_not_compared(backend: Qui
     assert [create.may_hold for create in creates] == [(), (first.id,)]
 
 
-def test_where_only_candidates_are_published_stage_compares(backend: Quiet, tmp_path: Path) -> None:
-    """The sentence says which image may hold the build; the candidate stays, and is not staged again."""
+def test_with_staged_only_stage_compares(backend: Quiet, tmp_path: Path) -> None:
+    """The sentence names the image that may hold the build; the candidate stays, and is not staged again."""
     policy = Policy(publish=Publish.STAGED_ONLY)
     waiting = stage(backend, tmp_path, DATA, "sha1")
     forget_digests(backend, "sha1")
@@ -410,7 +410,7 @@ def test_where_only_candidates_are_published_stage_compares(backend: Quiet, tmp_
 def test_packed_or_plain_the_same_bytes_keep_their_image(
     backend: Quiet, tmp_path: Path, algorithm: str, *, is_packed_first: bool
 ) -> None:
-    """All digests differ then; what the service stores does not."""
+    """All published digests differ then; the stored data does not."""
     first, then = [DATA, gzip.compress(DATA)][:: -1 if is_packed_first else 1]
     assert apply(plan_for(backend, tmp_path, first, algorithm)).report.succeeded
     (image,) = backend.inventory("base")
@@ -422,8 +422,10 @@ def test_packed_or_plain_the_same_bytes_keep_their_image(
 
 
 @pytest.mark.parametrize("is_packed_first", [False, True])
-def test_other_bytes_packed_otherwise_are_a_new_build(backend: Quiet, tmp_path: Path, *, is_packed_first: bool) -> None:
-    """They are compared, because their digests cannot be."""
+def test_other_bytes_in_another_compression_are_a_new_build(
+    backend: Quiet, tmp_path: Path, *, is_packed_first: bool
+) -> None:
+    """They are compared by reading the source, because their digests cannot be compared."""
     first, then = [DATA, gzip.compress(OTHER)] if not is_packed_first else [gzip.compress(DATA), OTHER]
     assert apply(plan_for(backend, tmp_path, first, "sha256")).report.succeeded
     (image,) = backend.inventory("base")
@@ -433,8 +435,10 @@ def test_other_bytes_packed_otherwise_are_a_new_build(backend: Quiet, tmp_path: 
 
 
 @pytest.mark.parametrize("is_packed", [False, True])
-def test_other_bytes_packed_alike_are_not_read_twice(backend: Quiet, tmp_path: Path, *, is_packed: bool) -> None:
-    """Their digests show that they differ."""
+def test_other_bytes_in_the_same_compression_are_not_read_twice(
+    backend: Quiet, tmp_path: Path, *, is_packed: bool
+) -> None:
+    """Their digests show the difference."""
     first, then = (gzip.compress(DATA), gzip.compress(OTHER)) if is_packed else (DATA, OTHER)
     assert apply(plan_for(backend, tmp_path, first, "sha256")).report.succeeded
     (create,) = [
@@ -444,10 +448,10 @@ def test_other_bytes_packed_alike_are_not_read_twice(backend: Quiet, tmp_path: P
 
 
 @pytest.mark.parametrize("refers", [False, True])
-def test_a_saved_plan_leaves_what_would_refer_to_a_build_that_is_not_made(
+def test_a_saved_plan_skips_images_that_refer_to_a_build_that_is_not_made(
     backend: Quiet, tmp_path: Path, *, refers: bool
 ) -> None:
-    """Image a's bytes are those of a candidate, which only the next plan publishes; others are made."""
+    """Image a has the bytes of a candidate, which only the next plan publishes; the other images are made."""
     waiting = stage(backend, tmp_path, DATA, "sha1")
     forget_digests(backend, "sha1")
     planner = plan_for(backend, tmp_path, DATA, "sha384")
@@ -471,8 +475,8 @@ def test_a_saved_plan_leaves_what_would_refer_to_a_build_that_is_not_made(
     assert final.ids["a"] == waiting.id
 
 
-def test_a_saved_plan_gives_no_name_to_an_image_that_another_one_keeps(backend: Quiet, tmp_path: Path) -> None:
-    """Image b was to be called what a is called no more; a has the bytes already and is renamed by the next plan only."""
+def test_a_saved_plan_skips_a_name_that_another_image_keeps(backend: Quiet, tmp_path: Path) -> None:
+    """Image b takes the former name of a. Image a already has the bytes, so only the next plan renames it."""
     assert apply(plan_for(backend, tmp_path, DATA, "sha1", name="N")).report.succeeded
     image = forget_digests(backend, "sha1")
     plan_for(backend, tmp_path, DATA, "sha384", name="M")
@@ -490,7 +494,7 @@ def test_a_saved_plan_gives_no_name_to_an_image_that_another_one_keeps(backend: 
 
 
 class VanishingStore(Quiet):
-    """A store that fails for one image as soon as the source of another one is read."""
+    """A store that cannot return one image any longer, once the source of another one is read."""
 
     gone = ""
     read_first = threading.Event()
@@ -503,7 +507,7 @@ class VanishingStore(Quiet):
 
 
 def test_an_error_ends_the_other_comparisons_too(tmp_path: Path) -> None:
-    """Although the source of one has fallen silent: so it is with an interrupt."""
+    """Even if the source of one sends no more data; an interrupt does the same."""
     with silent_server(DATA * 50, None) as silent, VanishingStore(Store(tmp_path / "store"), "store") as backend:
         access = SourceAccess(("127.0.0.1",), min_rate=0)
 
@@ -540,7 +544,7 @@ def test_an_error_ends_the_other_comparisons_too(tmp_path: Path) -> None:
 def test_a_new_build_shows_the_members_that_others_added_and_that_it_does_not_have(
     backend: Quiet, tmp_path: Path, *, is_saved: bool
 ) -> None:
-    """Members that no manifest declares stay with the old image: they lose the key."""
+    """Members that no manifest declares stay with the old image: they lose access to the key."""
     assert apply(plan_for(backend, tmp_path, DATA, visibility="shared")).report.succeeded
     (image,) = backend.inventory("base")
     backend.add_member(image.id, "m" * 32)
@@ -553,8 +557,8 @@ def test_a_new_build_shows_the_members_that_others_added_and_that_it_does_not_ha
 
 
 @pytest.mark.parametrize("kind", ["right", "wrong", "converted", "packed"])
-def test_what_the_service_fetches_is_compared_by_reading_back_what_is_stored(tmp_path: Path, kind: str) -> None:
-    """The source need not be reachable from here; unpacked or converted data proves nothing."""
+def test_a_source_that_the_service_fetches_is_compared_with_the_stored_data(tmp_path: Path, kind: str) -> None:
+    """The source may not be reachable from this host. Unpacked or converted data cannot be compared."""
 
     class Unhashed(Service):
         def capabilities(self) -> Capabilities:

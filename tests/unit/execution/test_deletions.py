@@ -1,4 +1,4 @@
-"""Deletions in two phases: what is marked and still so is deleted; what another user changed meanwhile stays."""
+"""Deletions in two phases: a marked image that is unchanged is deleted; one that a user changed meanwhile stays."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +21,7 @@ RELIED = ("name", "owner", "hidden", "protected", f"properties.{ROLE}")
 
 
 class Settling(FaultyStore):
-    """A store whose writes settle after a while; ``between`` is called when the waiting begins."""
+    """A store whose writes settle after a while; ``between`` is called when the wait begins."""
 
     between: Callable[[], None] | None = None
     listings = 0
@@ -52,7 +52,7 @@ def owned(store: Settling, name: str = "n", *, protected: bool = False) -> LiveI
 
 
 def rely(image: LiveImage) -> Reliance:
-    """What a plan relied on."""
+    """The values that a plan relied on."""
     values = {"name": image.name, "owner": image.owner, "hidden": image.hidden, "protected": image.protected}
     return Reliance(
         image.id, "a", {**values, **{f"properties.{name}": text for name, text in image.properties.items()}}
@@ -60,7 +60,7 @@ def rely(image: LiveImage) -> Reliance:
 
 
 def delete(store: Settling, *images: LiveImage, cancelled: Callable[[], bool] = lambda: False) -> Outcomes:
-    """Delete them, without waiting in truth."""
+    """Delete the images with a clock that does not really wait."""
     now = [0.0]
     writes = Writes(store, [rely(image) for image in images], nonce="mine")
     waiting = Waiting(cancelled, sleep=lambda seconds: now.__setitem__(0, now[0] + seconds), clock=lambda: now[0])
@@ -69,14 +69,14 @@ def delete(store: Settling, *images: LiveImage, cancelled: Callable[[], bool] = 
 
 
 def error_of(outcomes: Outcomes, image: LiveImage) -> ImagesyncError:
-    """Why a deletion failed."""
+    """The error of a deletion."""
     found = outcomes[image.id]
     assert isinstance(found, ImagesyncError)
     return found
 
 
 def test_images_are_marked_and_then_deleted(store: Settling) -> None:
-    """Two requests each, beside two listings for all of them; the mark removes the protection."""
+    """Two requests for each, and two listings for all; the mark also removes the protection."""
     images = [owned(store, str(number), protected=number == 1) for number in range(4)]
     store.calls.clear()
     assert delete(store, *images) == {image.id: Performed(image.id) for image in images}
@@ -86,7 +86,7 @@ def test_images_are_marked_and_then_deleted(store: Settling) -> None:
 
 
 def test_many_images_are_marked_and_deleted_in_batches(store: Settling) -> None:
-    """A listing is not old when the last image of its batch is marked or deleted."""
+    """The listing is still recent when the last image of its batch is marked or deleted."""
     images = [owned(store, str(number)) for number in range(BATCH + 1)]
     assert len(delete(store, *images)) == BATCH + 1
     assert store.listings == 4
@@ -107,12 +107,12 @@ def test_an_image_that_was_changed_before_is_not_touched(store: Settling, change
     writes = Writes(store, [rely(image)])
     changed = change_by_hand(store, image.id, change)
     outcomes = Deletions(store, writes, "base", [], 1).delete([Delete("a", image.id)])
-    assert "changed by another user or run meanwhile" in str(error_of(outcomes, image))
+    assert "another user or run changed image" in str(error_of(outcomes, image))
     assert stored(store, image) == changed
 
 
-def test_an_image_that_was_renamed_between_listing_and_mark_is_as_it_was(store: Settling) -> None:
-    """The answer to the mark shows it; what the mark changed is taken back."""
+def test_an_image_that_was_renamed_between_listing_and_mark_is_restored(store: Settling) -> None:
+    """The answer to the mark shows the new name; the run undoes its own change."""
     image = owned(store)
 
     class Renamed(Settling):
@@ -131,15 +131,15 @@ def test_an_image_that_was_renamed_between_listing_and_mark_is_as_it_was(store: 
 def test_an_image_that_was_changed_after_the_mark_is_not_deleted(
     store: Settling, change: dict[str, str | None]
 ) -> None:
-    """The listing after the waiting shows it."""
+    """The listing after the wait shows it."""
     image = owned(store)
     store.between = lambda: (change_by_hand(store, image.id, change), None)[1]
     assert "it is hidden, and not deleted" in str(error_of(delete(store, image), image))
     assert stored(store, image).hidden
 
 
-def test_an_image_that_is_gone_is_deleted(store: Settling) -> None:
-    """Before the mark, or between mark and deletion."""
+def test_an_image_that_no_longer_exists_counts_as_deleted(store: Settling) -> None:
+    """It disappears before the mark, or between mark and deletion."""
     image, other = owned(store), owned(store, "m")
     super(FaultyStore, store).delete_image(image)
     store.between = lambda: super(FaultyStore, store).delete_image(other)
@@ -147,7 +147,7 @@ def test_an_image_that_is_gone_is_deleted(store: Settling) -> None:
 
 
 def test_an_image_in_use_stays_hidden_and_marked(store: Settling) -> None:
-    """Each run tries again; no run brings it back."""
+    """Each run tries again to delete it; no run makes it visible."""
 
     class Occupied(Settling):
         def delete_image(self, image: LiveImage | str) -> None:
@@ -172,7 +172,7 @@ def test_one_failure_leaves_the_others_alone(store: Settling) -> None:
 
 @pytest.mark.parametrize("seconds", [0.0, 1.0])
 def test_a_run_that_is_stopped_while_it_waits_deletes_nothing(store: Settling, seconds: float) -> None:
-    """What is marked is left to the next run, also where there is nothing to wait for."""
+    """The next run deletes the marked images, also on a backend without a wait."""
     store.seconds = seconds
     image = owned(store)
     stopped: list[bool] = []
@@ -190,7 +190,7 @@ def test_a_run_that_was_stopped_marks_nothing(store: Settling) -> None:
 
 
 def test_a_lost_lease_deletes_nothing(store: Settling) -> None:
-    """It is lost during the waiting: the mark stays, and the next run deletes the image."""
+    """It is lost during the wait: the mark stays, and the next run deletes the image."""
     image = owned(store)
     lost: list[bool] = []
 
@@ -208,7 +208,7 @@ def test_a_lost_lease_deletes_nothing(store: Settling) -> None:
 
 
 def test_each_image_of_many_batches_is_marked_and_deleted_once(store: Settling) -> None:
-    """Two whole batches and a rest."""
+    """Two full batches and a partial one."""
     images = [owned(store, str(number)) for number in range(2 * BATCH + 1)]
     store.calls.clear()
     assert delete(store, *images) == {image.id: Performed(image.id) for image in images}
@@ -216,8 +216,8 @@ def test_each_image_of_many_batches_is_marked_and_deleted_once(store: Settling) 
     assert store.listings == 6
 
 
-def test_a_run_that_is_stopped_keeps_what_became_of_each(store: Settling) -> None:
-    """One was changed before, two are marked and left to the next run."""
+def test_a_stopped_run_reports_the_outcome_of_each_image(store: Settling) -> None:
+    """One was changed before; two are marked and left to the next run."""
     changed, *marked = [owned(store, str(number)) for number in range(3)]
     stopped: list[bool] = []
     store.between = lambda: stopped.append(True)
@@ -233,7 +233,8 @@ def test_a_run_that_is_stopped_keeps_what_became_of_each(store: Settling) -> Non
 
 @pytest.mark.parametrize(("seconds", "pauses"), [(0.0, []), (0.1, [0.1]), (0.5, [0.2, 0.2, 0.1])])
 def test_the_marks_settle_before_anything_is_deleted(store: Settling, seconds: float, pauses: list[float]) -> None:
-    """In short pauses, after each of which the run may be stopped; not longer than the service needs."""
+    """The wait is a series of short pauses, after each of which the run may be stopped; it is not longer than
+    necessary."""
     for stop_after in (None, *range(1, len(pauses))):
         image, now, slept = owned(store), [50.0], list[float]()
         store.seconds = seconds

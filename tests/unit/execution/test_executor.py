@@ -1,4 +1,4 @@
-"""The executor: order, failures and interruption, with performers of the test's own."""
+"""The executor: order, failures and interruption, with performers that the tests define."""
 
 import threading
 import time
@@ -60,14 +60,14 @@ def outcomes(report: Report) -> dict[str, str]:
 
 
 def test_needs_come_first() -> None:
-    """Whatever the number of jobs."""
+    """With any number of jobs."""
     report, order = run(made(("a", ()), ("b", ("a",)), ("c", ("b",))))
     assert order == ["a", "b", "c"]
     assert report.succeeded
 
 
-def test_a_failure_skips_what_needs_it_and_names_the_cause() -> None:
-    """The rest continues; the root cause is named once."""
+def test_a_failure_skips_the_steps_that_need_it_and_names_the_cause() -> None:
+    """The other steps continue; the root cause is reported once."""
     report, _ = run(made(("a", ()), ("b", ("a",)), ("c", ("b",)), ("d", ())), failing="a")
     assert outcomes(report) == {"a": "failed", "b": "skipped", "c": "skipped", "d": "done"}
     assert [result.cause for result in report.results] == [None, "a", "a", None]
@@ -83,7 +83,7 @@ def test_a_bug_fails_its_step_and_keeps_the_traceback() -> None:
 
 @pytest.mark.parametrize("error", [RunStopped(), ChecksumMismatch("wrong"), KeyError("oops"), None])
 def test_bytes_that_were_sent_are_in_the_result_however_the_step_ends(error: Exception | None) -> None:
-    """Of the last try; a step that succeeds says itself how many."""
+    """Those of the last try; a step that succeeds returns their number itself."""
 
     class Sending:
         def __call__(self, step: Step, advance: Advance, /) -> Performed:
@@ -103,22 +103,22 @@ def test_bytes_that_were_sent_are_in_the_result_however_the_step_ends(error: Exc
 
 
 def test_after_an_interruption_no_step_starts() -> None:
-    """What had no turn is not started."""
+    """The remaining steps are reported as not started."""
     report, _ = run(made(("a", ()), ("b", ()), ("c", ())), cancel_at="a", jobs=1)
     assert outcomes(report) == {"a": "done", "b": "not-started", "c": "not-started"}
     assert report.interrupted
     assert report.results[1].outcome is Outcome.NOT_STARTED
 
 
-def test_images_are_deleted_together_after_all_else() -> None:
-    """Whatever the plan's order."""
+def test_images_are_deleted_together_after_all_other_steps() -> None:
+    """In any order of the plan."""
     report, order = run(made(("-x", ()), ("a", ()), ("-y", ("a",)), ("b", ())), jobs=1)
     assert order == ["a", "b", "-x+-y"]
     assert report.succeeded
 
 
 def test_a_deletion_that_needs_a_failed_step_is_skipped() -> None:
-    """The others are done; one that fails itself says why."""
+    """The others are carried out; one that fails itself reports its error."""
     report, order = run(made(("a", ()), ("-x", ("a",)), ("-y", ()), ("-z", ("-x",))), failing="a")
     assert order == ["a", "-y"]
     assert outcomes(report) == {"a": "failed", "-x": "skipped", "-y": "done", "-z": "skipped"}
@@ -140,7 +140,7 @@ def test_after_an_interruption_nothing_is_deleted() -> None:
 
 
 def test_a_run_that_is_stopped_after_it_marked_images_is_interrupted() -> None:
-    """They are deferred to the next run, and nothing is left that was not started."""
+    """The images are deferred to the next run; no step is reported as not started."""
     cancelled = threading.Event()
 
     class Marking:
@@ -157,8 +157,8 @@ def test_a_run_that_is_stopped_after_it_marked_images_is_interrupted() -> None:
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 3])
-def test_no_more_steps_are_begun_than_may_run_at_once(jobs: int) -> None:
-    """Also when some of them have ended: what was stopped in the meantime never began."""
+def test_no_more_steps_start_than_may_run_at_once(jobs: int) -> None:
+    """Also when some of them have ended: after a stop in the meantime, no other step starts."""
     lock, ended, cancelled = threading.Lock(), list[str](), threading.Event()
     running, most = set[str](), 0
 
@@ -187,8 +187,8 @@ def test_no_more_steps_are_begun_than_may_run_at_once(jobs: int) -> None:
     assert sorted(done) == sorted(ended)
 
 
-def test_each_step_has_one_beginning_and_one_end_and_its_result_is_whole() -> None:
-    """What the performer returned: image, remark, outcome, bytes; and not more seconds than have passed."""
+def test_each_step_starts_and_ends_once_and_its_result_is_complete() -> None:
+    """It has image, remark, outcome and bytes from the performer, and no more seconds than have passed."""
     begun = time.monotonic()
     events: list[Event] = []
 
@@ -250,8 +250,8 @@ def sorted_ends(events: Sequence[Event], names: Sequence[str]) -> list[Finished]
 
 
 @pytest.mark.parametrize("error", [ChecksumMismatch("wrong"), KeyError("oops")])
-def test_deletions_that_fail_together_fail_each(error: Exception) -> None:
-    """Each with the error, or as a bug."""
+def test_deletions_that_fail_together_fail_one_by_one(error: Exception) -> None:
+    """Each has the error, or is reported as a bug."""
 
     class Failing:
         def __call__(self, step: Step, advance: Advance, /) -> Performed:
@@ -269,7 +269,7 @@ def test_deletions_that_fail_together_fail_each(error: Exception) -> None:
 
 
 def test_a_step_that_has_become_ready_does_not_wait_for_others() -> None:
-    """One takes long; meanwhile two others are done, one after the other."""
+    """While one long step runs, two other steps are carried out, one after the other."""
     last = threading.Event()
 
     class Waits:
@@ -289,6 +289,6 @@ def test_a_step_that_has_become_ready_does_not_wait_for_others() -> None:
 
 
 def test_a_stop_after_the_last_step_interrupts_nothing() -> None:
-    """Everything is done."""
+    """All steps are done."""
     report, _ = run(made(("a", ()), ("b", ("a",))), cancel_at="b")
     assert (outcomes(report), report.interrupted) == ({"a": "done", "b": "done"}, False)

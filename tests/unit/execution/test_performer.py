@@ -52,7 +52,7 @@ def test_an_update_that_is_lost_is_sent_again(tmp_path: Path) -> None:
     assert store.images(image_id)[0].name == "m"
 
 
-def test_an_image_that_is_let_go_loses_every_mark(tmp_path: Path) -> None:
+def test_a_released_image_loses_all_imagesync_properties(tmp_path: Path) -> None:
     store = FaultyStore(tmp_path / "store")
     assert apply(store, want_image(tmp_path, b"\0data", properties={"p": "1"})).succeeded
     (image,) = store.images()
@@ -62,7 +62,7 @@ def test_an_image_that_is_let_go_loses_every_mark(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", [{"hidden": True}, {"visibility": "shared"}, {"name": "theirs"}])
 def test_an_old_build_stays_if_the_new_one_is_not_as_it_was_published(tmp_path: Path, change: UpdateFields) -> None:
-    """A user changed the new build between its publication and the retirement of the old one."""
+    """Another user changed the new build between its publication and the retirement of the old one."""
     store = FaultyStore(tmp_path / "store")
     apply(store, want_image(tmp_path, b"\0one"))
     (old,) = store.images()
@@ -78,12 +78,12 @@ def test_an_old_build_stays_if_the_new_one_is_not_as_it_was_published(tmp_path: 
     perform_all.delete = performer.delete  # type: ignore[attr-defined]
     report = execute(plan, perform_all, jobs=1, notify=lambda _: None, cancelled=threading.Event())  # type: ignore[arg-type]
     (failed,) = (result for result in report.results if result.outcome is Outcome.FAILED)
-    assert "changed by another user or run meanwhile" in failed.error
+    assert "another user or run changed image" in failed.error
     assert store.images(old.id)[0] == old
 
 
 @pytest.mark.parametrize("is_right", [True, False])
-def test_data_that_is_to_be_verified_is_read_back_before_anything_is_written(tmp_path: Path, is_right: bool) -> None:
+def test_data_is_verified_before_anything_is_written(tmp_path: Path, is_right: bool) -> None:
     """An image in another project is published only if it holds the declared data."""
     store = FaultyStore(tmp_path / "store")
     apply(store, want_image(tmp_path, b"\0data"))
@@ -101,15 +101,15 @@ def test_data_that_is_to_be_verified_is_read_back_before_anything_is_written(tmp
 
 
 class ChangedWhileRead(FaultyStore):
-    """A store in which a user protects an image while its data is read."""
+    """A store in which another user protects an image during the download of its data."""
 
     def download(self, image_id: str) -> Iterator[bytes]:
         yield from super().download(image_id)
         super(FaultyStore, self).update_image(image_id, protected=True)
 
 
-def test_what_was_changed_while_the_data_was_read_back_is_seen_before_anything_is_written(tmp_path: Path) -> None:
-    """That may take an hour: what was read before proves nothing by then."""
+def test_a_change_during_the_download_is_detected_before_anything_is_written(tmp_path: Path) -> None:
+    """The download may take an hour, so the image is read again after it."""
     store = ChangedWhileRead(tmp_path / "store")
     apply(store, want_image(tmp_path, b"\0data"))
     (image,) = store.images()
@@ -135,7 +135,7 @@ def test_an_image_changes_its_status_and_back(tmp_path: Path) -> None:
 
 
 def test_field_changes_are_the_arguments_of_an_update() -> None:
-    """References are resolved, properties without a value removed; members and stores have requests of their own."""
+    """References are resolved, properties without a value are removed; members and stores have their own requests."""
     changes = [(("name",), "n"), (("properties", "p"), "$x"), (("properties", "q"), None), (("members",), ("m",))]
     made = tuple(FieldChange(path, None, after, Reason.DRIFT) for path, after in (*changes, (("stores",), ("s",))))
     assert make_update_fields(made, lambda text: text.replace("$x", "id")) == {
@@ -145,7 +145,7 @@ def test_field_changes_are_the_arguments_of_an_update() -> None:
 
 
 class DiesAfterSharing(Local):
-    """A store that takes a member, and nothing more of that run."""
+    """A store that adds a member; then the run dies."""
 
     is_dying = False
 
@@ -156,7 +156,10 @@ class DiesAfterSharing(Local):
 
 
 def test_a_member_that_a_killed_run_added_is_known_to_the_next_manifest(tmp_path: Path) -> None:
-    """The record names it before it is added: an image stayed shared with a project that no manifest still named."""
+    """The record names the member before it is added.
+
+    Otherwise the image would stay shared with an undeclared project.
+    """
     service = DiesAfterSharing(Store(tmp_path / "store"), "dying")
 
     def share(*projects: str) -> Report:
@@ -173,14 +176,14 @@ def test_a_member_that_a_killed_run_added_is_known_to_the_next_manifest(tmp_path
 
 
 @pytest.mark.parametrize("visibility", [Visibility.PRIVATE, Visibility.PUBLIC, Visibility.COMMUNITY])
-def test_an_image_that_is_shared_no_more_has_no_members(tmp_path: Path, visibility: Visibility) -> None:
-    """Nor those that another user added: later no request could remove or show them."""
+def test_an_image_that_is_no_longer_shared_has_no_members(tmp_path: Path, visibility: Visibility) -> None:
+    """Members that other users added are removed too: later no request could remove or list them."""
     store = FaultyStore(tmp_path / "store")
     member, other = "a" * 32, "b" * 32
     assert apply(store, want_image(tmp_path, b"\0data", visibility=Visibility.SHARED, members={member})).succeeded
     (image,) = store.images()
     plan = planned(store, want_image(tmp_path, b"\0data", visibility=visibility))
-    store.add_member(image.id, other)  # the plan does not know of this one
+    store.add_member(image.id, other)  # the plan does not know this member
     carry_out = Performer(store, plan)
     assert execute(plan, carry_out, jobs=1, notify=lambda _: None, cancelled=threading.Event()).succeeded
     assert apply(store, want_image(tmp_path, b"\0data", visibility=Visibility.SHARED)).succeeded
@@ -188,7 +191,7 @@ def test_an_image_that_is_shared_no_more_has_no_members(tmp_path: Path, visibili
 
 
 def test_images_in_other_projects_are_listed_with_the_others_before_they_are_deleted(tmp_path: Path) -> None:
-    """None of them costs a request of its own, and no other project's images are looked at."""
+    """None of them costs a request of its own, and images of further projects are not read."""
     store = FaultyStore(tmp_path / "store")
     images = []
     for owner in ("e" * 32, "f" * 32, store.identity().project_id):
@@ -204,7 +207,7 @@ def test_images_in_other_projects_are_listed_with_the_others_before_they_are_del
 
 
 class Copying(FaultyStore):
-    """A store with two stores in it: an image is in one, until it is copied; a copy is running for ``busy`` reads."""
+    """A store that offers two stores: an image is in one until it is copied; a copy is running for ``busy`` reads."""
 
     folder, busy, refuses = Path(), 0, False
     stores: tuple[str, ...] = ("fast",)
@@ -227,7 +230,7 @@ class Copying(FaultyStore):
 
 
 def copy_to_slow(store: Copying, reason: Reason) -> tuple[bool, list[str], dict[str, str]]:
-    """Copy an image: whether it succeeded, the calls that write, and the fields that the record names then."""
+    """Copy an image; return whether it succeeded, the write calls, and the fields that the record then names."""
     assert apply(store, want_image(store.folder, b"\0data")).succeeded
     (image,) = store.images()
     store.calls.clear()
@@ -248,8 +251,8 @@ def copy_to_slow(store: Copying, reason: Reason) -> tuple[bool, list[str], dict[
 
 @pytest.mark.parametrize("refuses", [True, False])
 @pytest.mark.parametrize("reason", [Reason.MANIFEST_CHANGED, Reason.DRIFT])
-def test_the_record_names_stores_only_once_the_image_is_in_them(tmp_path: Path, refuses: bool, reason: Reason) -> None:
-    """After a copy that failed the next plan must not take them for drift; a copy that is running is waited for."""
+def test_the_record_names_stores_only_after_the_copy(tmp_path: Path, refuses: bool, reason: Reason) -> None:
+    """After a failed copy the next plan must not take them for drift. A running copy is waited for."""
     store = Copying(tmp_path / "store")
     store.folder, store.refuses = tmp_path, refuses
     has_succeeded, calls, fields = copy_to_slow(store, reason)

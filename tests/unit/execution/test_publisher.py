@@ -1,4 +1,4 @@
-"""An image is published whatever becomes of a single write, and one that users may see is never deleted."""
+"""An image is published even if single writes fail, and an image that users may see is never deleted."""
 
 import hashlib
 import json
@@ -48,7 +48,7 @@ LOSSES = [UpdateFault.LOST, UpdateFault.NOT_RECEIVED]
 def test_an_image_that_only_the_last_write_publishes_is_published(
     tmp_path: Path, lost: UpdateFault, last: UpdateFault
 ) -> None:
-    """The last write is read back as well: the step is done and the image stays."""
+    """The last write is read back too: the step is done and the image stays."""
     service = FaultyStore(tmp_path / "store")
     service.updates = [lost, lost, last]
     assert apply(service, want_image(tmp_path, b"\0data")).succeeded
@@ -57,7 +57,7 @@ def test_an_image_that_only_the_last_write_publishes_is_published(
 
 @pytest.mark.parametrize("unreadable", [1, 9])
 def test_a_published_image_that_cannot_be_read_back_stays(tmp_path: Path, unreadable: int) -> None:
-    """Users may have it already; it is what the manifest wants, so the next plan is empty."""
+    """Users may use it already. It matches the manifest, so the next plan is empty."""
     service = FaultyStore(tmp_path / "store")
     images = want_image(tmp_path, b"\0data", visibility=Visibility.PUBLIC)
     service.updates, service.reads = [UpdateFault.NO_ANSWER], [UpdateFault.NO_ANSWER] * unreadable
@@ -69,7 +69,7 @@ def test_a_published_image_that_cannot_be_read_back_stays(tmp_path: Path, unread
 
 
 class HalfSaved(FaultyStore):
-    """Of each update only the fields of ``kept`` are saved, beside a concurrent one."""
+    """Saves only the fields of ``kept`` of each update, as beside a concurrent update."""
 
     kept: frozenset[str] = frozenset()
 
@@ -80,7 +80,7 @@ class HalfSaved(FaultyStore):
 
 @pytest.mark.parametrize("kept", ["visibility", "hidden", "properties"])
 def test_an_image_that_was_published_in_part_stays(tmp_path: Path, kept: str) -> None:
-    """The service answers every update and saves some of its fields: users may see that image."""
+    """The service answers every update and saves a part of its fields: users may see that image."""
     service = HalfSaved(tmp_path / "store")
     service.kept = frozenset({kept})
     (result,) = apply(service, want_image(tmp_path, b"\0data", visibility=Visibility.COMMUNITY)).results
@@ -99,7 +99,7 @@ def test_an_image_that_was_published_in_part_stays(tmp_path: Path, kept: str) ->
     ids=["lost", "refused", "lost and refused", "no answer"],
 )
 def test_nothing_is_deleted_once_the_publishing_update_was_sent(tmp_path: Path, updates: list[UpdateFault]) -> None:
-    """Users may see the image, whatever a read says; the next run publishes the verified build without an upload."""
+    """Users may see the image, whatever a read shows; the next run publishes the verified build without an upload."""
     service = FaultyStore(tmp_path / "store")
     images = want_image(tmp_path, b"\0data")
     service.updates = list(updates)
@@ -120,8 +120,8 @@ class Published(Local):
         raise Forbidden("refused")
 
 
-def test_an_image_that_somebody_else_published_meanwhile_stays(tmp_path: Path) -> None:
-    """Whatever fails: a record is read before it is deleted."""
+def test_an_image_that_another_user_published_meanwhile_stays(tmp_path: Path) -> None:
+    """A record is read before it is deleted, whatever failed."""
     service = Published(Store(tmp_path / "store"), "published")
     (result,) = apply(service, want_image(tmp_path, b"\0data")).results
     assert "refused" in str(result.error)
@@ -129,7 +129,7 @@ def test_an_image_that_somebody_else_published_meanwhile_stays(tmp_path: Path) -
 
 
 class NoMembers(Local):
-    """A store that refuses members as long as ``full``."""
+    """A store that refuses members while ``full`` is true."""
 
     full = True
 
@@ -145,7 +145,7 @@ def want_record(**attrs: Any) -> Catalog:
 
 
 def test_a_record_without_data_whose_members_fail_is_not_published(tmp_path: Path) -> None:
-    """Like one with data: the next run makes it."""
+    """As for an image with data; the next run makes it."""
     service = NoMembers(Store(tmp_path / "store"), "full")
     images = want_record(visibility=Visibility.SHARED, members=frozenset({"a" * 32}))
     assert not apply(service, images).succeeded
@@ -157,7 +157,7 @@ def test_a_record_without_data_whose_members_fail_is_not_published(tmp_path: Pat
 
 
 class PostOnly(FaultyStore):
-    """A store that takes the POST of a record, and nothing of its run that comes after it."""
+    """A store that accepts the POST of a record and no later request of that run."""
 
     def update_image(self, image: LiveImage | str, **attrs: Any) -> LiveImage:
         raise Unavailable("no answer")
@@ -168,7 +168,7 @@ class PostOnly(FaultyStore):
 
 @pytest.mark.parametrize("pinned", [None, "0a4d55a8-d778-4c4f-9b32-b8bd1ecd6d41"])
 def test_a_post_that_arrives_late_publishes_nothing(tmp_path: Path, pinned: str | None) -> None:
-    """Also of a record without data: it stood beside the newer one. The next run publishes one, and clears away."""
+    """This holds for a record without data too. The next run publishes one and deletes the late record."""
     images = want_record(id=pinned)
     assert not apply(PostOnly(tmp_path / "store"), images).succeeded
     store = FaultyStore(tmp_path / "store")
@@ -182,7 +182,7 @@ def test_a_post_that_arrives_late_publishes_nothing(tmp_path: Path, pinned: str 
 
 
 class MayNotPublish(Local):
-    """A store whose user may not make images public; ``queries`` counts the questions, ``uploads`` what was sent."""
+    """A store whose user may not make images public; ``queries`` counts the checks, ``uploads`` the uploads."""
 
     queries = uploads = 0
 
@@ -195,8 +195,8 @@ class MayNotPublish(Local):
         return False
 
 
-def test_a_right_that_the_retirement_needs_is_asked_for_before_a_candidate_is_published(tmp_path: Path) -> None:
-    """Else two images of one name would stay, and each further apply would fail."""
+def test_the_right_that_a_retirement_needs_is_checked_before_a_candidate_is_published(tmp_path: Path) -> None:
+    """Otherwise two images of one name would stay, and each further apply would fail."""
     service = MayNotPublish(Store(tmp_path / "store"), "member")
     on_replace = OnReplace(hide=False, set_fields=(("visibility", "public"),))
     assert apply(service, want_image(tmp_path, b"\0old")).succeeded
@@ -205,13 +205,13 @@ def test_a_right_that_the_retirement_needs_is_asked_for_before_a_candidate_is_pu
     performer = Performer(service, staged)
     assert execute(staged, performer, jobs=1, notify=lambda _: None, cancelled=threading.Event()).succeeded
     promoted, retired = apply(service, wanted).results
-    assert "this user may not make images public, as on_replace.set.visibility asks for" in str(promoted.error)
+    assert "this user may not make images public, which on_replace.set.visibility requires" in str(promoted.error)
     assert retired.outcome is Outcome.SKIPPED
     assert sorted(image.properties[ROLE] for image in service.images()) == [Role.CURRENT, Role.STAGING]
 
 
-def test_a_right_that_the_retirement_needs_is_asked_for_before_the_new_build_is_uploaded(tmp_path: Path) -> None:
-    """``on_replace.set.visibility: public`` failed after the new build was published, and again at each apply."""
+def test_the_right_that_a_retirement_needs_is_checked_before_the_upload(tmp_path: Path) -> None:
+    """Otherwise ``on_replace.set.visibility: public`` would fail after the new build was published, at each apply."""
     service = MayNotPublish(Store(tmp_path / "store"), "member")
     on_replace = OnReplace(hide=False, set_fields=(("visibility", "public"),))
     assert apply(service, want_image(tmp_path, b"\0old")).succeeded
@@ -219,22 +219,22 @@ def test_a_right_that_the_retirement_needs_is_asked_for_before_the_new_build_is_
     report = apply(service, want_image(tmp_path, b"\0new", on_replace=on_replace))
     created, retired = report.results
     assert created.error == (
-        "this user may not make images public, as on_replace.set.visibility asks for; use shared or community, or apply as "
-        "a user whom the service's policy lets publish (role admin by default)"
+        "this user may not make images public, which on_replace.set.visibility requires; use shared or community, or apply "
+        "as a user who may publish images (role admin by default)"
     )
     assert retired.outcome is Outcome.SKIPPED
     assert service.uploads == 1
     assert [image.properties[ROLE] for image in service.images()] == [Role.CURRENT]
 
 
-def test_a_right_that_the_image_needs_is_asked_for_before_it_is_uploaded(tmp_path: Path) -> None:
-    """Once for all images of a run; an image that is not public needs none."""
+def test_the_right_that_an_image_needs_is_checked_before_its_upload(tmp_path: Path) -> None:
+    """One check for all images of a run; an image that is not public needs none."""
     service = MayNotPublish(Store(tmp_path / "store"), "member")
     assert apply(service, want_image(tmp_path, b"\0data", visibility=Visibility.SHARED)).succeeded
     assert service.queries == 0
     report = apply(service, want_image(tmp_path, b"\0new", visibility=Visibility.PUBLIC))
     created, *_ = report.results
-    assert str(created.error).startswith("this user may not make images public, as visibility asks for; ")
+    assert str(created.error).startswith("this user may not make images public, which visibility requires; ")
     assert (service.queries, service.uploads) == (1, 1)
     assert [image.visibility for image in service.images()] == [Visibility.SHARED]
 
@@ -250,7 +250,7 @@ class Deactivating(Local):
 
 
 def test_without_the_lease_nothing_is_deactivated(tmp_path: Path) -> None:
-    """It may be lost while the data is sent: another run may continue with the record then."""
+    """The lease may be lost during the upload, and another run may then use the record."""
     service = Deactivating(Store(tmp_path / "store"), "store")
     plan = planned(service, want_image(tmp_path, b"\0data", status=Status.DEACTIVATED))
 
@@ -264,14 +264,14 @@ def test_without_the_lease_nothing_is_deactivated(tmp_path: Path) -> None:
 
 
 class DeactivationLost(Local):
-    """A store that answers that an image was deactivated, and loses that."""
+    """A store that reports a deactivation, but does not carry it out."""
 
     def deactivate(self, image_id: str) -> None:
         return
 
 
 class SilentDeactivation(Local):
-    """A store that deactivates an image, and answers nothing."""
+    """A store that deactivates an image without an answer."""
 
     def deactivate(self, image_id: str) -> None:
         super().deactivate(image_id)
@@ -279,7 +279,7 @@ class SilentDeactivation(Local):
 
 
 def test_a_deactivation_without_an_answer_leaves_the_run_unsettled(tmp_path: Path) -> None:
-    """The request may arrive while the next run is running."""
+    """The request may arrive during the next run."""
     service = SilentDeactivation(Store(tmp_path / "store"), "silent")
     plan = planned(service, want_image(tmp_path, b"\0data", status=Status.DEACTIVATED))
     performer = Performer(service, plan)
@@ -289,7 +289,7 @@ def test_a_deactivation_without_an_answer_leaves_the_run_unsettled(tmp_path: Pat
 
 
 def test_an_image_that_is_not_deactivated_as_declared_is_an_error(tmp_path: Path) -> None:
-    """The read-back of the update that publishes shows it; users may see the image, so it stays."""
+    """The answer to the PATCH that publishes shows it. Users may see the image, so it stays."""
     service = DeactivationLost(Store(tmp_path / "store"), "lossy")
     (result,) = apply(service, want_image(tmp_path, b"\0data", status=Status.DEACTIVATED)).results
     assert "is active, not deactivated, after the change; run apply again" in str(result.error)
@@ -297,7 +297,7 @@ def test_an_image_that_is_not_deactivated_as_declared_is_an_error(tmp_path: Path
 
 
 class Changed(FaultyStore):
-    """A store whose images another user changes after some reads; ``is_full``: it takes no data."""
+    """A store in which another user changes images after some reads; ``is_full``: it accepts no data."""
 
     change: dict[str, Any] | None = None
     reads_before = 0
@@ -330,10 +330,10 @@ class Changed(FaultyStore):
     ids=["disowned", "renamed", "given away"],
 )
 @pytest.mark.parametrize("reads_before", [0, 1])
-def test_a_waiting_record_that_somebody_changed_after_the_plan_is_not_published(
+def test_a_queued_record_that_another_user_changed_after_the_plan_is_not_published(
     tmp_path: Path, change: dict[str, Any], texts: str, reads_before: int
 ) -> None:
-    """One with a pinned id: nothing is written to it, or, if the change comes later, the upload is not published."""
+    """A record with a pinned id: nothing is written to it. If the change comes later, the upload is not published."""
     service = Changed(tmp_path / "store")
     images = want_image(tmp_path, b"\0data", id="11111111-1111-4111-8111-111111111111")
     assert not apply(service, images).succeeded
@@ -348,7 +348,8 @@ def test_a_waiting_record_that_somebody_changed_after_the_plan_is_not_published(
 
 
 class ChangedDuring(FaultyStore):
-    """A store in which a user changes the staging record at one of these requests; that of ``fails`` is refused."""
+    """A store in which another user changes the staging record during one of these requests; request ``fails`` is
+    refused."""
 
     change: UpdateFields = {}  # noqa: RUF012 - replaced, never changed
     at = "upload"
@@ -363,7 +364,7 @@ class ChangedDuring(FaultyStore):
         super().add_member(image_id, project)
 
     def come(self, request: str, image_id: str) -> None:
-        """One of the requests."""
+        """One of the requests arrives."""
         if request == self.at:
             super(FaultyStore, self).update_image(image_id, **self.change)
         if request == self.fails:
@@ -374,10 +375,10 @@ class ChangedDuring(FaultyStore):
 @pytest.mark.parametrize(
     "change", [{"properties": {"imagesync_catalog": None}}, {"name": "theirs"}], ids=["disowned", "renamed"]
 )
-def test_a_record_that_somebody_changed_during_the_upload_is_left_alone(
+def test_a_record_that_another_user_changed_during_the_upload_is_left_alone(
     tmp_path: Path, change: UpdateFields, fails: str
 ) -> None:
-    """The catalog may no longer own it: it is neither published nor deleted, whether the upload succeeded or not."""
+    """The catalog may no longer own it. It is neither published nor deleted, whether the upload succeeded or not."""
     service = ChangedDuring(tmp_path / "store")
     service.change, service.fails = change, fails
     assert not apply(service, want_image(tmp_path, b"\0data")).succeeded
@@ -386,7 +387,7 @@ def test_a_record_that_somebody_changed_during_the_upload_is_left_alone(
 
 
 @pytest.mark.parametrize("change", [{"name": "theirs"}, {"min_ram": 7}])
-def test_a_record_that_somebody_changed_while_it_was_shared_is_not_published(
+def test_a_record_that_another_user_changed_while_it_was_shared_is_not_published(
     tmp_path: Path, change: UpdateFields
 ) -> None:
     """No guard stops the requests that change members, so the record is read after them."""
@@ -396,12 +397,12 @@ def test_a_record_that_somebody_changed_while_it_was_shared_is_not_published(
         tmp_path, b"\0data", visibility=Visibility.SHARED, members=("11111111111111111111111111111111",)
     )
     (result,) = apply(service, wanted).results
-    assert "changed by another user or run meanwhile" in str(result.error)
+    assert "another user or run changed image" in str(result.error)
     assert (service.images()[0].hidden, service.sent) == (True, [])
 
 
 class Refusing(FaultyStore):
-    """A service that refuses the data, before or after it stored it."""
+    """A service that rejects the data, before or after it stored it."""
 
     stored = False
 
@@ -413,7 +414,10 @@ class Refusing(FaultyStore):
 
 @pytest.mark.parametrize(("stored", "calls"), [(False, ["delete"]), (True, ["update", "delete"])])
 def test_a_record_with_data_is_marked_before_it_is_discarded(tmp_path: Path, stored: bool, calls: list[str]) -> None:
-    """Another run could publish it; a record without data is deleted at once, whatever a broken upload still writes."""
+    """Another run could publish it.
+
+    A record without data is deleted at once, whatever an interrupted upload still writes.
+    """
     service = Refusing(tmp_path / "store")
     service.stored = stored
     assert not apply(service, want_image(tmp_path, b"\0data")).succeeded
@@ -422,7 +426,7 @@ def test_a_record_with_data_is_marked_before_it_is_discarded(tmp_path: Path, sto
 
 
 class Choosing(Local):
-    """A service that gives each image an id of its own choice."""
+    """A service that chooses the id of each image itself."""
 
     def create_image(self, **attrs: Any) -> LiveImage:
         return super().create_image(**{**attrs, "id": str(uuid4())})
@@ -430,7 +434,7 @@ class Choosing(Local):
 
 @pytest.mark.parametrize("data", [b"\0data", None])
 def test_a_record_is_bound_to_the_id_that_a_service_chose(tmp_path: Path, data: bytes | None) -> None:
-    """By the first update, before its data is sent; the next plan is empty."""
+    """The first update writes the id, before the data is sent; the next plan is empty."""
     service = Choosing(Store(tmp_path / "store"), "choosing")
     images = (
         want_image(tmp_path, data) if data else catalog(spec("x", source=Content.NO_DATA, fingerprint=Fingerprint()))
@@ -442,7 +446,7 @@ def test_a_record_is_bound_to_the_id_that_a_service_chose(tmp_path: Path, data: 
 
 
 class SilentDelete(Local):
-    """A store that reports another size than was sent, and gives no answer to a DELETE."""
+    """A store that reports another size than was sent, and does not answer a DELETE."""
 
     def images(self, image_id: str | None = None) -> list[LiveImage]:
         return [replace(one, size=6) if one.size else one for one in super().images(image_id)]
@@ -452,7 +456,7 @@ class SilentDelete(Local):
 
 
 def test_a_record_whose_deletion_got_no_answer_leaves_the_run_unsettled(tmp_path: Path) -> None:
-    """The DELETE may arrive when the next run has filled that record."""
+    """The DELETE may arrive after the next run has filled that record."""
     service = SilentDelete(Store(tmp_path / "store"), "silent")
     plan = planned(service, want_image(tmp_path, b"\0data"))
     performer = Performer(service, plan)
@@ -463,10 +467,11 @@ def test_a_record_whose_deletion_got_no_answer_leaves_the_run_unsettled(tmp_path
 
 @pytest.mark.parametrize("visibility", Visibility)
 @pytest.mark.parametrize("hidden", [True, False])
-def test_a_waiting_record_that_users_may_see_is_not_discarded(
+def test_a_queued_record_that_users_may_see_is_not_discarded(
     tmp_path: Path, visibility: Visibility, hidden: bool
 ) -> None:
-    """It was so when the plan was made, and its data cannot be had: only what users never saw is deleted."""
+    """It was visible when the plan was made, and its source cannot be read: only a record that no user saw is
+    deleted."""
     service = Refusing(tmp_path / "store")
     (step,) = planned(service, want_image(tmp_path, b"\0data")).steps
     create, image_id = step.action, str(uuid4())
@@ -483,7 +488,7 @@ def test_a_waiting_record_that_users_may_see_is_not_discarded(
 
 @pytest.mark.parametrize(("size", "min_disk"), [(5 * GIB - 512, 5), (5 * GIB, 5), (5 * GIB + 512, 6), (512, 1)])
 def test_an_automatic_min_disk_is_the_size_of_the_disk_rounded_up(tmp_path: Path, size: int, min_disk: int) -> None:
-    """A smaller disk could not hold it; the next plan finds the same."""
+    """A smaller disk could not hold the image; the next plan has the same value."""
     service = FaultyStore(tmp_path / "store")
     images = want_image(tmp_path, qcow2(size) + bytes(2**17), disk_format="qcow2", min_disk=Auto.AUTO)
     assert apply(service, images).succeeded
@@ -492,7 +497,7 @@ def test_an_automatic_min_disk_is_the_size_of_the_disk_rounded_up(tmp_path: Path
 
 
 class Noting(FaultyStore):
-    """Keeps what each record was made with."""
+    """Stores the fields with which each record is created."""
 
     def create_image(self, **attrs: Unpack[CreateFields]) -> LiveImage:
         self.made = attrs
@@ -501,8 +506,10 @@ class Noting(FaultyStore):
 
 @pytest.mark.parametrize("stage", [False, True])
 @pytest.mark.parametrize("members", [frozenset[str](), frozenset({"a" * 32})])
-def test_what_a_record_is_made_with(tmp_path: Path, members: frozenset[str], stage: bool) -> None:
-    """What is fixed, tags and properties; nothing that shows it to users, except that members need a shared one."""
+def test_a_record_is_created_with_fixed_fields_tags_and_properties(
+    tmp_path: Path, members: frozenset[str], stage: bool
+) -> None:
+    """None of them shows it to users, except that members need a shared image."""
     service = Noting(tmp_path / "store")
     wanted = want_image(
         tmp_path,
@@ -555,8 +562,10 @@ def test_what_a_record_is_made_with(tmp_path: Path, members: frozenset[str], sta
 
 
 @pytest.mark.parametrize("verify", [False, True])
-def test_a_record_that_the_service_fills_is_not_verified_until_it_says_so(tmp_path: Path, verify: bool) -> None:
-    """Its being active proves nothing."""
+def test_a_record_that_the_service_fills_is_unverified_until_its_data_was_verified(
+    tmp_path: Path, verify: bool
+) -> None:
+    """The status active is not a proof."""
 
     class FetchingNoting(Noting):
         def import_image(self, image_id: str, method: str, **options: Unpack[ImportFields]) -> None:

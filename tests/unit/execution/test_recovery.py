@@ -1,4 +1,4 @@
-"""After a run that did not give its lease back: what it sent arrives late, and harms nothing."""
+"""After a run that did not release its lease: its requests arrive late and do no harm."""
 
 import json
 import subprocess
@@ -52,9 +52,9 @@ def backend(tmp_path: Path) -> Iterator[Backend]:
 def plan_builds(
     backend: Backend, folder: Path, only: tuple[str, ...] = (), fields: Mapping[str, str] = {}, /, **builds: int
 ) -> Planner:
-    """Plans for a catalog of these keys, each with the data of a numbered build; ``only`` some of them.
+    """A planner for a catalog of these keys, each with the data of a numbered build; ``only`` some of them.
 
-    ``fields`` are those of key a, besides.
+    ``fields`` are further fields of key a.
     """
     images: dict[str, dict[str, str]] = {}
     for key, build in builds.items():
@@ -67,7 +67,7 @@ def plan_builds(
 
 
 def die_with_lease(backend: Backend) -> None:
-    """A process of this host took the lease, and ended."""
+    """A process of this host that took the lease and ended."""
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     world = make_world()
@@ -76,7 +76,7 @@ def die_with_lease(backend: Backend) -> None:
 
 
 def leave_unfilled(backend: Backend, key: str) -> str:
-    """A staging record that the dead run made, and never filled; its id."""
+    """A staging record that the dead run made and never filled; its id."""
     image_id = "0a4d55a8-d778-4c4f-9b32-b8bd1ecd6d41"
     marks = Record("base", key, Role.STAGING).properties(image_id)
     guard = Revision(1, "dead")
@@ -92,7 +92,7 @@ def current(backend: Backend, key: str) -> LiveImage:
 
 
 def prepare_late_update(backend: Backend, image: LiveImage) -> Callable[[], LiveImage]:
-    """The PATCH that the dead run has on its way: it retires the image."""
+    """The late PATCH of the dead run: it retires the image."""
     (guard,) = read_revisions(image)
     following = Revision(guard.number + 1, "dead")
     record = read(image)
@@ -117,7 +117,7 @@ def deliver_during_upload(
     return lambda _: nullcontext(Watch(notify=deliver))
 
 
-def test_what_a_dead_run_sent_is_refused_once_the_next_run_writes(backend: Backend, tmp_path: Path) -> None:
+def test_late_requests_of_a_dead_run_are_refused_once_the_next_run_writes(backend: Backend, tmp_path: Path) -> None:
     """Its guard is renewed before the first step: a PATCH that arrives during the upload is a conflict."""
     assert apply(plan_builds(backend, tmp_path, a=1, b=1)).report.succeeded
     late = prepare_late_update(backend, current(backend, "a"))
@@ -134,10 +134,13 @@ def test_what_a_dead_run_sent_is_refused_once_the_next_run_writes(backend: Backe
 
 @pytest.mark.parametrize("owner", [{}, {"owner": OTHER}], ids=["ours", "in another project"])
 @pytest.mark.parametrize("only", [(), ("b",)])
-def test_what_a_dead_run_sent_to_an_image_that_the_next_run_leaves_alone_is_refused_too(
+def test_late_requests_to_an_image_without_steps_are_refused_too(
     backend: Backend, tmp_path: Path, only: tuple[str, ...], owner: Mapping[str, str]
 ) -> None:
-    """The dead run had another manifest: it retired what the next one, with the manifest before, wants as it is."""
+    """The dead run had another manifest.
+
+    It retired an image that the next run, with the earlier manifest, keeps unchanged.
+    """
     assert apply(plan_builds(backend, tmp_path, (), owner, a=1, b=1)).report.succeeded
     late = prepare_late_update(backend, current(backend, "a"))
     die_with_lease(backend)
@@ -150,10 +153,13 @@ def test_what_a_dead_run_sent_to_an_image_that_the_next_run_leaves_alone_is_refu
 
 
 @pytest.mark.parametrize("is_ours", [False, True])
-def test_what_its_owner_did_to_an_image_in_another_project_stops_no_recovery(
+def test_changes_by_the_owner_of_another_project_do_not_stop_the_recovery(
     backend: Backend, tmp_path: Path, *, is_ours: bool
 ) -> None:
-    """As many properties as the service takes, and no guard: none can be added. An owned image is different."""
+    """The image has as many properties as the service allows, so no guard can be added.
+
+    For an image in this project that is an error.
+    """
     owner = {} if is_ours else {"owner": OTHER}
     assert apply(plan_builds(backend, tmp_path, (), owner, a=1, b=1)).report.succeeded
     image = current(backend, "a")
@@ -170,8 +176,8 @@ def test_what_its_owner_did_to_an_image_in_another_project_stops_no_recovery(
     assert current(backend, "b").size == len(b"b 2") * 200
 
 
-def test_what_a_dead_run_sent_is_refused_although_nothing_is_left_to_do(backend: Backend, tmp_path: Path) -> None:
-    """Another run did meanwhile what was planned."""
+def test_late_requests_are_refused_even_if_no_step_is_left(backend: Backend, tmp_path: Path) -> None:
+    """Another run has already done what was planned."""
     assert apply(plan_builds(backend, tmp_path, a=1)).report.succeeded
     planner = plan_builds(backend, tmp_path, a=1, b=1)
     late: list[Callable[[], LiveImage]] = []
@@ -190,7 +196,7 @@ def test_what_a_dead_run_sent_is_refused_although_nothing_is_left_to_do(backend:
 
 
 def test_a_recovery_writes_to_images_of_the_catalog_only(backend: Backend, tmp_path: Path) -> None:
-    """A saved plan is untrusted: it may name any image among those that it relied on."""
+    """A saved plan is untrusted: it could name any image among those that it relies on."""
     assert apply(plan_builds(backend, tmp_path, a=1)).report.succeeded
     plain = backend.create_image(name="somebody's")
     marks = Record("other", "a", Role.CURRENT)
@@ -203,11 +209,11 @@ def test_a_recovery_writes_to_images_of_the_catalog_only(backend: Backend, tmp_p
     assert [backend.images(one.id)[0].properties for one in (plain, foreign)] == before
 
 
-def test_what_arrives_while_the_next_run_waits_is_planned_for(tmp_path: Path) -> None:
-    """Before the guard is renewed it counts: the plan under the lease is made from what is there then."""
+def test_a_request_that_arrives_during_the_wait_is_planned_for(tmp_path: Path) -> None:
+    """It arrives before the guard is renewed, so it is saved. The plan under the lease is made after that."""
 
     class LateArrival(Local):
-        """A store whose questions for the settling time give the dead run's PATCH time to arrive."""
+        """A store on which the dead run's PATCH arrives when the settling time is read."""
 
         late: Callable[[], object] = staticmethod(lambda: None)
 
@@ -228,8 +234,10 @@ def test_what_arrives_while_the_next_run_waits_is_planned_for(tmp_path: Path) ->
     backend.close()
 
 
-def test_what_a_dead_run_never_filled_is_deleted_and_nobody_is_asked_again(backend: Backend, tmp_path: Path) -> None:
-    """Before the first step, at once: a body that still arrives fills nothing. The plan shows it as before."""
+def test_a_record_that_a_dead_run_never_filled_is_deleted_without_a_second_approval(
+    backend: Backend, tmp_path: Path
+) -> None:
+    """Before the first step: a late upload then has no record to fill. The plan is the same as before."""
     die_with_lease(backend)
     left = leave_unfilled(backend, "a")
     requests: list[str] = []
@@ -251,7 +259,7 @@ def test_what_a_dead_run_never_filled_is_deleted_and_nobody_is_asked_again(backe
 
 
 def test_a_record_that_was_filled_meanwhile_is_left_to_the_next_plan(backend: Backend, tmp_path: Path) -> None:
-    """The plan relied on another state."""
+    """It is no longer as the plan relied on."""
     left = leave_unfilled(backend, "a")
     backend.update_image(left, disk_format="raw", container_format="bare")
     plan = plan_builds(backend, tmp_path, a=1).plan()
@@ -262,15 +270,15 @@ def test_a_record_that_was_filled_meanwhile_is_left_to_the_next_plan(backend: Ba
 
 
 def test_an_image_that_changes_while_the_guards_are_renewed_stops_the_run(backend: Backend, tmp_path: Path) -> None:
-    """Another run still writes: nothing was done yet."""
+    """Another run still writes; no step was carried out yet."""
     assert apply(plan_builds(backend, tmp_path, a=1)).report.succeeded
     plan = plan_builds(backend, tmp_path, a=2).plan()
     backend.update_image(current(backend, "a").id, min_ram=5, name="theirs")
-    with pytest.raises(Conflict, match="was changed by another user or run meanwhile: name is 'theirs'"):
+    with pytest.raises(Conflict, match=r"another user or run changed image .*: name is 'theirs'"):
         recover(backend, plan, jobs=2, check_lease=lambda: None)
 
 
-class CopyAtWork(Local):
+class RunningCopy(Local):
     """A service that copies image ``copied`` into another store, and at the end writes it back as it was."""
 
     copied = ""
@@ -290,7 +298,7 @@ class CopyAtWork(Local):
         return [self._show(image) for image in super().inventory(catalog, owners)]
 
     def begin(self, image: LiveImage) -> None:
-        """The copy is running from now on."""
+        """Start the copy."""
         self.copied, self.before = image.id, image
 
     def _show(self, image: LiveImage) -> LiveImage:
@@ -299,8 +307,8 @@ class CopyAtWork(Local):
 
 
 def test_a_copy_that_a_dead_run_began_is_waited_for(tmp_path: Path) -> None:
-    """At its end the service would bring the old guard back, and what was sent under it would be taken."""
-    backend = CopyAtWork(Store(tmp_path / "store"), "copying")
+    """At its end the service would restore the old guard, and would then accept late requests."""
+    backend = RunningCopy(Store(tmp_path / "store"), "copying")
     assert apply(plan_builds(backend, tmp_path, a=1, b=1)).report.succeeded
     image = current(backend, "a")
     late = prepare_late_update(backend, image)
@@ -312,11 +320,9 @@ def test_a_copy_that_a_dead_run_began_is_waited_for(tmp_path: Path) -> None:
         late()
 
 
-def test_a_copy_that_stands_still_stops_nothing(tmp_path: Path) -> None:
-    """Its worker died with the service, and its sign is never removed: it is waited for a moment, then the guard is
-    renewed all the same.
-    """
-    backend = CopyAtWork(Store(tmp_path / "store"), "copying")
+def test_a_copy_without_progress_does_not_stop_the_run(tmp_path: Path) -> None:
+    """Its worker died with the service, and its sign stays. After a short wait the guard is renewed all the same."""
+    backend = RunningCopy(Store(tmp_path / "store"), "copying")
     assert apply(plan_builds(backend, tmp_path, a=1, b=1)).report.succeeded
     backend.reads_left = 10**9
     backend.begin(current(backend, "a"))
@@ -328,9 +334,9 @@ def test_a_copy_that_stands_still_stops_nothing(tmp_path: Path) -> None:
     assert len(waited) <= 2
 
 
-def test_the_lease_is_asked_while_a_copy_is_waited_for(tmp_path: Path) -> None:
-    """Another run may have taken over."""
-    backend = CopyAtWork(Store(tmp_path / "store"), "copying")
+def test_the_lease_is_checked_during_the_wait_for_a_copy(tmp_path: Path) -> None:
+    """Another run may have taken it."""
+    backend = RunningCopy(Store(tmp_path / "store"), "copying")
     assert apply(plan_builds(backend, tmp_path, a=1, b=1)).report.succeeded
     backend.reads_left = 10**9
     backend.begin(current(backend, "a"))
@@ -346,11 +352,11 @@ def test_the_lease_is_asked_while_a_copy_is_waited_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [Forbidden("it is protected"), InUse("a volume uses it"), BackendError("no")])
-def test_a_record_that_cannot_be_deleted_stops_no_other_key(tmp_path: Path, error: BackendError) -> None:
-    """For example a user protected it: the plan's own step removes the protection, and reports its errors."""
+def test_a_record_that_cannot_be_deleted_does_not_stop_other_keys(tmp_path: Path, error: BackendError) -> None:
+    """For example a user protected it: the plan's own step removes the protection, and reports its own failure."""
 
     class Keeping(Local):
-        """A store that does not delete at first."""
+        """A store that refuses the first deletion."""
 
         kept = 1
 
@@ -371,7 +377,7 @@ def test_a_record_that_cannot_be_deleted_stops_no_other_key(tmp_path: Path, erro
 
 
 class RefusingUpdates(Local):
-    """A store that answers with an error to each update of one image."""
+    """A store that answers each update of one image with an error."""
 
     refused, error = "", BackendError("")
 
@@ -393,10 +399,10 @@ class RefusingUpdates(Local):
         (BackendError("not kept"), "b", True),
     ],
 )
-def test_a_guard_that_cannot_be_renewed_stops_the_run_where_something_may_still_arrive(
+def test_a_guard_that_cannot_be_renewed_stops_the_run_if_the_plan_relies_on_the_image(
     tmp_path: Path, error: BackendError, key: str, stops: bool
 ) -> None:
-    """The plan relies on a, and not on b: that one may be deleted or not writable, and stays as it is."""
+    """The plan relies on a, but not on b: b may be deleted or not writable, and stays unchanged."""
     store = RefusingUpdates(Store(tmp_path / "store"), "refusing")
     assert apply(plan_builds(store, tmp_path, a=1, b=1)).report.succeeded
     plan = plan_builds(store, tmp_path, a=2, b=1).plan()
@@ -410,10 +416,8 @@ def test_a_guard_that_cannot_be_renewed_stops_the_run_where_something_may_still_
         ]
 
 
-def test_a_saved_plan_is_carried_out_after_a_dead_run_with_the_guards_that_are_there_then(
-    backend: Backend, tmp_path: Path
-) -> None:
-    """The renewal makes no plan stale; what the dead run sent is refused."""
+def test_a_saved_plan_is_carried_out_with_the_renewed_guards(backend: Backend, tmp_path: Path) -> None:
+    """The renewal does not make a plan stale; late requests of the dead run are refused."""
     assert apply(plan_builds(backend, tmp_path, a=1)).report.succeeded
     plan = plan_builds(backend, tmp_path, a=2).plan()
     late = prepare_late_update(backend, current(backend, "a"))
@@ -425,15 +429,15 @@ def test_a_saved_plan_is_carried_out_after_a_dead_run_with_the_guards_that_are_t
 
 
 class SlowStore(Local):
-    """A store that needs a while until a read shows what became of a write."""
+    """A store on which a read may not show a write at first."""
 
     def settling_time(self) -> float:
         return 0.4
 
 
 @pytest.mark.parametrize("lock_timeout", [0.0, 5.0])
-def test_the_wait_after_a_dead_run_counts_to_the_time_that_one_may_wait(tmp_path: Path, lock_timeout: float) -> None:
-    """Too short a time changes nothing, and says so."""
+def test_the_wait_after_a_dead_run_counts_as_waiting_time(tmp_path: Path, lock_timeout: float) -> None:
+    """If the timeout is too short, nothing is changed, and the error names the time."""
     backend = SlowStore(Store(tmp_path / "store"), "slow")
     die_with_lease(backend)
     settings = Settings(lock_timeout=lock_timeout)
@@ -449,7 +453,7 @@ def test_the_wait_after_a_dead_run_counts_to_the_time_that_one_may_wait(tmp_path
 
 
 def test_after_a_dead_run_the_final_listing_waits_until_a_read_is_final(tmp_path: Path) -> None:
-    """Another run may have been writing: the settling time is read once more than otherwise."""
+    """Another run may have written: the settling time is read once more than usual."""
 
     class CountingStore(Local):
         queries = 0

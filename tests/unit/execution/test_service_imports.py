@@ -1,4 +1,4 @@
-"""Imports and copies that a service carries out, on a service whose answers are written down."""
+"""Imports and copies that the service carries out, on a service with prepared answers."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -24,7 +24,7 @@ DONE = ImportTask("t", "success")
 
 
 class Written(Local):
-    """Shows the next image, and its next tasks, at each request; the last ones stay."""
+    """Shows the next image, and its next tasks, at each request; then always the last ones."""
 
     def __init__(
         self, folder: Path, images: Sequence[LiveImage], tasks: Sequence[Sequence[ImportTask]] = ((),)
@@ -51,7 +51,7 @@ class Written(Local):
 
 
 class Watch:
-    """A clock that only sleeping moves."""
+    """A clock that only ``sleep`` moves."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -83,21 +83,21 @@ class Watch:
 def test_an_import_is_waited_for_until_it_has_ended(
     tmp_path: Path, images: list[LiveImage], tasks: list[tuple[ImportTask, ...]], reads: int
 ) -> None:
-    """By the image, or, while it does not show the import, by its newest task."""
+    """The image shows it, or else its newest task."""
     backend, watch = Written(tmp_path, images, tasks), Watch()
     assert Imports(backend, watch.patience()).wait_until_settled("i") == images[-1]
     assert (backend.reads, len(watch.pauses)) == (reads, reads - 1)
 
 
 def test_the_pauses_grow_up_to_the_longest(tmp_path: Path) -> None:
-    """By half each time."""
+    """Each is half as long again as the one before."""
     watch = Watch()
     Imports(Written(tmp_path, [IMPORTING] * 6 + [ACTIVE]), watch.patience()).wait_until_settled("i")
     assert watch.pauses == [1.0, 1.5, 2.25, 3.375, 4.0, 4.0]
 
 
 def moving(image: LiveImage) -> Iterator[tuple[str, LiveImage, tuple[ImportTask, ...]]]:
-    """An image with one sign of life each."""
+    """An image for each sign of progress."""
     yield "status", replace(image, status=Status.SAVING, service={IMPORT_TASK: "t"}), (RUNNING,)
     yield "updated_at", replace(image, updated_at="2026-11-23T12:00:01Z"), (RUNNING,)
     yield "service", replace(image, service={IMPORT_TASK: "t", "os_glance_x": "1"}), (RUNNING,)
@@ -106,13 +106,13 @@ def moving(image: LiveImage) -> Iterator[tuple[str, LiveImage, tuple[ImportTask,
 
 
 @pytest.mark.parametrize("sign", ["none", "older task", "status", "updated_at", "service", "stores", "task"])
-def test_an_import_that_shows_no_sign_of_life_is_given_up(tmp_path: Path, sign: str) -> None:
-    """Any sign restarts the time; the end of an earlier task is not a sign."""
+def test_an_import_without_progress_fails(tmp_path: Path, sign: str) -> None:
+    """Any change restarts the time; the result of an earlier task does not count."""
     changed = {name: (image, tasks) for name, image, tasks in moving(COPYING)}
     image, tasks = changed.get(sign, (COPYING, (RUNNING,)))
     earlier = (ImportTask("old", "failure"), *tasks) if sign == "older task" else tasks
     watch = Watch()
-    # after 1 + 2 + 2 seconds the sign shows; without one the limit of 6 seconds ends at 7
+    # progress shows after 1 + 2 + 2 seconds; without it the limit of 6 seconds ends at 7
     backend = Written(tmp_path, [COPYING] * 3 + [image], [(RUNNING,)] * 3 + [earlier])
     with pytest.raises(BackendError) as caught:
         Imports(backend, watch.patience(limit=6.0, first=2.0, longest=2.0)).wait_until_settled("i")
@@ -121,8 +121,8 @@ def test_an_import_that_shows_no_sign_of_life_is_given_up(tmp_path: Path, sign: 
     assert sum(watch.pauses) == (6.0 if sign in ("none", "older task") else 12.0)
 
 
-def test_nobody_waits_for_an_import_any_more(tmp_path: Path) -> None:
-    """The next run finds it; one that has ended is not interrupted."""
+def test_a_canceled_run_does_not_wait_for_an_import(tmp_path: Path) -> None:
+    """The next run finds it; an import that has ended is not interrupted."""
     watch = Watch()
     backend = Written(tmp_path, [IMPORTING])
     with pytest.raises(RunStopped):
@@ -134,7 +134,7 @@ def test_nobody_waits_for_an_import_any_more(tmp_path: Path) -> None:
 @pytest.mark.parametrize("method", [Method.WEB_DOWNLOAD, Method.GLANCE_DIRECT])
 @pytest.mark.parametrize("status", [Status.ACTIVE, Status.QUEUED, Status.KILLED])
 def test_an_import_has_succeeded_if_the_image_is_active(tmp_path: Path, method: Method, status: Status) -> None:
-    """Else the service's reason is passed on, and what to check."""
+    """If not, the error has the service's reason and what to check."""
     failed = (ImportTask("old", "failure", "another reason"), ImportTask("t", "failure", "No room. "))
     display = replace(QUEUED, status=status, service={FAILED_STORES: "one,two"})
     backend, watch = Written(tmp_path, [display], [failed]), Watch()
@@ -156,8 +156,8 @@ def test_an_import_has_succeeded_if_the_image_is_active(tmp_path: Path, method: 
     assert backend.begun == [("i", method.value, options)]
 
 
-def test_a_failure_without_a_reason_says_so(tmp_path: Path) -> None:
-    """No task, or one without a message."""
+def test_a_failure_without_a_reason_is_reported_as_such(tmp_path: Path) -> None:
+    """No task, or a task without a message."""
     texts = []
     for number, tasks in enumerate([(), (ImportTask("t", "failure"),)]):
         with pytest.raises(BackendError) as caught:
@@ -171,8 +171,10 @@ def test_a_failure_without_a_reason_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("stores", "everywhere"), [((), False), (("one", "two"), False), ((), True)])
-def test_an_import_that_the_service_refuses(tmp_path: Path, stores: tuple[str, ...], everywhere: bool) -> None:
-    """Of the same class, with the service's hint, else what to check."""
+def test_an_import_that_the_service_refuses_keeps_the_class_of_its_error(
+    tmp_path: Path, stores: tuple[str, ...], everywhere: bool
+) -> None:
+    """The hint is the service's, or else what to check."""
     for hint in ("", "ask for it"):
         backend = Written(tmp_path / (hint or "none"), [QUEUED])
         backend.error = Forbidden("not you", hint)
@@ -197,10 +199,10 @@ def test_an_import_that_the_service_refuses(tmp_path: Path, stores: tuple[str, .
         (COPY, COPYING, (), True),
     ],
 )
-def test_a_request_without_an_answer(
+def test_after_a_request_without_an_answer_the_image_or_its_task_shows_whether_it_arrived(
     tmp_path: Path, method: str, image: LiveImage, tasks: tuple[ImportTask, ...], has_arrived: bool
 ) -> None:
-    """Whether it arrived the image shows, or its task; that an image is active says nothing of a copy."""
+    """The status active shows nothing about a copy."""
     end = replace(ACTIVE, stores=("one", "two"))
     before = [ACTIVE] if method == COPY else []
     backend = Written(tmp_path, [*before, image, end], [tasks])
@@ -220,7 +222,7 @@ def test_a_request_without_an_answer(
 
 @pytest.mark.parametrize("wanted", [["one"], ["one", "two"], ["two", "three"]])
 def test_only_stores_that_lack_an_image_get_a_copy(tmp_path: Path, wanted: list[str]) -> None:
-    """A copy that is running is waited for first."""
+    """A running copy is waited for first."""
     lacking = [store for store in wanted if store != "one"]
     backend = Written(tmp_path, [COPYING, ACTIVE, replace(ACTIVE, stores=("one", *lacking))])
     Imports(backend, Watch().patience()).copy("i", wanted)
@@ -230,7 +232,7 @@ def test_only_stores_that_lack_an_image_get_a_copy(tmp_path: Path, wanted: list[
 
 @pytest.mark.parametrize("reached", [(), ("two",)])
 def test_a_copy_that_did_not_reach_every_store_is_a_failure(tmp_path: Path, reached: tuple[str, ...]) -> None:
-    """Also if it reached some."""
+    """Also if it reached some of them."""
     display = replace(ACTIVE, stores=("one", *reached), service={FAILED_STORES: "three"})
     with pytest.raises(BackendError) as caught:
         Imports(Written(tmp_path, [ACTIVE, display]), Watch().patience()).copy("i", ["two", "three"])
@@ -238,8 +240,8 @@ def test_a_copy_that_did_not_reach_every_store_is_a_failure(tmp_path: Path, reac
     assert caught.value.hint == CHECKS[COPY]
 
 
-def test_a_copy_that_this_user_may_not_make(tmp_path: Path) -> None:
-    """The stores are named, and who may."""
+def test_a_copy_that_this_user_may_not_make_names_stores_and_role(tmp_path: Path) -> None:
+    """The error says which stores, and who may copy."""
     backend = Written(tmp_path, [ACTIVE])
     backend.error = Forbidden("not you")
     with pytest.raises(Forbidden) as caught:

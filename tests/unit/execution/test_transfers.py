@@ -1,4 +1,4 @@
-"""What is sent, how often it is sent again, and which mirrors are tried."""
+"""How data is sent, how often it is sent again, and which mirrors are tried."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -24,7 +24,7 @@ from tests.unit.factories import catalog, spec
 
 
 def test_a_disk_larger_than_min_disk_begins_no_upload(tmp_path: Path) -> None:
-    """Its header shows it; the error says what to declare."""
+    """The header of the data shows its size; the error says what to declare."""
     service = Service(tmp_path / "store", {})
     data = qcow2(5 * GIB - 1) + bytes(2**22)
     (result,) = apply(service, want_image(tmp_path, data, disk_format="qcow2", min_disk=4)).results
@@ -35,8 +35,8 @@ def test_a_disk_larger_than_min_disk_begins_no_upload(tmp_path: Path) -> None:
     assert apply(service, want_image(tmp_path, exact, disk_format="qcow2", min_disk=5)).succeeded
 
 
-def test_an_empty_file_is_an_image_of_no_bytes(tmp_path: Path) -> None:
-    """Where the manifest wants that: there is no first chunk to look at, and nothing to boot from."""
+def test_an_empty_file_is_an_image_of_0_bytes(tmp_path: Path) -> None:
+    """If the manifest declares that; there is no first chunk to check, and nothing that could boot."""
     service = Service(tmp_path / "store", {})
     (tmp_path / "x").write_bytes(b"")
     wanted = FileSource(str(tmp_path / "x"), "x")
@@ -49,16 +49,16 @@ def test_an_empty_file_is_an_image_of_no_bytes(tmp_path: Path) -> None:
 
 
 def test_a_declared_max_size_bounds_a_plain_file(tmp_path: Path) -> None:
-    """One line, nothing left."""
+    """One line of error, and no record is left."""
     service = Service(tmp_path / "store", {})
     source = FileSource(str(tmp_path / "x"), "x", transfer=Transfer(max_size=3))
     (tmp_path / "x").write_bytes(b"\0data")
     (result,) = apply(service, identify(catalog(spec("x", source=source)))).results
-    assert "holds more than the 3 bytes allowed" in str(result.error)
+    assert "holds more than the allowed 3 bytes" in str(result.error)
     assert service.images() == []
 
 
-class Breaking(Service):
+class FailingUploads(Service):
     """A store whose next uploads and imports fail; afterwards the image has the status ``left``."""
 
     def __init__(self, folder: Path, failures: list[BackendError], left: Status = Status.QUEUED) -> None:
@@ -95,20 +95,20 @@ class Breaking(Service):
 
 
 @pytest.mark.parametrize("error", [Unavailable("broken"), Conflict("busy"), Unauthorized("expired")])
-def test_a_broken_upload_is_sent_again_a_few_times(tmp_path: Path, error: BackendError) -> None:
-    """Three times in all; a token that expired is renewed before each further one."""
-    service = Breaking(tmp_path / "store", [error] * (MAX_TRIES - 1))
+def test_an_interrupted_upload_is_sent_three_times_at_most(tmp_path: Path, error: BackendError) -> None:
+    """An expired token is renewed before each further try."""
+    service = FailingUploads(tmp_path / "store", [error] * (MAX_TRIES - 1))
     assert apply(service, want_image(tmp_path, b"\0data")).succeeded
     assert service.uploads == MAX_TRIES
     assert service.renewed == (MAX_TRIES - 1) * isinstance(error, Unauthorized)
-    service = Breaking(tmp_path / "other", [error] * MAX_TRIES)
+    service = FailingUploads(tmp_path / "other", [error] * MAX_TRIES)
     (result,) = apply(service, want_image(tmp_path, b"\0data")).results
     assert error.message in str(result.error)
     assert service.uploads == MAX_TRIES
 
 
-class BusyForAWhile(Breaking):
-    """A store that is busy with a broken body for a moment."""
+class BusyForAWhile(FailingUploads):
+    """A store that is busy with an interrupted body for a moment."""
 
     busy: tuple[Status, ...] = ()
 
@@ -120,8 +120,8 @@ class BusyForAWhile(Breaking):
 
 
 @pytest.mark.parametrize("busy", [Status.SAVING, Status.UPLOADING])
-def test_a_service_that_is_busy_with_a_broken_body_is_waited_for(tmp_path: Path, busy: Status) -> None:
-    """With that of an upload, or of data that is staged."""
+def test_the_run_waits_for_a_service_that_is_busy_with_an_interrupted_body(tmp_path: Path, busy: Status) -> None:
+    """The body of an upload, or of data that is staged."""
     service = BusyForAWhile(tmp_path / "store", [Unavailable("broken")])
     service.busy = (busy, busy, Status.QUEUED)
     assert apply(service, want_image(tmp_path, b"\0data")).succeeded
@@ -130,20 +130,22 @@ def test_a_service_that_is_busy_with_a_broken_body_is_waited_for(tmp_path: Path,
 
 
 @pytest.mark.parametrize("left", [Status.ACTIVE, Status.KILLED, Status.IMPORTING])
-def test_a_record_that_is_not_queued_after_a_broken_upload_is_not_sent_to_again(tmp_path: Path, left: Status) -> None:
-    """What the service made of the broken body is for the next run to look at."""
-    service = Breaking(tmp_path / "store", [Unavailable("broken")], left)
+def test_a_record_that_is_not_queued_after_an_interrupted_upload_gets_no_more_data(
+    tmp_path: Path, left: Status
+) -> None:
+    """The next run decides about it."""
+    service = FailingUploads(tmp_path / "store", [Unavailable("broken")], left)
     (result,) = apply(service, want_image(tmp_path, b"\0data")).results
-    assert f"is {left.value} after a broken upload" in str(result.error)
+    assert f"is {left.value} after an interrupted upload" in str(result.error)
     assert service.uploads == 1
 
 
 @pytest.mark.parametrize(("left", "tried"), [(Status.QUEUED, 3), (Status.KILLED, 1), (Status.ACTIVE, 1)])
 def test_the_next_mirror_is_tried_while_the_record_is_queued(tmp_path: Path, left: Status, tried: int) -> None:
-    """An import that failed half-way may still be running on it."""
+    """An import that failed half-way may still be running on another record."""
     urls = tuple(f"https://{name}.example/a.raw" for name in "abc")
     source = UrlSource(urls, transfer=Transfer(method=Method.WEB_DOWNLOAD))
-    service = Breaking(tmp_path / "store", [BackendError("no such host")] * 2, left)
+    service = FailingUploads(tmp_path / "store", [BackendError("no such host")] * 2, left)
     wanted = catalog(spec("x", source=source, fingerprint=Fingerprint()))
     assert apply(service, wanted).succeeded is (tried == len(urls))
     assert service.uris == list(urls[:tried])
@@ -178,7 +180,7 @@ class Stores(Service):
 def test_data_is_sent_into_the_first_store_and_copied_from_there(
     tmp_path: Path, stores: tuple[str, ...], placed: list[str]
 ) -> None:
-    """The one that the manifest names first; copies are made of it."""
+    """The first store that the manifest names."""
     service = Stores(tmp_path / "store")
     (tmp_path / "x").write_bytes(b"\0data")
     source = FileSource(str(tmp_path / "x"), "x", transfer=Transfer(stores=stores))
@@ -187,15 +189,15 @@ def test_data_is_sent_into_the_first_store_and_copied_from_there(
 
 
 def apply_until(backend: Service, images: Catalog, is_stopped: Callable[[], bool]) -> Report:
-    """Carry out a plan; the run is canceled once ``is_stopped`` says so."""
+    """Carry out a plan; the run is canceled once ``is_stopped`` returns true."""
     made = planned(backend, images)
     performer = Performer(backend, made, is_stopped=is_stopped)
     cancelled = type("Stop", (), {"is_set": staticmethod(is_stopped)})()
     return execute(made, performer, jobs=1, notify=lambda _: None, cancelled=cancelled)
 
 
-def test_an_upload_that_nobody_wants_any_more_is_broken_off_and_leaves_nothing(tmp_path: Path) -> None:
-    """What needs it has not started: nothing failed."""
+def test_an_upload_of_a_canceled_run_is_interrupted_and_leaves_nothing(tmp_path: Path) -> None:
+    """The steps that need it are not started; no step has failed."""
     service = Service(tmp_path / "store", {})
     wanted = want_image(tmp_path, bytes(range(256)) * 2**14 * 3)
     after = replace(spec("y", source=wanted.images[0].source), properties={"of": "${images.x.id}"})
@@ -221,7 +223,7 @@ class Importing(Service):
         return Capabilities(import_methods=frozenset({"web-download"}))
 
 
-def test_an_import_that_the_service_carries_out_is_left_to_it(tmp_path: Path) -> None:
+def test_a_canceled_run_does_not_stop_the_import_of_the_service(tmp_path: Path) -> None:
     """The next run waits for it."""
     service = Importing(tmp_path / "store", {})
     source = UrlSource(("https://example.org/x",), transfer=Transfer(method=Method.WEB_DOWNLOAD))
@@ -231,8 +233,8 @@ def test_an_import_that_the_service_carries_out_is_left_to_it(tmp_path: Path) ->
     assert [image.status for image in service.images()] == [Status.IMPORTING]
 
 
-def test_reading_back_ends_when_nobody_waits_for_it(tmp_path: Path) -> None:
-    """Of a large image it takes long."""
+def test_a_canceled_run_ends_the_download_of_stored_data(tmp_path: Path) -> None:
+    """The download of a large image takes long."""
     service = Service(tmp_path / "store", {"os_hash_algo": "sha3", "os_hash_value": "x", "checksum": None})
     data = bytes(range(256)) * 2**13
     requests: list[str] = []
@@ -249,7 +251,7 @@ def test_reading_back_ends_when_nobody_waits_for_it(tmp_path: Path) -> None:
     assert service.images() == []
 
 
-def test_what_a_service_fetched_is_not_read_back_any_more(tmp_path: Path) -> None:
+def test_a_canceled_run_ends_the_download_of_fetched_data(tmp_path: Path) -> None:
     """``check`` is called for each chunk."""
 
     def check() -> None:
@@ -263,7 +265,7 @@ def test_what_a_service_fetched_is_not_read_back_any_more(tmp_path: Path) -> Non
 
 
 class StoreMenu(Service):
-    """A service of three stores that offers these ways in; keeps what was asked of it."""
+    """A service of three stores that offers some import methods; it records its requests."""
 
     offered = frozenset[str]()
 
@@ -302,10 +304,10 @@ class StoreMenu(Service):
     ("stores", "everywhere"),
     [((), False), (("slow",), False), (("slow", "fast"), False), ((), True), (("slow",), True)],
 )
-def test_the_way_into_stores(
+def test_several_stores_are_filled_by_glance_direct_or_else_by_copies(
     tmp_path: Path, stores: tuple[str, ...], everywhere: bool, method: Method, offered: set[str]
 ) -> None:
-    """Into one by a PUT; into several by glance-direct where that is offered, else by a PUT and copies."""
+    """One store gets a PUT; several get one import if the service offers glance-direct, else a PUT and copies."""
     if method is Method.GLANCE_DIRECT and "glance-direct" not in offered:
         return
     service = StoreMenu(tmp_path / "store")
@@ -326,7 +328,7 @@ def test_the_way_into_stores(
 
 
 class Mirrors(Importing):
-    """A service that cannot fetch from the first mirrors; ``left`` is the status that such a failure leaves."""
+    """A service that cannot fetch from the first mirrors; ``left`` is the status after such a failure."""
 
     bad, left = 0, Status.QUEUED
 
@@ -350,7 +352,7 @@ class Mirrors(Importing):
 @pytest.mark.parametrize("bad", range(4))
 @pytest.mark.parametrize("left", [Status.QUEUED, Status.KILLED])
 def test_mirrors_are_tried_in_order_until_one_works(tmp_path: Path, left: Status, bad: int) -> None:
-    """Each with the same options; the error names the failure of the last one, and how many failed before it."""
+    """Each with the same options. The error is that of the last one, with the number of failed mirrors."""
     service = Mirrors(tmp_path / "store")
     service.bad, service.left = bad, left
     urls = tuple(f"https://x.example/{number}" for number in range(3))
@@ -365,12 +367,12 @@ def test_mirrors_are_tried_in_order_until_one_works(tmp_path: Path, left: Status
     if is_failure:
         assert f"failure {tried}" in result.error
         assert f"hint {tried}" in result.error
-        assert (f"{tried - 1} mirror" in result.error) is (tried > 1)
+        assert (f"{tried} mirrors failed; the last one: " in result.error) is (tried > 1)
 
 
 @pytest.mark.parametrize("busy", [0, 2, 99])
-def test_an_upload_waits_for_a_slot_and_for_no_other_quota(tmp_path: Path, busy: int) -> None:
-    """The limit of uploads at the same time passes; a full project does not."""
+def test_an_upload_waits_for_the_limit_of_simultaneous_uploads_only(tmp_path: Path, busy: int) -> None:
+    """That limit is temporary; a full quota of the project is not."""
 
     class Full(Service):
         tries = 0

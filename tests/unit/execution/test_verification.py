@@ -1,4 +1,4 @@
-"""The stored data is compared with what was sent, or else judged by the service's hash or by reading it back."""
+"""The stored data is compared with the sent data, or else verified by the service's hash or by a download."""
 
 import gzip
 import hashlib
@@ -69,7 +69,7 @@ class Fetching(Service):
         chunks = super().download(image_id)
         self.broken -= 1
         if self.broken >= 0:
-            raise Unavailable("the connection broke")
+            raise Unavailable("the connection was lost")
         return chunks
 
 
@@ -81,7 +81,7 @@ def fetched(*digests: Checksum, verify: bool = True, inspect: bool = True, **att
 
 
 def fail(service: Fetching, wanted: Catalog) -> str:
-    """The error of the only step, which leaves nothing behind."""
+    """The error of the only step, which leaves no image behind."""
     (result,) = apply(service, wanted).results
     assert service.images() == []
     return str(result.error)
@@ -101,8 +101,8 @@ def known(*algorithms: str) -> tuple[Checksum, ...]:
     return tuple(Checksum(name, hashlib.new(name, DATA, usedforsecurity=False).hexdigest()) for name in algorithms)
 
 
-def test_what_the_service_fetched_is_read_back_where_its_hash_does_not_judge_it(tmp_path: Path) -> None:
-    """Published with digests that were computed; other bytes are not published, and nothing is left of them."""
+def test_fetched_data_is_downloaded_if_the_service_s_hash_cannot_verify_it(tmp_path: Path) -> None:
+    """It is published with computed digests. Other bytes are not published, and no image is left."""
     service = Fetching(tmp_path / "right", {})
     service.broken = 1
     assert apply(service, fetched(PUBLISHED)).succeeded
@@ -113,11 +113,11 @@ def test_what_the_service_fetched_is_read_back_where_its_hash_does_not_judge_it(
     assert "the service stored sha256" in fail(service, fetched(PUBLISHED))
     service = Fetching(tmp_path / "weak", {}, content=b"\0foreign")
     md5 = Checksum("md5", hashlib.md5(b"\0foreign", usedforsecurity=False).hexdigest())
-    assert "the service stored sha256" in fail(service, fetched(md5, PUBLISHED))  # a weaker digest judges nothing
+    assert "the service stored sha256" in fail(service, fetched(md5, PUBLISHED))  # a weaker digest proves nothing
 
 
-class BreakingOff(Fetching):
-    """The connection of the first ``broken`` downloads breaks in their middle; ``heads`` counts those that began."""
+class BreakingDownloads(Fetching):
+    """The connection of the first ``broken`` downloads breaks in their middle; ``heads`` counts the started ones."""
 
     heads = 0
 
@@ -127,25 +127,28 @@ class BreakingOff(Fetching):
         yield whole[:100]
         self.broken -= 1
         if self.broken >= 0:
-            raise Unavailable("the connection broke")
+            raise Unavailable("the connection was lost")
         yield whole[100:]
 
 
 @pytest.mark.parametrize("broken", range(MAX_READS + 2))
-def test_data_is_read_back_anew_a_few_times_if_the_connection_breaks(tmp_path: Path, broken: int) -> None:
-    """What came before the break does not count; after the last time the break is the error, not what was read."""
-    service = BreakingOff(tmp_path / "store", {})
+def test_the_download_starts_again_if_the_connection_breaks(tmp_path: Path, broken: int) -> None:
+    """Data before the break does not count; after the last try the break is the error."""
+    service = BreakingDownloads(tmp_path / "store", {})
     service.broken = broken
     if broken < MAX_READS:
         assert apply(service, fetched(PUBLISHED)).succeeded
         assert published(service).digests == known("md5", "sha256", "sha512")
     else:
-        assert "the connection broke" in fail(service, fetched(PUBLISHED))
+        assert "the connection was lost" in fail(service, fetched(PUBLISHED))
     assert service.downloads == min(broken + 1, MAX_READS)
 
 
-def test_what_the_service_hashes_itself_is_not_read_back(tmp_path: Path) -> None:
-    """Its sha512 judges; a weaker digest beside it is not claimed; a service without any hash is read back."""
+def test_fetched_data_is_not_downloaded_if_the_service_s_hash_verifies_it(tmp_path: Path) -> None:
+    """Its sha512 verifies the data; a weaker declared digest is not recorded.
+
+    Without any hash the data is downloaded.
+    """
     sha512 = known("sha512")[0]
     service = Fetching(tmp_path / "one", {})
     assert apply(service, fetched(PUBLISHED, sha512)).succeeded
@@ -159,17 +162,17 @@ def test_what_the_service_hashes_itself_is_not_read_back(tmp_path: Path) -> None
     assert "the service stored sha512" in fail(service, fetched(sha512))
 
 
-def test_what_cannot_be_read_back_is_not_published(tmp_path: Path) -> None:
-    """The message has both ways out."""
+def test_data_that_cannot_be_downloaded_is_not_published(tmp_path: Path) -> None:
+    """The message names both solutions."""
     service = Fetching(tmp_path / "store", {})
     service.forbidden = True
     error = fail(service, fetched(PUBLISHED))
-    assert "what the service stored cannot be read back: the policy forbids download_image" in error
+    assert "the stored data cannot be downloaded to verify it: the policy forbids download_image" in error
     assert "sha512 by default), or verify: none" in error
 
 
 def test_verify_none_records_the_digest_as_declared(tmp_path: Path) -> None:
-    """Nothing is read back; what the service's own hash contradicts is refused all the same."""
+    """Nothing is downloaded; a digest that contradicts the service's own hash is refused all the same."""
     service = Fetching(tmp_path / "one", {}, content=b"\0foreign" * 20_000)
     assert apply(service, fetched(PUBLISHED, verify=False)).succeeded
     assert service.downloads == 0
@@ -184,9 +187,11 @@ def test_verify_none_records_the_digest_as_declared(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("verify", [True, False])
-def test_what_the_service_fetched_is_nothing_to_boot_from(tmp_path: Path, *, verify: bool) -> None:
-    """The page of a portal, of which the manifest may even know the digest: its first bytes are read in any case, unless
-    the service's policy forbids that, or the manifest does not want it."""
+def test_fetched_data_that_cannot_boot_is_not_published(tmp_path: Path, *, verify: bool) -> None:
+    """For example the page of a captive portal, whose digest the manifest may even declare.
+
+    The first bytes are always read, unless the service's policy forbids that or the manifest turns the check off.
+    """
     page = b"<!doctype html><title>Log in</title>".ljust(70_000)
     for algorithm in ("sha256", "sha512"):
         digest = Checksum(algorithm, hashlib.new(algorithm, page).hexdigest())
@@ -207,27 +212,25 @@ def test_what_the_service_fetched_is_nothing_to_boot_from(tmp_path: Path, *, ver
 
 @pytest.mark.parametrize("broken", range(MAX_READS + 2))
 @pytest.mark.parametrize("content", [DATA, gzip.compress(DATA)])
-def test_the_first_bytes_are_read_anew_a_few_times_if_the_connection_breaks(
-    tmp_path: Path, content: bytes, broken: int
-) -> None:
-    """Without a verdict on them nothing is published."""
-    service = BreakingOff(tmp_path / "store", {}, content)
+def test_the_first_bytes_are_read_again_if_the_connection_breaks(tmp_path: Path, content: bytes, broken: int) -> None:
+    """Without a result of the check the image is not published."""
+    service = BreakingDownloads(tmp_path / "store", {}, content)
     service.broken = broken
     sha512 = Checksum("sha512", hashlib.sha512(content).hexdigest())
     if content == DATA and broken < MAX_READS:
         assert apply(service, fetched(sha512)).succeeded
         published(service)
     else:
-        expected = "the data is gzip, not raw" if broken < MAX_READS else "the connection broke"
+        expected = "the data is gzip, not raw" if broken < MAX_READS else "the connection was lost"
         assert expected in fail(service, fetched(sha512))
     assert service.heads == min(broken + 1, MAX_READS)
-    unread = BreakingOff(tmp_path / "unread", {}, content)
+    unread = BreakingDownloads(tmp_path / "unread", {}, content)
     assert apply(unread, fetched(sha512, inspect=False)).succeeded
     assert unread.heads == 0
 
 
 class Staging(Fetching):
-    """A store with glance-direct, whose plugin makes ``content`` of whatever was staged."""
+    """A store with glance-direct, whose plugin converts all staged data into ``content``."""
 
     def capabilities(self) -> Capabilities:
         return replace(super().capabilities(), import_methods=frozenset({"glance-direct"}))
@@ -244,7 +247,7 @@ PINNED: Final = "6a1b8b0e-0b5e-4f7e-9d6e-00000000000a"
 
 
 def staged(folder: Path, data: bytes, *, inspect: bool = True) -> Catalog:
-    """A catalog of one image with an id of its own that is staged, and imported by the service."""
+    """A catalog of one image with a pinned id, staged and imported by the service."""
     (folder / "x").write_bytes(data)
     digest = Checksum("sha256", hashlib.sha256(data).hexdigest())
     transfer = Transfer(method=Method.GLANCE_DIRECT, inspect=inspect)
@@ -254,10 +257,10 @@ def staged(folder: Path, data: bytes, *, inspect: bool = True) -> Catalog:
 
 @pytest.mark.parametrize("is_resumed", [False, True])
 @pytest.mark.parametrize("answers", [{}, {"disk_format": "qcow2"}])
-def test_what_the_service_made_of_staged_data_is_nothing_to_boot_from(
+def test_staged_data_that_cannot_boot_after_the_import_is_not_published(
     tmp_path: Path, answers: dict[str, str | None], *, is_resumed: bool
 ) -> None:
-    """A service without the plugin stores the packed data. Also if the run died after it began the import."""
+    """A service without the plugin stores the packed data. Also if the run died after the start of the import."""
     packed = gzip.compress(DATA)
     for content, inspect, is_right in ((DATA, True, True), (packed, True, False), (packed, False, True)):
         service = Staging(tmp_path / f"{len(content)} {inspect}", {}, content)
@@ -279,10 +282,10 @@ def test_what_the_service_made_of_staged_data_is_nothing_to_boot_from(
 
 
 @pytest.mark.parametrize("answers", [{"disk_format": "qcow2"}, {"container_format": "bare", "disk_format": "vmdk"}])
-def test_what_the_service_made_of_what_it_fetched_is_nothing_to_boot_from(
+def test_fetched_data_that_cannot_boot_after_a_conversion_is_not_published(
     tmp_path: Path, answers: dict[str, str | None]
 ) -> None:
-    """Judged as what it says it is now."""
+    """It is checked as the format that the service reports."""
     service = Fetching(tmp_path / "store", {**answers}, content=gzip.compress(DATA))
     error = fail(service, fetched(PUBLISHED, verify=False))
     assert f"the data is gzip, not {answers['disk_format']}" in error
@@ -300,12 +303,17 @@ def test_what_the_service_made_of_what_it_fetched_is_nothing_to_boot_from(
         ),
     ],
 )
-def test_what_the_service_converted_cannot_be_judged(tmp_path: Path, answers: dict[str, str | None], made: str) -> None:
-    """Refused, also where an algorithm is shared; with ``verify: none`` the record claims nothing of its own hash."""
+def test_converted_data_cannot_be_verified_by_a_declared_digest(
+    tmp_path: Path, answers: dict[str, str | None], made: str
+) -> None:
+    """Refused, also if an algorithm is shared.
+
+    With ``verify: none`` the record has no digest of the service's own hash.
+    """
     for number, digest in enumerate((PUBLISHED, *known("sha512"))):
         service = Fetching(tmp_path / str(number), {**answers})
         error = fail(service, fetched(digest))
-        assert f"the service made {made} of what it fetched, which no declared digest can judge" in error
+        assert f"the service converted the data to {made}, so no declared digest can verify it" in error
         assert "use method: glance-direct" in error
         service = Fetching(tmp_path / f"none {number}", {**answers})
         assert apply(service, fetched(digest, verify=False)).succeeded
@@ -314,8 +322,8 @@ def test_what_the_service_converted_cannot_be_judged(tmp_path: Path, answers: di
         assert planned(service, fetched(digest, verify=False)).steps == ()
 
 
-def test_data_that_was_fetched_for_another_run_is_read_back_whatever_the_method_is_now(tmp_path: Path) -> None:
-    """A queued record with a pinned id: the service is filling it while the manifest turns to an upload."""
+def test_data_that_was_fetched_for_another_run_is_downloaded_with_any_method(tmp_path: Path) -> None:
+    """A queued record with a pinned id: the service is filling it when the manifest changes to an upload."""
     pinned = "6a1b8b0e-0b5e-4f7e-9d6e-00000000000a"
     for content, expected in ((b"\0foreign", False), (DATA, True)):
         service = Fetching(tmp_path / str(expected), {}, content)
@@ -338,10 +346,10 @@ def test_data_that_was_fetched_for_another_run_is_read_back_whatever_the_method_
 
 @pytest.mark.parametrize("is_final", [True, False])
 @pytest.mark.parametrize("name", ["sha256", "sha512"])
-def test_a_record_that_another_project_filled_is_judged(tmp_path: Path, name: str, *, is_final: bool) -> None:
-    """Its queued record says that an earlier run sent verified bytes into it; a member of that project sent its own.
+def test_a_record_that_another_project_filled_is_verified(tmp_path: Path, name: str, *, is_final: bool) -> None:
+    """Its record claims that an earlier run sent verified bytes, but a member of that project sent its own.
 
-    The service's hash counts if it is final; else the data is read back.
+    The service's hash counts if it is final; otherwise the data is downloaded.
     """
     pinned, other = "6a1b8b0e-0b5e-4f7e-9d6e-00000000000a", "f" * 32
     (digest,) = known(name)
@@ -366,8 +374,8 @@ def test_a_record_that_another_project_filled_is_judged(tmp_path: Path, name: st
         assert service.downloads == (0 if name == "sha512" and is_final else 1)
 
 
-def test_digests_that_the_service_computed_are_kept_with_ours(tmp_path: Path) -> None:
-    """A manifest that declares another algorithm later uploads nothing."""
+def test_digests_that_the_service_computed_are_recorded(tmp_path: Path) -> None:
+    """A manifest that later declares another algorithm then uploads nothing."""
     service = Service(tmp_path / "store", {})
     assert apply(service, want_image(tmp_path, b"\0data")).succeeded
     (image,) = service.images()
@@ -378,13 +386,13 @@ def test_digests_that_the_service_computed_are_kept_with_ours(tmp_path: Path) ->
     assert service.downloads == 0
 
 
-def test_a_service_that_hashes_otherwise_is_read_back(tmp_path: Path) -> None:
-    """Without a digest in common there is no proof."""
+def test_data_is_downloaded_if_the_service_hashes_with_another_algorithm(tmp_path: Path) -> None:
+    """Without a common digest there is no proof."""
     answers = {"os_hash_algo": "blake2b", "os_hash_value": "00", "checksum": None}
     service = Service(tmp_path / "store", answers)
     assert apply(service, want_image(tmp_path, b"\0data")).succeeded
     assert service.downloads == 1
-    breaking = BreakingOff(tmp_path / "breaking", answers)
+    breaking = BreakingDownloads(tmp_path / "breaking", answers)
     breaking.broken = 1
     assert apply(breaking, want_image(tmp_path, DATA)).succeeded
     assert breaking.heads == 2
@@ -396,7 +404,7 @@ def test_a_service_that_hashes_otherwise_is_read_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("answers", [{"os_hash_value": "0" * 128}, {"size": 6}])
 def test_other_bytes_in_the_service_are_an_error(tmp_path: Path, answers: dict[str, str | None]) -> None:
-    """Nothing of them stays."""
+    """No image is left."""
     service = Service(tmp_path / "store", answers)
     (result,) = apply(service, want_image(tmp_path, b"\0data")).results
     assert "the service stored" in str(result.error)
@@ -405,14 +413,14 @@ def test_other_bytes_in_the_service_are_an_error(tmp_path: Path, answers: dict[s
 
 @pytest.mark.parametrize("status", [Status.SAVING, Status.QUEUED, Status.DEACTIVATED])
 def test_an_image_that_is_not_active_after_its_upload_is_not_published(tmp_path: Path, status: Status) -> None:
-    """Whatever the service says of its size and its digests."""
+    """Whatever size and digests the service reports."""
     service = Service(tmp_path / "store", {"status": status})
     (result,) = apply(service, want_image(tmp_path, DATA)).results
     assert f"is {status.value} after the upload; run apply again" in str(result.error)
 
 
 class Watching(Fetching):
-    """Notes of each record that is filled whether it says that its data was not verified."""
+    """Stores for each filled record whether it is marked as unverified."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, {})
@@ -434,10 +442,11 @@ class Watching(Fetching):
 
 
 @pytest.mark.parametrize("is_fetched", [True, False])
-def test_a_record_says_from_the_beginning_that_nobody_saw_what_the_service_fetches(
-    tmp_path: Path, is_fetched: bool
-) -> None:
-    """A run that dies then leaves an image that looks whole; what is sent from here is active only once it is right."""
+def test_a_record_that_the_service_fetches_is_unverified_from_the_beginning(tmp_path: Path, is_fetched: bool) -> None:
+    """A run that dies then leaves an image that looks complete.
+
+    Data that imagesync sends becomes active only if it is right.
+    """
     service = Watching(tmp_path / "store")
     assert apply(service, fetched(PUBLISHED) if is_fetched else want_image(tmp_path, DATA)).succeeded
     assert service.unverified == [is_fetched]
@@ -445,7 +454,7 @@ def test_a_record_says_from_the_beginning_that_nobody_saw_what_the_service_fetch
 
 
 class Held(Local):
-    """Gives back the same data each time, and counts that; ``final`` says that its hash is final."""
+    """Returns the same data each time, and counts the downloads; ``final``: its hash is final."""
 
     def __init__(self, folder: Path, data: bytes = DATA, final: bool = False) -> None:
         super().__init__(Store(folder), "held")
@@ -465,7 +474,7 @@ WRONG = {name: Checksum(name, hashlib.new(name, b"other").hexdigest()) for name 
 
 @dataclass(frozen=True, slots=True)
 class FoundCase:
-    """An active image whose bytes this run has not seen, and what is declared of them."""
+    """An active image whose bytes this run has not read, and its declared digests."""
 
     declared: tuple[Checksum, ...]
     served: Checksum | None
@@ -483,7 +492,7 @@ class FoundCase:
         return self.disk_format != "raw"
 
     def expect(self) -> tuple[tuple[Checksum, ...], tuple[Checksum, ...]] | None:
-        """The digests that are known then, and those on trust; None for an error."""
+        """The known digests, and the declared ones that were not verified; None for an error."""
         comparable = not self.packed and not self.converted
         contradicted = any(one.algorithm == "sha512" and self.served not in (None, one) for one in self.declared)
         if comparable and contradicted:
@@ -506,10 +515,10 @@ class FoundCase:
 @pytest.mark.parametrize("is_ours", [False, True])
 @pytest.mark.parametrize("unverified", [False, True])
 @pytest.mark.parametrize("method", Method)
-def test_what_is_found_in_the_service_by_every_way_it_got_there(
+def test_found_images_are_verified_by_their_origin(
     tmp_path: Path, method: Method, unverified: bool, is_ours: bool, final: bool
 ) -> None:
-    """Sent by an earlier run or fetched, of this or another project, packed or converted, right or wrong."""
+    """Sent by an earlier run or fetched, in this project or another, packed or converted, right or wrong."""
     digests = [
         (),
         (RIGHT["sha256"],),
@@ -551,7 +560,7 @@ def test_what_is_found_in_the_service_by_every_way_it_got_there(
 @pytest.mark.parametrize("needed", [GIB - 1, GIB, GIB + 1, 2 * GIB, 2 * GIB + 1])
 @pytest.mark.parametrize("min_disk", [None, 0, 1, 2, "auto"])
 def test_a_disk_must_fit_into_a_declared_min_disk(min_disk: int | str | None, needed: int) -> None:
-    """0 is none; an automatic one always fits."""
+    """0 means none; an automatic min_disk always fits."""
     fields: dict[str, Any] = {} if min_disk in (None, "auto") else {"min_disk": min_disk}
     one = spec("a")
     create = Create("a", ImageState(fields), one.source, one.fingerprint, Record("base", "a", Role.CURRENT))

@@ -1,4 +1,4 @@
-"""Writes: every PATCH moves the guard, and only the image as it is read says what was saved."""
+"""Writes: every PATCH moves the guard, and only a read of the image shows what was saved."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +29,7 @@ def store(tmp_path: Path) -> FaultyStore:
 
 
 def active(store: FaultyStore, **properties: str) -> LiveImage:
-    """An active image that lacks all of ``ATTRS``, with a guard and a mark."""
+    """An active image that has none of ``ATTRS``, with a guard and a marker."""
     marks = {GUARD: "earlier", "imagesync_catalog": "base", **properties}
     image = store.create_image(name="old", disk_format="raw", container_format="bare", properties=marks)
     marked = change_by_hand(store, image.id, {"imagesync_id": image.id})
@@ -40,7 +40,7 @@ def active(store: FaultyStore, **properties: str) -> LiveImage:
 
 
 def change_by_hand(store: FaultyStore, image_id: str, properties: dict[str, str | None]) -> LiveImage:
-    """A change by another user, without any guard or fault."""
+    """A change by another user, without guard and fault."""
     return super(FaultyStore, store).update_image(image_id, properties=properties)
 
 
@@ -50,7 +50,7 @@ def stored(store: FaultyStore, image: LiveImage) -> LiveImage:
 
 
 def guards(image: LiveImage) -> list[tuple[int, str]]:
-    """Counter and nonce of each guard."""
+    """Number and nonce of each guard."""
     return [(revision.number, revision.nonce) for revision in read_revisions(image)]
 
 
@@ -62,7 +62,7 @@ def test_an_update_costs_one_request_and_moves_the_guard(store: FaultyStore) -> 
     assert store.calls == ["update"]
 
 
-def test_an_update_of_what_is_so_already_writes_nothing(store: FaultyStore) -> None:
+def test_an_update_without_differences_writes_nothing(store: FaultyStore) -> None:
     image = active(store)
     assert Writes(store).update(image, {"name": "old", "properties": {"imagesync_catalog": "base"}}) == image
     assert store.calls == []
@@ -78,14 +78,15 @@ def test_an_update_of_what_is_so_already_writes_nothing(store: FaultyStore) -> N
     ],
     ids=["another run wrote", "no guard", "disowned", "unbound"],
 )
-def test_an_update_after_somebody_wrote_saves_nothing(
+def test_an_update_after_a_write_of_another_run_saves_nothing(
     store: FaultyStore, change: dict[str, str | None], texts: str
 ) -> None:
-    """Between the read and the PATCH another run wrote, or a user removed a mark: the service refuses it whole."""
+    """Between the read and the PATCH another run wrote, or a user removed the marker: the service refuses the whole
+    update."""
     image = active(store)
     changed = change_by_hand(store, image.id, change)
     with pytest.raises(
-        Conflict, match=f"changed by another user or run meanwhile: {texts}; this run's change was not made"
+        Conflict, match=f"another user or run changed image .*: {texts}; this run's change was not made"
     ):
         Writes(store).update(image, ATTRS)
     assert stored(store, image) == changed
@@ -93,7 +94,7 @@ def test_an_update_after_somebody_wrote_saves_nothing(
 
 
 def test_an_update_that_arrives_late_is_refused(store: FaultyStore) -> None:
-    """Two runs read the same guard: the second PATCH saves nothing, whichever comes second."""
+    """Two runs read the same guard: whichever PATCH arrives second saves nothing."""
     image = active(store)
     Writes(store, nonce="first").update(image, {"name": "first"})
     with pytest.raises(Conflict):
@@ -102,22 +103,22 @@ def test_an_update_that_arrives_late_is_refused(store: FaultyStore) -> None:
 
 
 def test_several_guards_become_one(store: FaultyStore) -> None:
-    """Writes that overlapped inside a service left two."""
+    """Overlapping writes inside a service left two."""
     image = active(store, imagesync_rev_9="another")
     Writes(store, nonce="mine").update(image, ATTRS)
     assert guards(stored(store, image)) == [(10, "mine")]
 
 
 class Overlapped(FaultyStore):
-    """A service in which the update of another run is saved together with each of this run."""
+    """A service in which the update of another run is saved together with each update of this run."""
 
     def update_image(self, image: LiveImage | str, **attrs: Unpack[UpdateFields]) -> LiveImage:
         changed = super().update_image(image, **attrs)
         return change_by_hand(self, changed.id, {"imagesync_rev_9": "another"})
 
 
-def test_a_guard_of_another_run_beside_ours_is_a_conflict(tmp_path: Path) -> None:
-    """Both updates were saved, and it is unknown whose values were kept."""
+def test_a_second_guard_of_another_run_is_a_conflict(tmp_path: Path) -> None:
+    """Both updates were saved, and the values may be of either run."""
     store = Overlapped(tmp_path / "store")
     image = active(store)
     with pytest.raises(Conflict, match="another run wrote to it"):
@@ -125,7 +126,7 @@ def test_a_guard_of_another_run_beside_ours_is_a_conflict(tmp_path: Path) -> Non
 
 
 def test_an_image_without_a_guard_is_claimed_first(store: FaultyStore) -> None:
-    """Two that do so at once: the second one is refused."""
+    """If two runs do so at once, the second one is refused."""
     image = replace(stored(store, active(store)))
     bare = change_by_hand(store, image.id, {GUARD: None, "imagesync_catalog": None, "imagesync_id": None})
     Writes(store, nonce="mine").update(bare, ATTRS)
@@ -145,13 +146,13 @@ def test_an_update_that_was_not_saved_is_sent_again(store: FaultyStore, fault: U
 
 
 def test_an_update_whose_answer_is_lost_is_not_sent_again(store: FaultyStore) -> None:
-    """The image is read and shows that it was saved."""
+    """A read of the image shows that it was saved."""
     store.updates = [UpdateFault.NO_ANSWER]
     Writes(store).update(active(store), ATTRS)
     assert store.calls == ["update", "read"]
 
 
-def test_after_lost_updates_the_last_one_is_judged_too(store: FaultyStore) -> None:
+def test_after_lost_updates_the_last_one_is_read_back_too(store: FaultyStore) -> None:
     """Two lost updates, then one that is saved: done, whether its answer arrives or not."""
     for last in (UpdateFault.NONE, UpdateFault.NO_ANSWER):
         image = active(store)
@@ -159,8 +160,8 @@ def test_after_lost_updates_the_last_one_is_judged_too(store: FaultyStore) -> No
         assert Writes(store).update(image, ATTRS).name == "new"
 
 
-def test_what_an_image_has_is_not_sent(store: FaultyStore) -> None:
-    """But the marks, which must be there, and the guard."""
+def test_values_that_an_image_already_has_are_not_sent(store: FaultyStore) -> None:
+    """Only the marker, which the update requires, and the guard are."""
     image = active(store)
     known = super(FaultyStore, store).update_image(image.id, hidden=True, tags=["t"], properties={"a": "1"})
     Writes(store, nonce="mine").update(known, ATTRS)
@@ -170,7 +171,7 @@ def test_what_an_image_has_is_not_sent(store: FaultyStore) -> None:
     assert store.sent == [{"name": "new", "properties": properties, "required": required}]
 
 
-def test_an_update_that_the_service_never_keeps_is_an_error_that_names_what_is_lacking(store: FaultyStore) -> None:
+def test_an_update_that_the_service_never_keeps_is_an_error_that_names_the_fields(store: FaultyStore) -> None:
     image = active(store)
     store.updates = [UpdateFault.LOST] * MAX_WRITES
     with pytest.raises(BackendError, match="did not keep the update of name, hidden, tags, a, b; run apply again"):
@@ -179,10 +180,8 @@ def test_an_update_that_the_service_never_keeps_is_an_error_that_names_what_is_l
 
 
 @pytest.mark.parametrize("place", range(MAX_WRITES))
-def test_an_update_that_is_lacking_in_the_end_and_got_no_answer_may_still_arrive(
-    store: FaultyStore, place: int
-) -> None:
-    """Unavailable says so, whichever of the writes got no answer."""
+def test_an_unsaved_update_without_an_answer_may_still_arrive(store: FaultyStore, place: int) -> None:
+    """The error is Unavailable, whichever of the writes got no answer."""
     image = active(store)
     store.updates = [UpdateFault.LOST] * MAX_WRITES
     store.updates[place] = UpdateFault.NOT_RECEIVED
@@ -192,14 +191,14 @@ def test_an_update_that_is_lacking_in_the_end_and_got_no_answer_may_still_arrive
 
 @pytest.mark.parametrize("length", [65_535, 65_536])
 def test_a_value_that_the_database_cannot_hold_is_not_sent(store: FaultyStore, length: int) -> None:
-    """It may keep a part of it; the limit is in bytes."""
+    """The database may cut it; the limit is in bytes."""
     image, value = active(store), "ä" * (length // 2) + "x" * (length % 2)
     before = len(store.sent)
     if length <= 65_535:
         assert Writes(store).update(image, {"properties": {"long": value}}).properties["long"] == value
         return
     with pytest.raises(
-        BackendError, match=r"property long would have 65536 bytes, the limit is 65535; nothing was written"
+        BackendError, match=r"property long would have 65536 bytes; the limit is 65535; nothing was written"
     ):
         Writes(store).update(image, {"properties": {"long": value}})
     assert len(store.sent) == before
@@ -223,7 +222,7 @@ def test_a_failed_read_ends_the_writes(store: FaultyStore) -> None:
 
 
 def test_a_run_without_its_lease_writes_nothing(store: FaultyStore) -> None:
-    """Also not the repeat of a write."""
+    """Not even the retry of a write."""
 
     def lose() -> None:
         raise LeaseLost("the lease is lost")
@@ -244,7 +243,7 @@ def test_a_run_without_its_lease_writes_nothing(store: FaultyStore) -> None:
     assert stored(store, image).status is Status.ACTIVE
 
 
-def test_a_disowned_image_keeps_what_is_not_ours(store: FaultyStore) -> None:
+def test_a_released_image_keeps_all_other_properties(store: FaultyStore) -> None:
     for fault in (UpdateFault.NONE, UpdateFault.NO_ANSWER, UpdateFault.NOT_RECEIVED):
         image = active(store, theirs="1")
         store.updates = [fault]
@@ -252,7 +251,7 @@ def test_a_disowned_image_keeps_what_is_not_ours(store: FaultyStore) -> None:
         assert stored(store, image).properties == {"theirs": "1"}
 
 
-def test_an_image_that_another_run_wrote_to_is_not_disowned(store: FaultyStore) -> None:
+def test_an_image_that_another_run_wrote_to_is_not_released(store: FaultyStore) -> None:
     image = active(store)
     changed = change_by_hand(store, image.id, {GUARD: None, "imagesync_rev_8": "another"})
     with pytest.raises(Conflict):
@@ -266,7 +265,7 @@ def test_an_image_that_another_run_wrote_to_is_not_disowned(store: FaultyStore) 
         ("name", "new", "name is 'old', it was 'new'"),
         ("owner", "somebody", "it was 'somebody'"),
         ("hidden", True, "hidden is False, it was True"),
-        ("tags", ("x",), "tags is , it was x"),
+        ("tags", ("x",), "tags is none, it was x"),
         ("properties.imagesync_role", "current", "imagesync_role removed; nothing more"),
         ("properties.imagesync_rev_6", "n", "another run wrote to it"),
     ],
@@ -274,25 +273,25 @@ def test_an_image_that_another_run_wrote_to_is_not_disowned(store: FaultyStore) 
 def test_an_image_that_is_not_as_the_plan_relied_on_is_a_conflict(
     store: FaultyStore, path: str, value: object, text: str
 ) -> None:
-    """Before anything is written to it; what the plan did not rely on does not count."""
+    """Before anything is written to it; values that the plan did not rely on do not count."""
     image = active(store)
     writes = Writes(store, [Reliance(image.id, "a", {path: value})])  # type: ignore[dict-item]
-    with pytest.raises(Conflict, match="changed by another user or run meanwhile") as caught:
+    with pytest.raises(Conflict, match="another user or run changed image") as caught:
         writes.read_unchanged(image.id)
     assert text in str(caught.value)
     assert Writes(store, [Reliance(image.id, "a", {"status": "active"})]).read_unchanged(image.id).name == "old"
 
 
 def test_after_a_write_an_image_must_stay_as_the_run_left_it(store: FaultyStore) -> None:
-    """What the plan relied on has changed by then, by the run itself."""
+    """The values that the plan relied on were changed by the run itself."""
     image = active(store)
     writes = Writes(store, [Reliance(image.id, "a", {"name": "old"})])
     writes.update(image, {"name": "new"})
     assert writes.read_unchanged(image.id).name == "new"
-    change_by_hand(store, image.id, {"theirs": "1"})  # beside those of this run: what the run left did not change
+    change_by_hand(store, image.id, {"theirs": "1"})  # an added property: not a change of what the run left
     assert writes.read_unchanged(image.id).properties["theirs"] == "1"
     changes: list[tuple[dict[str, str | None], str]] = [
-        ({"imagesync_key": "b"}, r"properties\.imagesync_key is 'b', it was not there"),
+        ({"imagesync_key": "b"}, r"properties\.imagesync_key is 'b', it was not set"),
         ({"imagesync_rev_9": "another", "imagesync_key": None}, "another run wrote to it"),
         ({"imagesync_rev_9": None, "imagesync_id": None}, "it lost its marker: imagesync_id removed"),
     ]
@@ -316,14 +315,14 @@ def test_a_write_without_an_answer_makes_the_run_contested(
     assert writes.is_contested is expected
 
 
-def test_a_later_listing_judges_every_write(store: FaultyStore) -> None:
-    """An image that was deleted or changed is reported; an unchanged one is not."""
+def test_a_later_listing_checks_every_write(store: FaultyStore) -> None:
+    """A deleted image and a changed one are reported, an unchanged one is not."""
     one, two, three = (replace(IMAGE, id=name) for name in ("one", "two", "three"))
     listed = {"one": one, "two": replace(two, name="m", tags=frozenset(), protected=True)}
     assert find_altered([one, two, three], listed) == [
-        "image two was written by this run, and was changed meanwhile: name is 'm', it was 'n'; protected is True, it was "
-        "False; tags is , it was x",
-        "image three was written by this run and was deleted, or lost its marker",
+        "another user or run changed image two, which this run wrote: name is 'm', it was 'n'; protected is True, it was "
+        "False; tags is none, it was x",
+        "image three, which this run wrote, was deleted or lost its marker",
     ]
 
 
@@ -343,24 +342,24 @@ def test_a_later_listing_judges_every_write(store: FaultyStore) -> None:
         ("properties.a", {"properties": {"old": "o"}}),
     ],
 )
-def test_each_change_by_others_is_told(path: str, changed: dict[str, Any]) -> None:
-    """Be it while the image is written, or in the listing at the end of the run."""
+def test_each_change_by_other_users_is_reported(path: str, changed: dict[str, Any]) -> None:
+    """During the write, or in the listing at the end of the run."""
     found = replace(IMAGE, **changed)
     (change,) = find_changes(IMAGE, found)
     assert change.startswith(f"{path} is ")
     assert find_changes(IMAGE, found, (path,)) == []
     assert find_altered([IMAGE], {IMAGE.id: found}) == [
-        f"image {IMAGE.id} was written by this run, and was changed meanwhile: {change}"
+        f"another user or run changed image {IMAGE.id}, which this run wrote: {change}"
     ]
 
 
 @pytest.mark.parametrize("name", ["updated_at", "size", "stores", "checksum", "virtual_size"])
-def test_what_the_service_itself_changes_is_no_change(name: str) -> None:
+def test_fields_that_the_service_itself_changes_are_ignored(name: str) -> None:
     assert find_changes(IMAGE, replace(IMAGE, **{name: None})) == []  # type: ignore[arg-type]
 
 
-def test_members_are_not_judged_by_a_read_of_the_image() -> None:
-    """They need a request of their own; the next plan sees them."""
+def test_members_are_not_checked_by_a_read_of_the_image() -> None:
+    """They need a request of their own; the next plan reads them."""
     assert find_unmet({"members": ("p",), "name": "n"}, IMAGE) == []
 
 
@@ -376,21 +375,21 @@ def test_members_are_not_judged_by_a_read_of_the_image() -> None:
         ({"properties": {"a": "2", "old": None}}, {"properties": {"a": "2", "old": None}}),
     ],
 )
-def test_what_an_image_lacks(attrs: UpdateFields, lacking: UpdateFields) -> None:
-    """Tags are one set; a property that is to be removed is lacking as long as it is there."""
+def test_only_the_differences_of_an_update_are_sent(attrs: UpdateFields, lacking: UpdateFields) -> None:
+    """Tags are one set; a property to remove is a difference as long as it exists."""
     assert select_lacking(IMAGE, attrs) == lacking
 
 
-def test_an_update_without_an_answer_that_was_saved_is_done_although_the_repeat_is_refused(tmp_path: Path) -> None:
-    """The first PATCH arrives after its read-back; the second one meets what it changed, and is refused."""
+def test_a_saved_update_without_an_answer_is_done_although_the_retry_is_refused(tmp_path: Path) -> None:
+    """The first PATCH arrives after its read-back; the second one is refused because of the first."""
     store = LateStore(tmp_path / "store")
     image = active(store)
     store.is_late = True
     assert Writes(store).update(image, {"min_ram": 7}).min_ram == stored(store, image).min_ram == 7
 
 
-def test_a_refusal_after_an_update_without_an_answer_that_was_not_saved_is_an_error(tmp_path: Path) -> None:
-    """The image does not have what was wanted."""
+def test_a_refusal_after_an_unsaved_update_without_an_answer_is_an_error(tmp_path: Path) -> None:
+    """The image does not have the requested values."""
     store = FaultyStore(tmp_path / "store")
     image = active(store)
     store.updates = [UpdateFault.NOT_RECEIVED, UpdateFault.REFUSED]
@@ -399,7 +398,8 @@ def test_a_refusal_after_an_update_without_an_answer_that_was_not_saved_is_an_er
 
 
 class LateStore(FaultyStore):
-    """A store in which the first update gets no answer, and is saved only when the second one comes, which is refused."""
+    """A store in which the first update gets no answer, and is saved only when the second one arrives, which is
+    refused."""
 
     waiting: UpdateFields | None = None
     is_late = False
@@ -427,7 +427,7 @@ class StatusFaultStore(FaultyStore):
 
 
 @pytest.mark.parametrize("answered", [True, False])
-def test_a_status_that_was_changed_is_done_whatever_the_answer(tmp_path: Path, answered: bool) -> None:
+def test_a_changed_status_is_done_with_any_answer(tmp_path: Path, answered: bool) -> None:
     store = StatusFaultStore(tmp_path / "store")
     store.lost, store.answered = False, answered
     writes, image = Writes(store), active(store)
@@ -452,7 +452,8 @@ def test_a_status_is_checked_on_an_image_that_was_read_already() -> None:
 
 
 class ChangedByHand(FaultyStore):
-    """A store in which a user changes an image, without a guard, just before the first update or status change."""
+    """A store in which another user changes an image, without a guard, just before the first update or status
+    change."""
 
     change: UpdateFields = {}  # noqa: RUF012 - replaced, never changed
 
@@ -488,17 +489,18 @@ def by_hand(tmp_path: Path) -> ChangedByHand:
         ({"properties": {"imagesync_key": "other"}}, "properties.imagesync_key is 'other'"),
     ],
 )
-def test_a_change_that_no_guard_stops_is_seen_in_the_answer_and_ours_is_taken_back(
+def test_a_change_that_no_guard_stops_is_detected_and_the_run_undoes_its_own(
     by_hand: ChangedByHand, change: UpdateFields, texts: str
 ) -> None:
-    """A user changes what this run does not send: that stays, and everything that this run sent is as before."""
+    """Another user changes a field that this run does not send: that change stays, and all fields that this run sent
+    are restored."""
     image = active(by_hand)
     by_hand.change = change
     writes = Writes(by_hand, nonce="mine")
-    with pytest.raises(Conflict, match="changed by another user or run meanwhile") as caught:
+    with pytest.raises(Conflict, match="another user or run changed image") as caught:
         writes.update(image, ATTRS)
     assert texts in str(caught.value)
-    assert "what this run changed was taken back" in str(caught.value)
+    assert "this run's own change was undone" in str(caught.value)
     left = stored(by_hand, image)
     assert (left.name, left.hidden, left.tags, left.properties.get("a")) == ("old", False, frozenset(), None)
     assert find_changes(image, left, ["properties.imagesync_rev_7", "properties.imagesync_rev_9"]) != []
@@ -513,13 +515,11 @@ def unclaimed(store: FaultyStore) -> LiveImage:
 
 
 @pytest.mark.parametrize("change", [{"min_ram": 7}, {"protected": True}, {"properties": {"imagesync_key": "other"}}])
-def test_what_somebody_changes_just_before_an_image_is_claimed_is_seen(
-    by_hand: ChangedByHand, change: UpdateFields
-) -> None:
-    """The answer to the claim shows it already; what was read before counts."""
+def test_a_change_just_before_an_image_is_claimed_is_detected(by_hand: ChangedByHand, change: UpdateFields) -> None:
+    """The answer to the claim already shows it; it is compared with the image that was read before."""
     image = unclaimed(by_hand)
     by_hand.change = change
-    with pytest.raises(Conflict, match="changed by another user or run meanwhile"):
+    with pytest.raises(Conflict, match="another user or run changed image"):
         Writes(by_hand, nonce="mine").update(image, ATTRS)
     left = stored(by_hand, image)
     assert (left.name, left.hidden, left.tags) == ("old", False, frozenset())
@@ -531,7 +531,7 @@ def test_what_somebody_changes_just_before_an_image_is_claimed_is_seen(
 def test_a_claim_without_an_answer_counts_only_if_its_guard_is_the_only_one(
     store: FaultyStore, others: dict[str, str | None]
 ) -> None:
-    """Another run's guard replaces or joins the one of this run: that run writes to the image, too."""
+    """If there is another run's guard, alone or as a second one, that run writes to the image."""
     image = unclaimed(store)
 
     class Claimed(FaultyStore):
@@ -548,18 +548,18 @@ def test_a_claim_without_an_answer_counts_only_if_its_guard_is_the_only_one(
     assert (stored(store, image).name, len(store.sent)) == ("old", 1)
 
 
-def test_what_cannot_be_taken_back_is_in_the_error(by_hand: ChangedByHand) -> None:
+def test_a_change_that_cannot_be_undone_is_in_the_error(by_hand: ChangedByHand) -> None:
     image = active(by_hand)
     by_hand.change = {"min_ram": 7}
     by_hand.updates = [UpdateFault.NONE, UpdateFault.REFUSED]
-    with pytest.raises(Conflict, match="what this run changed could not be taken back: refused"):
+    with pytest.raises(Conflict, match="this run's own change could not be undone: refused"):
         Writes(by_hand).update(image, ATTRS)
 
 
-def test_an_update_without_an_answer_is_not_repeated_on_an_image_that_was_disowned_meanwhile(
+def test_an_update_without_an_answer_is_not_retried_on_an_image_that_was_disowned(
     store: FaultyStore,
 ) -> None:
-    """The read after the lost answer shows it: a repeat would not require the removed marks."""
+    """The read after the lost answer shows it: a retry would not require the marker that was removed."""
     image = active(store)
 
     class Disowned(FaultyStore):
@@ -576,7 +576,7 @@ def test_an_update_without_an_answer_is_not_repeated_on_an_image_that_was_disown
 
 
 def test_a_status_change_of_an_image_that_was_disowned_meanwhile_is_an_error(by_hand: ChangedByHand) -> None:
-    """No guard stops the request: the error says what it did."""
+    """No guard stops the request; the error names the new status."""
     image = active(by_hand)
     by_hand.change = {"properties": {"imagesync_catalog": None}}
     with pytest.raises(Conflict, match=r"lost its marker.*it is deactivated now, it was active"):
@@ -584,7 +584,7 @@ def test_a_status_change_of_an_image_that_was_disowned_meanwhile_is_an_error(by_
 
 
 def test_no_further_member_of_an_image_that_was_disowned_meanwhile_is_changed(by_hand: ChangedByHand) -> None:
-    """Only the request that was under way."""
+    """Only the request that was already sent takes effect."""
     image = active(by_hand)
     super(FaultyStore, by_hand).update_image(image.id, visibility="shared")
     by_hand.add_member(image.id, "p1")
@@ -596,14 +596,14 @@ def test_no_further_member_of_an_image_that_was_disowned_meanwhile_is_changed(by
 
 
 def test_a_text_names_few_removed_properties_and_no_long_values() -> None:
-    """All of the record are one thing."""
+    """All properties of the record are named as a whole."""
     marks = {f"imagesync_{name}": "x" for name in ("catalog", "id", "key", "role", "digest", "managed")}
     image = replace(IMAGE, properties=marks)
     assert find_changes(image, replace(image, properties={})) == [
         "it lost its marker: its imagesync properties removed"
     ]
     assert find_changes(image, replace(image, properties={**marks, "imagesync_digest": "y"})) == [
-        "properties.imagesync_digest is another"
+        "properties.imagesync_digest has changed"
     ]
     assert find_changes(image, replace(image, properties={**marks, "imagesync_role": "y"})) == [
         "properties.imagesync_role is 'y', it was 'x'"
@@ -611,7 +611,7 @@ def test_a_text_names_few_removed_properties_and_no_long_values() -> None:
 
 
 class Silent(FaultyStore):
-    """A store that carries changes of status and members out, and answers nothing."""
+    """A store that carries out changes of status and members, and does not answer."""
 
     def deactivate(self, image_id: str) -> None:
         super().deactivate(image_id)
@@ -624,7 +624,7 @@ class Silent(FaultyStore):
 
 @pytest.mark.parametrize("change", ["status", "members"])
 def test_other_requests_without_an_answer_leave_the_run_unsettled_too(tmp_path: Path, change: str) -> None:
-    """They may arrive while the next run is running."""
+    """They may arrive during the next run."""
     store = Silent(tmp_path / "store")
     image, writes = active(store), Writes(store)
     writes.leave(image)

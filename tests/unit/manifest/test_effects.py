@@ -8,12 +8,12 @@ from imagesync.manifest.effects import IGNORABLE, can_match_field
 from tests.unit.manifest.one_file import SHA256, problems, wanted
 
 ID = "22475f0b415543bbbcc9f0117fb3ca8b"
-MEMBERS = "members: acts only on a shared image; declare visibility: shared, or take members out"
-EXPIRE = "on_expire: acts only beside expires; declare expires: YYYY-MM-DD, or take on_expire out"
-STATUS = "status: a record without data (source: none) stays queued; take status out, or give the image a source"
+MEMBERS = "members: has an effect only on a shared image; declare visibility: shared, or remove members"
+EXPIRE = "on_expire: has an effect only with expires; declare expires: YYYY-MM-DD, or remove on_expire"
+STATUS = "status: a record without data (source: none) stays queued; remove status, or give the image a source"
 AFTER = (
-    "on_replace.delete_after: acts only on builds that are kept, and keep is 0; "
-    "declare keep: 1 or more, or take delete_after out"
+    "on_replace.delete_after: has an effect only on kept builds, and keep is 0; "
+    "declare keep: 1 or more, or remove delete_after"
 )
 
 
@@ -34,8 +34,8 @@ AFTER = (
         ("on_replace: {keep: 0, delete_after: 9d}", AFTER),
         (
             "source: {url: 'http://h/x.img', max_ratio: 9}",
-            "source.max_ratio: acts only on data that is unpacked on the way; "
-            "declare source.compression, or take max_ratio out",
+            "source.max_ratio: has an effect only on data that imagesync unpacks; "
+            "declare source.compression, or remove max_ratio",
         ),
         (
             "on_replace: {set: {properties: {p: x}}, unset: [properties.q, properties.p]}",

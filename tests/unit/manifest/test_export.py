@@ -236,8 +236,8 @@ def test_dollars_come_back_as_they_were(tmp_path: Path, text: str) -> None:
     ("attrs", "texts"),
     [
         ({"name": None}, "left out: it has no name; give it one"),
-        ({"name": "\U0001f600"}, "left out: its name holds a character beyond the basic plane"),
-        ({"name": "a\x1bb"}, "left out: its name holds a control character"),
+        ({"name": "\U0001f600"}, "left out: its name has a character beyond the basic plane"),
+        ({"name": "a\x1bb"}, "left out: its name has a control character"),
         ({"status": Status.SAVING}, "left out: it is saving; export it once it is active"),
         (
             {"properties": {f"p{n}": "" for n in range(121)}},
@@ -245,7 +245,7 @@ def test_dollars_come_back_as_they_were(tmp_path: Path, text: str) -> None:
         ),
     ],
 )
-def test_an_image_that_cannot_be_managed_is_left_out_and_told_of(attrs: dict[str, Any], texts: str) -> None:
+def test_an_image_that_cannot_be_managed_is_left_out_and_reported(attrs: dict[str, Any], texts: str) -> None:
     """In one line without anything that moves a cursor; the others are written."""
     found = made(image("fine", "f"), image(**{"image_id": "bad", **attrs}))
     assert list(found.images) == ["fine"]
@@ -256,7 +256,7 @@ def test_an_image_that_cannot_be_managed_is_left_out_and_told_of(attrs: dict[str
 
 
 @pytest.mark.parametrize("name", ["\x1b", "${x}", "imagesync", "p"])
-def test_a_property_that_a_manifest_cannot_hold_is_left_out_and_told_of(name: str) -> None:
+def test_a_property_that_a_manifest_cannot_hold_is_left_out_and_reported(name: str) -> None:
     """Its image is written."""
     value = "\x07" if name in ("imagesync", "p") else "1"
     found = made(image(properties={name: value, "fine": "1"}))
@@ -265,7 +265,7 @@ def test_a_property_that_a_manifest_cannot_hold_is_left_out_and_told_of(name: st
     assert "left out" in found.problems[0]
 
 
-def test_visible_namesakes_are_left_out_and_told_of() -> None:
+def test_visible_namesakes_are_left_out_and_reported() -> None:
     """A catalog can have one of them; hidden ones and those of another owner hold no name here."""
     found = made(image("x", "1"), image("x", "2"), image("x", "3", hidden=True), image("x", "4", owner="q"))
     assert {one.id for one in found.images.values()} == {"3", "4"}
@@ -277,13 +277,16 @@ def test_members_of_one_image_say_nothing_of_those_of_another() -> None:
     shared = [image(f"s{number}", f"{number}", visibility=Visibility.SHARED) for number in range(3)]
     found = made(*shared, image("other", "9"), members={"0": (MemberState("p1"),), "2": ()})
     (problem,) = found.problems
-    assert "image 1 (s1): its members may not be asked for and are not in the manifest" in problem
+    assert (
+        "image 1 (s1): its members are not in the manifest, because the service does not let this user list them"
+        in problem
+    )
 
 
-def test_members_that_may_not_be_asked_for_are_told_of() -> None:
+def test_members_that_the_user_cannot_list_are_reported() -> None:
     """They are not declared, and so left alone; those that are known are project ids."""
     shared = image("x", "1", visibility=Visibility.SHARED)
-    assert "members may not be asked" in made(shared).problems[0]
+    assert "the service does not let this user list them" in made(shared).problems[0]
     found = made(shared, members={"1": (MemberState("p$2", "accepted"), MemberState("p1"))})
     assert found.problems == ()
     assert yaml.safe_load(found.text)["images"]["x"]["members"] == [{"id": "p$2"}, {"id": "p1"}]

@@ -78,7 +78,7 @@ def test_nothing_is_read_after_a_file_that_is_too_much(tmp_path: Path, number: i
     )
 
 
-def test_places_are_looked_for_when_somebody_asks(tmp_path: Path) -> None:
+def test_places_are_found_on_demand(tmp_path: Path) -> None:
     """A manifest without a problem is read once, without them."""
     (tmp_path / "x.yaml").write_text(HEAD + "images:\n  a: {source: none, disk_format: raw}\n")
     manifest = load(tmp_path)

@@ -85,4 +85,4 @@ def test_a_key_that_is_removed_is_not_there(tmp_path: Path) -> None:
     """Otherwise the project of its images would be unknown."""
     text = f"images: {{a: {{}}}}\nremoved: {{a: {{owner: {'d' * 32}}}, b: {{owner: {'d' * 32}}}}}"
     (problem,) = problems(tmp_path, text)
-    assert problem.endswith("removed.a: the catalog has an image of this key; take it out of removed, or out of images")
+    assert problem.endswith("removed.a: the catalog has an image of this key; remove it from removed, or from images")

@@ -17,7 +17,7 @@ NO_QUOTES = "the quotes make it text: write"
         ("min_ram: 512MB", "min_ram: '512MB' is not a whole number; write the number alone; it is in MB"),
         ("min_disk: 4 GB", "min_disk: '4 GB' is not a number of GB from 0, or auto; write the number alone; it is in GB"),
         ("min_disk: 2.5", "min_disk: '2.5' is not a number of GB from 0, or auto; write the number alone; it is in GB"),
-        ("min_ram: ", "min_ram: null is not a whole number; give it a value, or take it out"),
+        ("min_ram: ", "min_ram: null is not a whole number; give it a value, or remove it"),
         ("min_ram: lots", "min_ram: 'lots' is not a whole number"),
         ("protected: yes", "protected: 'yes' is not true or false; write true"),
         ("hidden: Off", "hidden: 'Off' is not true or false; write false"),
@@ -32,7 +32,7 @@ NO_QUOTES = "the quotes make it text: write"
         ("properties: [a]", "properties: a list is not a mapping; write a mapping instead of the list: a key for each "
          "item, and no dash before it"),
         ("properties: 'a:b'", "properties: 'a:b' is not a mapping; write KEY: VALUE below it"),
-        ("properties: {os: }", 'properties.os: null is not text; write "" for an empty text, or take it out'),
+        ("properties: {os: }", 'properties.os: null is not text; write "" for an empty text, or remove it'),
         ("properties: {os: [x]}", "properties.os: a list is not text; put it in quotes if it is text"),
         ("members: {project: x}", "members: a mapping is not a list; write it as an item of a list: members: [{…}]"),
         ("properties: ", "properties: null is not a mapping; write {} for none"),
@@ -43,7 +43,7 @@ NO_QUOTES = "the quotes make it text: write"
             "adopt: Ubuntu",
             "adopt: 'Ubuntu' is not true, false or an image's id (a UUID); write true for the image that has the wanted name",
         ),
-        ("source: {path: x, verify: false}", "source.verify: 'false' is not none; write none, or take it out"),
+        ("source: {path: x, verify: false}", "source.verify: 'false' is not none; write none, or remove it"),
         (
             "owner: 22475F0B-4155-43BB-BCC9-F0117FB3CA8B",
             "owner: '22475F0B-4155-43BB-BCC9-F0117FB3CA8B' is not a project id (32 hexadecimal digits in lower case, or a UUID); "
@@ -77,7 +77,7 @@ def test_what_was_meant_is_written_out(tmp_path: Path, fields: str, expected: st
         (
             "images: {}\nx-common: &c {min_ram: 512}",
             "4:1: x-common: unknown key; "
-            "a manifest has no place for anchors alone: put common values into defaults, or into profiles",
+            "a manifest has no section for anchors: put common values into defaults or profiles",
         ),
         ("images: {}\nremoved: {b: bob}", "4:11: removed.b: 'bob' is not a mapping; write owner: VALUE below it"),
         ("version: '1'\nimages: {}", "1:1: version: '1' is not 1; the quotes make it text: write 1 without them"),

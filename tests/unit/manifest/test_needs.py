@@ -19,10 +19,22 @@ def make(**fields: object) -> ImageSpec:
 @pytest.mark.parametrize(
     ("image", "problem"),
     [
-        (make(source=FILE), "m.yaml:3:5: images.a: disk_format and container_format missing: no image can be made"),
-        (make(source=FILE, disk_format="raw"), "m.yaml:3:5: images.a: container_format missing: no image can be made"),
-        (make(source=Content.UNMANAGED), "m.yaml:4:7: images.a.source: missing: no image can be made without; give a"),
-        (make(source=KNOWN), "m.yaml:4:7: images.a.source: missing: no image can be made without; give a path"),
+        (
+            make(source=FILE),
+            "m.yaml:3:5: images.a: disk_format and container_format missing: an image cannot be created",
+        ),
+        (
+            make(source=FILE, disk_format="raw"),
+            "m.yaml:3:5: images.a: container_format missing: an image cannot be created",
+        ),
+        (
+            make(source=Content.UNMANAGED),
+            "m.yaml:4:7: images.a.source: missing: an image cannot be created without a source; give a",
+        ),
+        (
+            make(source=KNOWN),
+            "m.yaml:4:7: images.a.source: missing: an image cannot be created without a source; give a path",
+        ),
     ],
 )
 def test_what_is_missing_is_a_problem_at_its_place(image: ImageSpec, problem: str) -> None:

@@ -54,12 +54,12 @@ images:
         ("images: {a: {properties: {k: '${images.a.id}'}}}", "circle: a -> a"),
         (
             "images: {a: {properties: {k: '${images.b.id}'}}, b: {properties: {k: '${images.a.id}'}}}",
-            "3:14: images.a.properties: the references go round in a circle: a -> b -> a; break it",
+            "3:14: images.a.properties: the references form a circle: a -> b -> a; remove one of the references",
         ),
         ("default_target: '${x}'\ntargets: {x: {store: s}}\nimages: {}", "${x} is not defined"),
     ],
 )
-def test_a_wrong_placeholder_is_told_at_its_place(tmp_path: Path, text: str, expected: str) -> None:
+def test_a_wrong_placeholder_is_reported_at_its_place(tmp_path: Path, text: str, expected: str) -> None:
     """One line, at the value that holds it, and nothing else about what it would have become."""
     found = problems(tmp_path, text)
     assert len(found) == 1
@@ -115,7 +115,7 @@ def test_references_to_images_stay_for_apply(tmp_path: Path) -> None:
     """``${images.KEY.id}`` is known when the plan is applied; its key must exist."""
     (_, spec) = wanted(tmp_path, "images: {k: {}, r: {properties: {kernel_id: '${images.k.id}'}}}").images
     assert spec.properties["kernel_id"] == "${images.k.id}"
-    assert "no image" in problems(tmp_path, "images: {r: {properties: {kernel_id: '${images.x.id}'}}}")[0]
+    assert "is not an image" in problems(tmp_path, "images: {r: {properties: {kernel_id: '${images.x.id}'}}}")[0]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_references_to_images_stay_for_apply(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_value_that_is_not_defined_is_told_with_what_is(tmp_path: Path, text: str, expected: str) -> None:
+def test_an_undefined_value_is_reported_with_the_defined_ones(tmp_path: Path, text: str, expected: str) -> None:
     """FILE:LINE:COLUMN: where: what; hint."""
     assert problems(tmp_path, text) == [expected]
 
@@ -156,7 +156,7 @@ def test_a_value_is_never_a_reference(tmp_path: Path) -> None:
 def test_one_text_becomes_so_long_and_no_longer(tmp_path: Path, number: int, is_fine: bool) -> None:
     """16 times 65,536 characters are all that one text may have; those of the whole catalog may have more."""
     text = f"values: {{v: '{'x' * 65_536}'}}\nimages: {{a: {{name: '{'${v}' * number}'}}}}"
-    assert any("becomes too long" in problem for problem in problems(tmp_path, text)) is not is_fine
+    assert any("is too long" in problem for problem in problems(tmp_path, text)) is not is_fine
 
 
 def test_quotes_decide_whether_a_filled_text_may_be_a_number(tmp_path: Path) -> None:
@@ -172,4 +172,4 @@ def test_all_texts_together_become_so_long_and_no_longer(tmp_path: Path, images:
     """Each of a MiB, which one text may have: a small file cannot fill the memory."""
     names = ", ".join(f"i{number}: {{name: '{'${v}' * 16}'}}" for number in range(images))
     text = f"values: {{v: '{'x' * 65_536}'}}\nimages: {{{names}}}"
-    assert any("becomes too long" in problem for problem in problems(tmp_path, text)) is not is_fine
+    assert any("is too long" in problem for problem in problems(tmp_path, text)) is not is_fine

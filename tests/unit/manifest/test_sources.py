@@ -106,7 +106,7 @@ images:
     catalog = wanted(tmp_path, text)
     assert [spec.source.transfer and spec.source.transfer.verify for spec in catalog.images] == [True, False, True]
     assert catalog.warnings == (
-        "c: the URL has no checksum: a new build behind it is not seen, nothing verifies what the service fetches",
+        "c: the URL has no checksum: imagesync does not notice a new build, and nothing verifies the data that the service fetches",
     )
     text = f"images: {{a: {{source: {{url: 'https://x/y', method: web-download, checksum: '{SHA256}', verify: download}}}}}}"
     (problem,) = problems(tmp_path, text)
@@ -170,13 +170,13 @@ def test_a_file_of_git_is_no_source_and_no_keyring(tmp_path: Path, source: str) 
         ),
         (
             f"images: {{a: {{source: {{url: 'https://x/y', checksum: '{SHA256}', checksum_url: 'https://x/S'}}}}}}",
-            "3:128: images.a.source.checksum_url: is declared beside checksum; "
+            "3:128: images.a.source.checksum_url: is declared together with checksum; "
             "keep one: a digest, or the list that it is taken from",
         ),
         (
             f"images: {{a: {{source: {{url: 'https://x/y', checksum: '{SHA256}', verify: none}}}}}}",
-            "3:128: images.a.source.verify: is for method: web-download; all else is verified while it is sent; "
-            "take it out",
+            "3:128: images.a.source.verify: has an effect only with method: web-download; other data is verified while it is sent; "
+            "remove it",
         ),
         (
             "images: {a: {source: {url: 'https://x/y', method: web-download, verify: none}}}",
@@ -184,8 +184,7 @@ def test_a_file_of_git_is_no_source_and_no_keyring(tmp_path: Path, source: str) 
         ),
         (
             "images: {a: {source: {url: 'https://x/y', checksum_entry: z}}}",
-            "3:43: images.a.source.checksum_entry: names an entry of a checksum list, and there is no checksum_url; "
-            "name the list",
+            "3:43: images.a.source.checksum_entry: needs checksum_url, the list that has the entry; name the list",
         ),
         (
             "images: {a: {source: {url: 'https://x/y', checksum_url: 'https://x/S', checksum_entry: ''}}}",
@@ -212,8 +211,8 @@ def test_a_mistake_is_one_line_with_place_and_way_out(tmp_path: Path, text: str,
             "example.org/a?sig=x",
             "this is not a URL, which begins with http:// or https://; write the whole address",
         ),
-        ("s3://bucket/x", "s3 is not http or https; use one of them, or path for a file"),
-        ("htps://h/x", "the scheme is not http or https; use one of them, or path for a file"),
+        ("s3://bucket/x", "s3 is not http or https; use http or https, or path for a local file"),
+        ("htps://h/x", "the scheme is not http or https; use http or https, or path for a local file"),
         ("http://[", "is not a URL"),
         ("http://h:x/", "is not a URL"),
         ("https:///x", "is not a URL"),
@@ -234,28 +233,28 @@ def test_a_url_that_cannot_be_fetched_is_refused(tmp_path: Path, url: str, expec
     [
         (
             "{path: x, checksum_url: SHA256SUMS}",
-            "checksum_url: 'SHA256SUMS' is not a URL, which begins with http:// or https://; a list on disk is "
-            "not read: copy the digest of the file into checksum",
+            "checksum_url: 'SHA256SUMS' is not a URL, which begins with http:// or https://; a list must be "
+            "a URL; or copy the digest of the file into checksum",
         ),
         (
             "{url: 'https://h/a/x', checksum_url: SHA256SUMS}",
             "checksum_url: 'SHA256SUMS' is not a URL, which begins with http:// or https://; "
-            "write its whole address: https://h/a/SHA256SUMS",
+            "write its whole URL: https://h/a/SHA256SUMS",
         ),
         (
             "{url: ['https://h/a/x', 'https://i/x'], checksum_url: ../SUMS}",
             "checksum_url: '../SUMS' is not a URL, which begins with http:// or https://; "
-            "write its whole address: https://h/SUMS",
+            "write its whole URL: https://h/SUMS",
         ),
         (
             "{url: 'https://h/a/x', checksum_url: h.example/SUMS}",
             "checksum_url: 'h.example/SUMS' is not a URL, which begins with http:// or https://; "
             "write https://h.example/SUMS",
         ),
-        ("'ftp://h/x'", "source: ftp is not http or https; use one of them, or path for a file"),
+        ("'ftp://h/x'", "source: ftp is not http or https; use http or https, or path for a local file"),
     ],
 )  # fmt: skip
-def test_an_address_that_is_none_is_completed_where_it_can_be(tmp_path: Path, source: str, expected: str) -> None:
+def test_an_incomplete_url_is_completed_in_the_hint(tmp_path: Path, source: str, expected: str) -> None:
     """A list beside a file on disk is not read; one beside a URL has an address."""
     (problem,) = problems(tmp_path, f"images: {{a: {{source: {source}}}}}")
     assert problem.endswith(expected)
@@ -282,7 +281,7 @@ ANY = "write ALGORITHM:HEX: md5 (32 digits), sha1 (40 digits), sha256 (64 digits
         (f"'blake2b:{'a' * 128}'", ANY),
     ],
 )
-def test_what_is_no_digest_is_told_from_what_is_one_in_another_form(tmp_path: Path, checksum: str, hint: str) -> None:
+def test_a_wrong_digest_differs_from_a_digest_in_another_form(tmp_path: Path, checksum: str, hint: str) -> None:
     """An address, a digest without its algorithm, in the form of some program, or cut."""
     (problem,) = problems(tmp_path, f"images: {{a: {{source: {{path: x, checksum: {checksum}}}}}}}")
     assert problem.endswith(f" is not a digest; {hint}")

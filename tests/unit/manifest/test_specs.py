@@ -38,7 +38,7 @@ def test_a_superseded_image_may_get_other_fields(tmp_path: Path) -> None:
     [
         (
             "images: {a: {expires: 2027-02-30}}",
-            "3:14: images.a.expires: '2027-02-30' is not a day of the calendar; write YYYY-MM-DD",
+            "3:14: images.a.expires: '2027-02-30' is not a date of the calendar; write YYYY-MM-DD",
         ),
     ],
 )

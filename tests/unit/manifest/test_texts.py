@@ -21,15 +21,15 @@ MANY_A, MANY_B = (", ".join(f"{letter}{number}: x" for number in range(100)) for
     [
         (
             "images: {a: {properties: {imagesync_x: 1}}}",
-            "3:27: images.a.properties.imagesync_x: this name is reserved; choose another",
+            "3:27: images.a.properties.imagesync_x: this name is reserved; choose another name",
         ),
         (
             "images: {a: {properties: {ImageSync_id: 1}}}",
-            "3:27: images.a.properties.ImageSync_id: this name is reserved; choose another",
+            "3:27: images.a.properties.ImageSync_id: this name is reserved; choose another name",
         ),
         (
             "images: {a: {properties: {ímagesync_x: 1}}}",
-            "3:27: images.a.properties.ímagesync_x: this name is reserved; choose another",
+            "3:27: images.a.properties.ímagesync_x: this name is reserved; choose another name",
         ),
     ],
 )
@@ -71,8 +71,8 @@ def test_hostile_text_ends_in_diagnostics(tmp_path: Path, text: str) -> None:
             "images.a.properties.x: 72000 bytes long",
         ),
         ("images: {a: {on_replace: {set: {properties: {x: '\U0001f600'}}}}}", "beyond the basic plane"),
-        ("images: {a: {on_replace: {set: {tags: ['\U0001f600']}}}}", "images.a.on_replace.set.tags[0]: holds a char"),
-        ("images: {a: {on_replace: {rename: '{name} \U0001f600'}}}", "images.a.on_replace.rename: holds a character"),
+        ("images: {a: {on_replace: {set: {tags: ['\U0001f600']}}}}", "images.a.on_replace.set.tags[0]: has a char"),
+        ("images: {a: {on_replace: {rename: '{name} \U0001f600'}}}", "images.a.on_replace.rename: has a character"),
         (
             f"profiles: {{p: {{properties: {{{MANY_A}}}}}}}\nimages: {{a: {{profiles: [p], properties: {{{MANY_B}}}}}}}",
             "200 properties, the limit is 120",
@@ -98,7 +98,7 @@ def test_letters_of_every_script_are_allowed(text: str) -> None:
     assert list(find_text_problems({"name": text, "tags": [text], "properties": {"p": text}})) == []
 
 
-WAY = "most image services cannot keep both: write one of them, in one way"
+WAY = "keep one of them: most image services cannot store both"
 
 
 @pytest.mark.parametrize(

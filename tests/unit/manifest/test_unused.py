@@ -20,9 +20,9 @@ def test_unused_profiles_and_values_are_warnings(tmp_path: Path) -> None:
     """Each with its place: what a plan shows does not hang on them."""
     found = [text.rpartition("catalog.yaml:")[2] for text in wanted(tmp_path, TEXT, target="t").warnings]
     assert found == [
-        "4:29: profiles.q: no image uses this profile; take it out, or use it",
-        "3:19: values.idle: nothing uses this value; take it out, or use it",
-        "6:43: targets.t.values.here: nothing uses this value; take it out, or use it",
+        "4:29: profiles.q: no image uses this profile; remove it, or use it",
+        "3:19: values.idle: nothing uses this value; remove it, or use it",
+        "6:43: targets.t.values.here: nothing uses this value; remove it, or use it",
     ]
 
 

@@ -34,7 +34,7 @@ def test_scalars_keep_their_written_text_where_a_string_is_wanted(tmp_path: Path
         ("images: {a: {expires: soon}}", "3:14: images.a.expires: 'soon' is not a date, YYYY-MM-DD"),
         ("images: {a: {protected: 1}}", "3:14: images.a.protected: '1' is not true or false; write true"),
         ("images: {a: {tags: x}}", "3:14: images.a.tags: 'x' is not a list; write tags: [x]"),
-        ("images: {a: {name: }}", "3:14: images.a.name: null is not text; give it a value, or take it out"),
+        ("images: {a: {name: }}", "3:14: images.a.name: null is not text; give it a value, or remove it"),
         (
             "images: {a b: {}}",
             "3:1: images: 'a b' is not a key: letters, digits and . _ -, beginning with a letter or digit, at most 64",

@@ -35,7 +35,7 @@ AFTER_END = (
             "  a:\n    name: x\n      min_ram: 5",
             "4:7",
             "this line is indented deeper than line 3, which has a value already; "
-            "begin both in the same column, or take the value out",
+            "begin both in the same column, or remove the value",
         ),
         ("  a:\n    name: x\n   min_ram: 5", "4:4", NO_INDENT),
         ("  a:\n    name x\n    min_ram: 5", "3:5", NO_PAIR),
@@ -62,12 +62,12 @@ AFTER_END = (
         ("  a:\n    tags: - x", "3:11", "a list cannot begin here; begin it in the next line, or write it as [A, B]"),
         ("  a: {name: x\n  b: {}", "2:6", "this { is not closed before line 3; write the closing }, or a comma"),
         ("  a:\n    name: x\n    - y", "4:5", "a list item is beside KEY: VALUE lines; "
-         "write it below a key, or take the - out"),
+         "write it below a key, or remove the -"),
         ("  a:\n    tags:\n      - x\n      y: z", "5:7", "KEY: VALUE is beside list items; "
          "write a - before it, or move it out of the list"),
-        ("  a: {}\n...\nx: y", "4:1", "this is after the end of the document; take out the line ... or --- above it"),
-        ("  a:\n    name: x\n\ufeff  b: {}", "4:1", "the text has a byte order mark inside; take it out"),
-        ("  a: {name: x}}", "2:15", "this } closes nothing; take it out, or write the {"),
+        ("  a: {}\n...\nx: y", "4:1", "this is after the end of the document; remove the line ... or --- above it"),
+        ("  a:\n    name: x\n\ufeff  b: {}", "4:1", "the text has a byte order mark inside; remove it"),
+        ("  a: {name: x}}", "2:15", "this } closes nothing; remove it, or write the {"),
         ('  a: {"name": "x" "min_ram": 5}', "2:19", "a comma is missing before this; "
          "write a comma between two items, or quote the value"),
         (
@@ -79,12 +79,12 @@ AFTER_END = (
         (
             "  a: x\x07",
             "2:7",
-            "the character U+0007 is not allowed in YAML; take it out, or write it in double quotes as an escape",
+            "the character U+0007 is not allowed in YAML; remove it, or write it in double quotes as an escape",
         ),
         (
             "<<<<<<< HEAD\n  a: {}\n=======\n  b: {}\n>>>>>>> x",
             "2:1",
-            "a merge conflict is not resolved; keep one of the two versions, and take out the marks",
+            "a merge conflict is not resolved; keep one of the two versions, and remove the marks",
         ),
     ],
 )  # fmt: skip
@@ -139,7 +139,7 @@ def test_lines_of_other_files_are_not_shown() -> None:
         ),
         (
             "images: {a: {name: !b c}}",
-            "3:20: a tag of another kind is not plain data; take it out; text that begins with ! needs quotes",
+            "3:20: a tag of another kind is not plain data; remove it; text that begins with ! needs quotes",
         ),
     ],
 )

@@ -12,11 +12,14 @@ from tests.unit.manifest.one_file import problems, wanted
     ("text", "expected"),
     [
         ("images: {a: {}, a: {}}", "3:17: a: defined twice; first in line 3; keep one"),
-        ('images: {"a\\n": {}}', "3:10: the key 'a\\n' holds a control character; take it out"),
-        ("images: {\u00a0a: {}}", "3:10: the key '\\xa0a' holds a space of another kind; take it out"),
+        ('images: {"a\\n": {}}', "3:10: the key 'a\\n' has a control character; remove it"),
+        ("images: {\u00a0a: {}}", "3:10: the key '\\xa0a' has a space of another kind; remove it"),
         ("images: {a: {<<: b}}", "3:13: << merges mappings only; name the anchor of one: <<: *NAME"),
-        ("images: {a: {source: !!float x}}", "3:22: the text here is tagged !!float and is none; take the tag out"),
-        ("images: {a: !!seq {}}", "3:13: the tag tag:yaml.org,2002:seq is not plain data; take it out"),
+        (
+            "images: {a: {source: !!float x}}",
+            "3:22: the text here has the tag !!float, but is not of that type; remove the tag",
+        ),
+        ("images: {a: !!seq {}}", "3:13: the tag tag:yaml.org,2002:seq is not plain data; remove it"),
     ],
 )
 def test_a_mistake_is_one_line_with_place_and_way_out(tmp_path: Path, text: str, expected: str) -> None:

@@ -1,4 +1,4 @@
-"""Which names a database of the image service considers equal, and the messages about them."""
+"""Which names the service's database treats as equal, and the messages about them."""
 
 import pytest
 
@@ -48,7 +48,7 @@ def test_case_accents_and_trailing_spaces_make_no_difference(one: str, other: st
     ],
 )
 def test_other_names_stay_different(one: str, other: str) -> None:
-    """A false alarm would refuse a good manifest."""
+    """A false positive would refuse a correct manifest."""
     assert fold_name(one) != fold_name(other)
 
 
@@ -58,11 +58,11 @@ def test_each_alike_name_is_found_with_the_first_one() -> None:
 
 
 def test_a_property_is_explained_only_if_it_is_added_beside_an_alike_one() -> None:
-    """One that the image has already can be written."""
+    """A property that the image already has can be written."""
     ((what, ways),) = explain_alike_properties(["Foo", "bar"], ["foo", "bar", "new"])
     assert what == (
         "property 'foo' differs from 'Foo', which the image has, only in case, accents or trailing spaces; "
-        "a service on MariaDB or MySQL refuses that (HTTP 500)"
+        "a service on MariaDB or MySQL rejects this update (HTTP 500)"
     )
     assert ways == "keep 'Foo', choose another name, or make the change together with a new build"
 
@@ -72,11 +72,11 @@ def test_two_alike_tags_are_explained() -> None:
     ((what, ways),) = explain_alike_tags(["b", "a", "A"])
     assert what == (
         "tags 'A' and 'a' differ only in case, accents or trailing spaces; "
-        "on MariaDB or MySQL neither can be taken from an image that has both (HTTP 500)"
+        "on MariaDB or MySQL neither can be removed from an image that has both (HTTP 500)"
     )
     assert ways == "leave both as they are, or make the change together with a new build"
 
 
 def test_new_tags_that_are_alike_to_live_ones_can_follow_later() -> None:
-    """All others are kept, sorted."""
+    """All other tags are kept, sorted."""
     assert drop_alike_tags(["A", "x"], ["z", "a", "x"]) == ("x", "z")

@@ -1,4 +1,4 @@
-"""What an image of the manifest answers about itself."""
+"""The questions that a declared image answers."""
 
 from dataclasses import replace
 from itertools import product
@@ -29,8 +29,8 @@ from imagesync.model.catalog import (
     Visibility,
     is_project_id,
 )
-from imagesync.model.fields import declared_fields, live_value
-from imagesync.model.urls import url_identity
+from imagesync.model.fields import collect_declared_fields, read_live_value
+from imagesync.model.urls import identify_url
 from tests.unit.factories import live
 
 FILE = FileSource("/i/a.raw", "a.raw")
@@ -49,14 +49,14 @@ KNOWN = KnownContent(Checksum("sha256", "a" * 64))
     ],
 )
 def test_only_files_and_urls_have_data(source: Source, has_data: bool, is_record_only: bool) -> None:
-    """And ``none`` alone is a record without any."""
+    """``source: none`` is the only record without data."""
     spec = ImageSpec("a", "a", source)
     assert (spec.has_data, spec.is_record_only) == (has_data, is_record_only)
     assert (source.transfer is not None) == has_data
 
 
 def test_the_first_url_is_the_identity() -> None:
-    """Its sha256; mirrors do not count. A URL with a secret has none, nor has a file."""
+    """Its sha256; mirrors do not count. A URL with a secret has no identity, nor has a file."""
     plain = UrlSource(("https://images.example/vmlinuz", "https://y.example/a.raw?sig=1"))
     assert ImageSpec("a", "a", plain).url_identity == "081259123bb1cdf982c89795dd4bc3254466f532f821a92bdcbd0bee39790d87"
     assert ImageSpec("a", "a", URL).url_identity is None
@@ -66,7 +66,7 @@ def test_the_first_url_is_the_identity() -> None:
 @pytest.mark.parametrize("place", [0, 1, 2])
 @pytest.mark.parametrize("secret", ["https://x.example/a?sig=1", "https://me:word@x.example/a"])
 def test_a_secret_in_any_of_the_urls_needs_a_digest(secret: str, place: int) -> None:
-    """Whichever mirror it is: the identity of the content is then neither shown nor kept."""
+    """In any mirror: without a digest, the identity of the content could not be stored."""
     urls = ["https://y.example/a", "https://z.example/a"]
     urls.insert(place, secret)
     source = UrlSource(tuple(urls))
@@ -95,8 +95,8 @@ def test_packed_data_is_not_stored_as_published() -> None:
     ],
 )
 def test_the_stores_that_must_hold_an_image(transfer: Transfer, offered: set[str], stores: set[str]) -> None:
-    """Those that are declared, or all that there are; none where the service's default is meant."""
-    assert transfer.wanted_stores(frozenset(offered)) == stores
+    """The declared stores, or all of the service; none if the service's default is used."""
+    assert transfer.select_stores(frozenset(offered)) == stores
 
 
 @pytest.mark.parametrize("method", list(Method), ids=lambda method: method.name)
@@ -119,13 +119,13 @@ def test_ignore_takes_globs_of_paths(path: tuple[str, ...], expected: bool) -> N
     [((), "a", True), (("a*", "b"), "ab", True), (("a*", "b"), "b", True), (("a*", "b"), "bb", False)],
 )
 def test_only_narrows_the_keys(only: tuple[str, ...], key: str, expected: bool) -> None:
-    """Without any pattern every key is in scope."""
+    """Without a pattern every key is in scope."""
     assert Catalog("base", only=only).is_in_scope(key) == expected
 
 
 @pytest.mark.parametrize("name", HEX_LENGTHS)
-def test_a_digest_is_read_in_any_case_and_only_whole(name: str) -> None:
-    """As many hexadecimal digits as the algorithm has, with blanks around each part."""
+def test_a_digest_is_read_in_any_case_and_must_be_complete(name: str) -> None:
+    """It must have as many hexadecimal digits as the algorithm; blanks around each part are ignored."""
     length = HEX_LENGTHS[name]
     digits = ("0123456789abcdef" * 8)[:length]
     found = Checksum(name, digits)
@@ -138,7 +138,7 @@ def test_a_digest_is_read_in_any_case_and_only_whole(name: str) -> None:
 
 
 def test_the_strongest_digest_is_that_of_the_longest_algorithm() -> None:
-    """In any order; none of none."""
+    """In any order; None without digests."""
     every = [Checksum(name, "0" * length) for name, length in HEX_LENGTHS.items()]
     for first, second in product(every, every):
         longer = max(first, second, key=lambda one: len(one.value))
@@ -147,7 +147,7 @@ def test_the_strongest_digest_is_that_of_the_longest_algorithm() -> None:
 
 
 def test_no_secret_is_left_in_any_address_of_a_source() -> None:
-    """Mirrors, list and signature; all else stays as it is."""
+    """Mirrors, list and signature; everything else is unchanged."""
     secret, display = "https://me:secret@x.example/{}?sig=1", "https://x.example/{}"
     source = UrlSource(
         (secret.format(1), secret.format(2)),
@@ -169,7 +169,7 @@ def test_no_secret_is_left_in_any_address_of_a_source() -> None:
 
 
 def test_places_and_faults_as_text() -> None:
-    """Without a line only the file; without a hint only the message."""
+    """Without a line only the file, without a hint only the message."""
     assert (str(Place("f", 1, 2)), str(Place("f")), str(Place())) == ("f:1:2", "f", "")
     assert (Place("f", 1, 2).add_to("x"), Place("f").add_to("x")) == ("f:1:2: x", "x")
     assert (str(SourceFault("m", "h")), str(SourceFault("m"))) == ("m; h", "m")
@@ -188,15 +188,15 @@ def test_places_and_faults_as_text() -> None:
         ("admin", False),
     ],
 )
-def test_what_looks_like_the_id_of_a_project(text: str, is_id: bool) -> None:
-    """As the identity service makes them."""
+def test_an_id_of_a_project_has_the_form_of_the_identity_service(text: str, is_id: bool) -> None:
+    """Ids as the identity service makes them."""
     assert is_project_id(text) is is_id
 
 
 def test_content_without_a_digest_is_that_of_any_of_its_mirrors() -> None:
-    """A source without an address has none."""
+    """A source without a URL has none."""
     spec = ImageSpec("a", "a", UrlSource(("https://x.example/1", "https://x.example/2", "https://x.example/3")))
-    known = [url_identity(f"https://x.example/{number}") for number in range(1, 5)]
+    known = [identify_url(f"https://x.example/{number}") for number in range(1, 5)]
     assert [spec.is_published_at(identity) for identity in known] == [True, True, True, False]
     assert not spec.is_published_at(None)
     secret = ImageSpec("a", "a", UrlSource(("https://x.example/1?sig=1", "https://x.example/2?sig=1")))
@@ -206,7 +206,7 @@ def test_content_without_a_digest_is_that_of_any_of_its_mirrors() -> None:
 
 
 def test_owners_of_keys_by_id() -> None:
-    """Of all keys, once every name is resolved."""
+    """Of all keys, after every name is resolved."""
     found = Catalog("base", owners={"a": "1", "b": "2"})
     assert found.owner_ids == {"a": "1", "b": "2"}
     mixed: list[dict[str, Member]] = [{"a": "1", "b": NamedProject("p", "d")}, {"a": NamedProject("p", "d"), "b": "1"}]
@@ -215,8 +215,8 @@ def test_owners_of_keys_by_id() -> None:
             assert Catalog("base", owners=owners).owner_ids
 
 
-def test_fields_of_wanted_and_of_live_images_are_plain() -> None:
-    """Each field by its name; what is not declared is not there, False and 0 are."""
+def test_fields_of_declared_and_live_images_are_plain() -> None:
+    """Each field by its name. Fields that are not declared are left out, False and 0 are not."""
     declared = {
         "name": "n",
         "visibility": "shared",
@@ -229,12 +229,12 @@ def test_fields_of_wanted_and_of_live_images_are_plain() -> None:
         "hidden": True,
     }
     spec = ImageSpec("a", **{**declared, "visibility": Visibility.SHARED})  # type: ignore[arg-type]
-    assert declared_fields(spec) == declared
-    assert declared_fields(replace(spec, min_disk=Auto.AUTO)) == {
+    assert collect_declared_fields(spec) == declared
+    assert collect_declared_fields(replace(spec, min_disk=Auto.AUTO)) == {
         name: value for name, value in declared.items() if name != "min_disk"
     }
-    assert declared_fields(ImageSpec("a", "n")) == {"name": "n"}
+    assert collect_declared_fields(ImageSpec("a", "n")) == {"name": "n"}
     image = live(spec, owner="o", stores=("z", "y"), tags=frozenset({"t", "s"}), properties={"p.q": "1"}, size=7)
-    assert {name: live_value(image, name) for name in declared} == declared
+    assert {name: read_live_value(image, name) for name in declared} == declared
     paths = ("tags", "stores", "properties.p.q", "properties.x", "size", "status", "checksum")
-    assert [live_value(image, path) for path in paths] == [("s", "t"), ("y", "z"), "1", None, 7, "active", None]
+    assert [read_live_value(image, path) for path in paths] == [("s", "t"), ("y", "z"), "1", None, 7, "active", None]

@@ -1,4 +1,4 @@
-"""What an image of the service says of itself."""
+"""The questions that a live image answers."""
 
 from dataclasses import replace
 from typing import Any
@@ -11,7 +11,7 @@ from imagesync.model.record import CATALOG
 
 
 def test_digests_are_those_that_a_manifest_can_declare() -> None:
-    """md5 as ``checksum``, the other by its name; nothing of unknown algorithms or of missing data."""
+    """md5 from ``checksum``, the other one by its name; unknown algorithms and missing data give none."""
     md5, sha512 = "c" * 32, "d" * 128
     whole = LiveImage("id", checksum=md5, os_hash_algo="sha512", os_hash_value=sha512)
     assert whole.digests == {"md5": md5, "sha512": sha512}
@@ -23,15 +23,15 @@ def test_digests_are_those_that_a_manifest_can_declare() -> None:
 @pytest.mark.parametrize(
     ("owner", "lies"), [("p", True), ("q", False), ("", True), (None, True), ("pp", False), ("P", False)]
 )
-def test_whose_an_image_is(owner: str | None, lies: bool) -> None:
-    """A service without projects reports no owner: all its images are the session's."""
+def test_an_image_belongs_to_the_project_of_its_owner(owner: str | None, lies: bool) -> None:
+    """A service without projects reports no owner: all its images belong to the session."""
     assert LiveImage("id", owner=owner).is_in_project("p") is lies
 
 
 @pytest.mark.parametrize("status", Status)
 @pytest.mark.parametrize("task", [None, "", "t"])
 def test_an_import_is_running_by_status_or_mark(status: Status, task: str | None) -> None:
-    """The mark is the service's own: a property of that name, which any user could set, is not one."""
+    """Only the service's own mark counts: a property of that name, which any user could set, does not."""
     service = {} if task is None else {IMPORT_TASK: task}
     assert LiveImage("id", status=status, service=service).importing is (status is Status.IMPORTING or bool(task))
     assert LiveImage("id", status=status, properties=service).importing is (status is Status.IMPORTING)
@@ -40,7 +40,7 @@ def test_an_import_is_running_by_status_or_mark(status: Status, task: str | None
 @pytest.mark.parametrize(
     ("text", "stores"), [(None, ()), ("", ()), ("a", ("a",)), ("a,b", ("a", "b")), (",a,", ("a",))]
 )
-def test_stores_that_an_import_did_not_reach(text: str | None, stores: tuple[str, ...]) -> None:
+def test_stores_in_which_an_import_failed_are_listed(text: str | None, stores: tuple[str, ...]) -> None:
     """As the service lists them."""
     service = {} if text is None else {FAILED_STORES: text}
     assert LiveImage("id", service=service).failed_stores == stores
@@ -53,8 +53,8 @@ SNAPSHOT = (
 )
 
 
-def test_what_a_snapshot_says_of_itself() -> None:
-    """Each property by its name; None where it is not there."""
+def test_properties_of_a_snapshot_are_attributes() -> None:
+    """Each by its name; None if absent."""
     image = LiveImage("id", properties={name: f"the {name}" for name in SNAPSHOT})
     assert {name: getattr(image, name) for name in SNAPSHOT} == image.properties
     assert {getattr(LiveImage("id"), name) for name in SNAPSHOT} == {None}
@@ -64,13 +64,13 @@ def test_what_a_snapshot_says_of_itself() -> None:
     ("status", "unfinished"),
     [("pending", True), ("processing", True), ("success", False), ("failure", False), ("", False)],
 )
-def test_an_import_that_the_service_still_means_to_do(status: str, unfinished: bool) -> None:
-    """It has not begun, or is running."""
+def test_an_import_that_is_pending_or_running_is_unfinished(status: str, unfinished: bool) -> None:
+    """Other states are not."""
     assert ImportTask("t", status).unfinished is unfinished
 
 
 def test_targets_differ_by_kind_place_region_and_project() -> None:
-    """Not by the user's words for them."""
+    """The user's labels for them do not count."""
     here = Identity("cloud", "https://x", "p", "name", "r", "label")
     others = [replace(here, **{name: "another"}) for name in ("kind", "location", "region", "project_id")]
     assert len({here.fingerprint, *(other.fingerprint for other in others)}) == 5
@@ -78,14 +78,14 @@ def test_targets_differ_by_kind_place_region_and_project() -> None:
 
 
 def test_images_of_an_inventory_by_id() -> None:
-    """Owned ones and foreign ones."""
+    """Owned images and foreign images."""
     one, two, three = (LiveImage(name) for name in "abc")
     assert Inventory("p", owned=(one, two), foreign=(three,)).index_images() == {"a": one, "b": two, "c": three}
 
 
 @pytest.mark.parametrize("number", range(32))
-def test_a_filter_asks_for_all_that_it_names(number: int) -> None:
-    """Each condition by itself and with every other."""
+def test_a_filter_requires_all_its_conditions(number: int) -> None:
+    """Each condition alone and with every other one."""
     image = LiveImage(
         "id", name="n", owner="o", tags=frozenset({"s", "t"}), visibility=Visibility.SHARED, properties={CATALOG: "c"}
     )

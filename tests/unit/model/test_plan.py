@@ -1,4 +1,4 @@
-"""What a plan says of itself: its counts, and what its steps are."""
+"""The counts of a plan, and the questions about its steps."""
 
 from dataclasses import replace
 from itertools import product
@@ -57,8 +57,8 @@ def count(*steps: tuple[Action, Reason], unchanged: int = 0) -> Summary:
     return summarize(Plan("base", TARGET, steps=made, unchanged=unchanged))
 
 
-def test_a_plan_is_counted_as_people_count() -> None:
-    """Each kind of step by itself, and together; what belongs to a replacement is counted with it."""
+def test_a_plan_is_counted_as_users_see_it() -> None:
+    """Each kind of step alone and together; the steps of a replacement count once."""
     new = [(create(key, size), Reason.NEW) for key, size in (("a", 1), ("b", 2))]
     replaced: list[tuple[Action, Reason]] = [
         (create("c", 4, FILE, "old"), Reason.CONTENT_CHANGED),
@@ -94,8 +94,8 @@ def test_a_plan_is_counted_as_people_count() -> None:
 
 
 @pytest.mark.parametrize("number", range(3))
-def test_bytes_that_are_sent_from_here_count(number: int) -> None:
-    """Not those that the service fetches, nor a record without data; one unknown size makes the sum unknown."""
+def test_only_bytes_that_imagesync_sends_count(number: int) -> None:
+    """Not data that the service fetches, nor a record without data. One unknown size makes the sum unknown."""
     sizes: list[int | None] = [1, 2, 4]
     assert count(*((create(str(size), size), Reason.NEW) for size in sizes)).upload == 7
     sizes[number] = None
@@ -105,8 +105,8 @@ def test_bytes_that_are_sent_from_here_count(number: int) -> None:
 
 
 @pytest.mark.parametrize("reason", Reason)
-def test_which_steps_publish_an_image_that_is_there(reason: Reason) -> None:
-    """A candidate or an earlier build; a create makes one."""
+def test_a_promotion_publishes_an_existing_image(reason: Reason) -> None:
+    """A candidate or an earlier build; a create makes a new image."""
     is_one = reason in (Reason.STAGED, Reason.ROLLBACK)
     actions: list[Action] = [update("a", "i"), Deactivate("a", "i"), Reactivate("a", "i"), Delete("a", "i")]
     assert {is_promotion(Step("s", action, reason)) for action in actions} == {is_one}
@@ -114,15 +114,15 @@ def test_which_steps_publish_an_image_that_is_there(reason: Reason) -> None:
 
 
 def test_the_image_that_a_step_writes_to() -> None:
-    """A create has none, unless it fills a record."""
+    """A create has none, unless it fills an existing record."""
     actions: list[Action] = [update("a", "i"), Deactivate("a", "i"), Reactivate("a", "i"), Delete("a", "i")]
     assert {find_image_id(action) for action in actions} == {"i"}
     pinned = replace(create("a"), image_id="pinned")
     assert [find_image_id(one) for one in (pinned, replace(pinned, fill="filled"))] == [None, "filled"]
 
 
-def test_what_a_service_fetched_is_read_back_if_its_hashes_do_not_judge_it() -> None:
-    """Of what is sent, or not to be verified, or has no digest, nothing; md5 and sha512 a service computes itself."""
+def test_fetched_data_is_downloaded_if_the_service_s_hashes_cannot_verify_it() -> None:
+    """Not data that is sent, is not to be verified, or has no digest; the service computes md5 and sha512 itself."""
     digests = {name: Checksum(name, "0" * length) for name, length in HEX_LENGTHS.items()}
     for method, verify, name in product(Method, (False, True), (None, *digests)):
         source = UrlSource(("https://x.example/a",), transfer=Transfer(method=method, verify=verify))

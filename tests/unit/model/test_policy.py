@@ -1,4 +1,4 @@
-"""Patterns for the names of superseded images: what they may hold, and how long the names are."""
+"""Patterns for the names of superseded images: allowed parts, and the length of the names."""
 
 from datetime import UTC, datetime
 
@@ -13,14 +13,14 @@ MOMENT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
     "directive", ["%n", "%t", "%c", "%A", "%b", "%Z", "%Ey", "%-d", "%_Y", "%^a", "%10Y", "%%", "%", "%\n", "%é"]
 )
 def test_directives_that_are_not_numbers_of_fixed_width(directive: str) -> None:
-    """Control characters, words of a locale, widths: refused in a manifest, and left as they are without one."""
+    """Control characters, words of a locale, widths: a manifest refuses them, other callers leave them unchanged."""
     ((message, _),) = find_rename_faults(f"a {{created:%Y{directive}}} {{name}}")
     assert message == f"{directive[:2]!r} is not allowed in {{created:…}}"
     assert format_created(MOMENT, f"%Y{directive}") == f"2026{directive}"
 
 
 def test_directives_that_are_allowed() -> None:
-    """Digits, and as many in each name."""
+    """Digits, the same number of them in each name."""
     form = "".join(f"%{letter}." for letter in WIDTHS)
     assert list(find_rename_faults(f"{{created:{form}}} 100%n {{key}} {{created}}")) == []
     assert format_created(MOMENT, form) == "2026.03.04.05.06.07.26.063.2026.10.3."
@@ -38,29 +38,29 @@ KNOWN = "there are {name}, {key}, {id}, {generation}, {created}"
         ("{}", "{} is not a field", KNOWN),
         ("{version}-old", "{version} is not a field", KNOWN),
         ("{name!r}", "{name!r} is not a field", "did you mean {name}?"),
-        ("{name:>20}", "{name} takes no form after a colon", "write {name}"),
-        ("{generation:03d}", "{generation} takes no form after a colon", "write {generation}"),
-        ("{created:}", "{created:…} has no % in its form", "write {created:%Y-%m-%d}"),
-        ("{created:YYYY}", "{created:…} has no % in its form", "write {created:%Y-%m-%d}"),
-        ("{name", "a { without its other half", "write {FIELD}; a name cannot hold braces"),
+        ("{name:>20}", "{name} does not accept a format after a colon", "write {name}"),
+        ("{generation:03d}", "{generation} does not accept a format after a colon", "write {generation}"),
+        ("{created:}", "{created:…} has no % in its date format", "write {created:%Y-%m-%d}"),
+        ("{created:YYYY}", "{created:…} has no % in its date format", "write {created:%Y-%m-%d}"),
+        ("{name", "{ has no matching brace", "write {FIELD}; a name cannot have braces"),
         ("{key} $name", "$name is not a field", "write {name}"),
         ("%(name)s old", "%(name)s is not a field", "write {name}"),
         ("<name>", "<name> is not a field", "write {name}"),
         (" ", "the new name would be blank", "write a pattern such as {name} (old), or false"),
-        ("name}", "a } without its other half", "write {FIELD}; a name cannot hold braces"),
-        ("{{name}} old", "doubled braces", "write each once: {name}"),
+        ("name}", "} has no matching brace", "write {FIELD}; a name cannot have braces"),
+        ("{{name}} old", "braces are doubled", "write each brace once: {name}"),
         ("{name} %Y", "%Y is not in braces", "write {created:%Y}"),
-        ("false", "'false' would become the name of images", "write false, without quotes, for names that stay"),
-        ("No", "'No' would become the name of images", "write false, without quotes, for names that stay"),
+        ("false", "'false' would become the name of images", "write false, without quotes, to keep the names"),
+        ("No", "'No' would become the name of images", "write false, without quotes, to keep the names"),
     ],
 )
-def test_what_would_stand_in_a_name_as_it_is_written(rename: str, message: str, hint: str) -> None:
-    """A field that does not exist, a form where there is none, a brace alone, a date that is none, a quoted false."""
+def test_text_that_would_be_part_of_a_name_by_mistake_is_found(rename: str, message: str, hint: str) -> None:
+    """An unknown field, a format where none is allowed, a single brace, a wrong date format, a quoted false."""
     assert list(find_rename_faults(rename)) == [(message, hint)]
 
 
-def test_what_looks_like_a_secret_is_not_shown() -> None:
-    """A pattern may hold anything."""
+def test_a_secret_in_a_pattern_is_not_shown() -> None:
+    """A pattern may have any text."""
     ((message, _),) = find_rename_faults("{ghp_" + "aB3" * 12 + "}")
     assert message == "{(40 characters, not shown: looks like a secret)} is not a field"
 
@@ -83,5 +83,5 @@ def test_patterns_that_give_names(rename: str) -> None:
     ],
 )
 def test_the_shortest_name_that_a_pattern_gives(rename: str, size: int) -> None:
-    """Of an image that is called abc, key wxyz, in its first generation."""
+    """For an image named abc, key wxyz, generation 1."""
     assert measure_shortest_name(rename, "abc", "wxyz") == size

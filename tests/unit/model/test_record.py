@@ -1,4 +1,4 @@
-"""The record: properties of an image <-> a value, against literal records of 0.1.0."""
+"""The record as properties of an image, compared with literal records of 0.1.0."""
 
 from dataclasses import replace
 
@@ -63,7 +63,7 @@ def test_a_record_of_a_create_is_read() -> None:
 
 
 def test_a_record_of_a_retired_image_is_read() -> None:
-    """When it retired, and how it was before."""
+    """With the time of its retirement, and its former values."""
     record = read(RETIRED_IMAGE)
     assert record is not None
     assert record.role is Role.RETIRED
@@ -80,7 +80,7 @@ def test_a_record_of_a_retired_image_is_read() -> None:
 
 
 def test_a_record_of_a_url_is_read() -> None:
-    """Its sha256 (an earlier version kept that of a URL with a secret, too), and the part of it that may be shown."""
+    """Its sha256 and its public part. An earlier version also stored the hash of a URL with a secret."""
     record = read(SIGNED_IMAGE)
     assert record is not None
     assert record.digests == ()
@@ -89,7 +89,7 @@ def test_a_record_of_a_url_is_read() -> None:
 
 
 def test_a_record_of_an_import_is_read() -> None:
-    """Not verified yet, made something else of by the service, and recognized by its nonce."""
+    """Unverified, converted by the service, and recognized by its nonce."""
     record = read(LiveImage("s", properties=UNVERIFIED))
     assert record is not None
     assert (record.role, record.unverified, record.converted, record.nonce) == (Role.STAGING, True, True, "n-1")
@@ -107,8 +107,8 @@ ON_TRUST = {
 """Published with ``verify: none``: the md5 is the service's own, the sha256 the manifest's word."""
 
 
-def test_a_declared_digest_is_read_apart_from_the_computed_ones() -> None:
-    """Unknown words are ignored; of one algorithm the computed digest counts."""
+def test_declared_and_computed_digests_are_read_separately() -> None:
+    """Unknown words are ignored; for one algorithm the computed digest counts."""
     record = read(LiveImage("k", properties=ON_TRUST))
     assert record is not None
     sha256, md5 = Checksum("sha256", "a" * 64), Checksum("md5", "b" * 32)
@@ -127,7 +127,7 @@ def test_a_declared_digest_is_read_apart_from_the_computed_ones() -> None:
     ],
 )
 def test_a_record_is_written_as_it_was_read(image: LiveImage) -> None:
-    """Letter for letter: a record that no step touches never changes."""
+    """Character by character: a record without a step never changes."""
     record = read(image)
     assert record is not None
     written = {name: value for name, value in image.properties.items() if name.startswith(PREFIX)}
@@ -171,7 +171,7 @@ def test_damaged_parts_of_a_record_read_as_empty(properties: dict[str, str], exp
 @pytest.mark.parametrize("image", [image for _, image in MADE_FROM])
 @pytest.mark.parametrize("other", ["", "id-of-another", "ID-UBUNTU", None])
 def test_a_record_counts_only_on_the_image_that_it_names(image: LiveImage, other: str | None) -> None:
-    """A snapshot carries every property of the image that its server was booted from: no catalog owns it."""
+    """A snapshot has every property of the image that its server was booted from, but no catalog owns it."""
     copied = {name: value for name, value in image.properties.items() if name != "imagesync_id" or other is not None}
     copied |= {"imagesync_id": other} if other is not None else {}
     copy = replace(image, properties=copied)
@@ -193,7 +193,7 @@ def test_a_record_counts_only_on_the_image_that_it_names(image: LiveImage, other
     ],
 )
 def test_guards_are_read_by_their_names(names: tuple[str, ...], expected: tuple[int, ...]) -> None:
-    """A counter from 1 without zeros before it."""
+    """A counter from 1 without leading zeros."""
     image = LiveImage("i", properties=dict.fromkeys(names, "n"))
     assert read_revisions(image) == tuple(Revision(number, "n") for number in expected)
     assert {revision.name for revision in read_revisions(image)} <= set(names)

@@ -1,4 +1,4 @@
-"""URLs: what is refused, what is shown, which host is asked; every parser reads those that pass alike."""
+"""URLs: which are refused, what is shown, which host is used; every parser reads the accepted ones alike."""
 
 from urllib.parse import urlsplit, urlunsplit
 
@@ -11,12 +11,12 @@ from urllib3.util import parse_url
 from imagesync.model.urls import (
     find_url_problem,
     has_secret,
+    identify_url,
     is_host_named,
-    public_host,
-    public_url,
     read_host,
     read_origin,
-    url_identity,
+    redact_host,
+    redact_url,
 )
 
 GOOD = [
@@ -74,8 +74,8 @@ ODD = [
 
 
 @pytest.mark.parametrize("url", GOOD)
-def test_a_plain_url_is_taken(url: str) -> None:
-    """And all parsers find the same host in it."""
+def test_a_plain_url_is_accepted(url: str) -> None:
+    """All parsers find the same host in it."""
     assert find_url_problem(url) is None
     hosts = {read_host(url), (urlsplit(url).hostname or "").lower(), (parse_url(url).host or "").strip("[]").lower()}
     prepared = requests.Request("GET", url).prepare().url or ""
@@ -83,8 +83,8 @@ def test_a_plain_url_is_taken(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", ODD)
-def test_what_parsers_read_differently_is_refused(url: str) -> None:
-    """With a sentence, and a way out."""
+def test_a_url_that_parsers_read_differently_is_refused(url: str) -> None:
+    """With a message and what to do."""
     problem = find_url_problem(url)
     assert problem is not None
     assert all(problem)
@@ -92,14 +92,14 @@ def test_what_parsers_read_differently_is_refused(url: str) -> None:
 
 
 @given(st.text(st.sampled_from("ab.:/@\\?#[]%0x1-_ \t~é{}<>^|;=&"), max_size=24).map("http://".__add__))
-def test_whatever_passes_has_one_host(url: str) -> None:
-    """The host that is shown is the one that is asked, in every library on the way."""
+def test_an_accepted_url_has_one_host(url: str) -> None:
+    """Every library connects to the host that is shown."""
     if find_url_problem(url) is not None:
         return
     prepared = requests.Request("GET", url).prepare().url or ""
     sent = parse_url(prepared)
     assert (sent.host or "").strip("[]").lower() == read_host(url) == (parse_url(url).host or "").strip("[]").lower()
-    assert read_host(url) in public_host(url).lower()
+    assert read_host(url) in redact_host(url).lower()
     assert (sent.port or 80) == read_origin(url)[2]
 
 
@@ -117,8 +117,8 @@ def test_whatever_passes_has_one_host(url: str) -> None:
 def test_a_log_in_or_a_query_is_a_secret(url: str, secret: bool) -> None:
     """No hash of it is made."""
     assert has_secret(url) is secret
-    assert (url_identity(url) is None) is secret
-    assert has_secret(public_url(url)) is False
+    assert (identify_url(url) is None) is secret
+    assert has_secret(redact_url(url)) is False
 
 
 @pytest.mark.parametrize(
@@ -133,8 +133,8 @@ def test_a_log_in_or_a_query_is_a_secret(url: str, secret: bool) -> None:
         ("mirror.example", [], False),
     ],
 )
-def test_a_glob_names_whole_hosts(host: str, globs: list[str], named: bool) -> None:
-    """Upper and lower case are the same."""
+def test_a_glob_matches_whole_hosts(host: str, globs: list[str], named: bool) -> None:
+    """Case is ignored."""
     assert is_host_named(host, globs) is named
 
 
@@ -148,10 +148,10 @@ def test_a_glob_names_whole_hosts(host: str, globs: list[str], named: bool) -> N
         ("https://[2001:db8::1]/a", "https://[2001:db8::1]/a", "[2001:db8::1]"),
     ],
 )  # fmt: skip
-def test_a_url_has_no_log_in_query_or_fragment(url: str, display: str, host: str) -> None:
+def test_a_redacted_url_has_no_log_in_query_or_fragment(url: str, display: str, host: str) -> None:
     """Any of them may be a secret."""
-    assert public_url(url) == display
-    assert public_host(url) == host
+    assert redact_url(url) == display
+    assert redact_host(url) == host
 
 
 @pytest.mark.parametrize(
@@ -167,11 +167,11 @@ def test_the_port_of_a_url_is_that_of_its_scheme_unless_it_names_one(url: str, p
     st.sampled_from(["http://", "https://", "HTTP://", "ftp://", ""]),
 )
 def test_a_usual_url_is_shown_as_the_grammar_says(rest: str, scheme: str) -> None:
-    """The fast answer is that of the slow one."""
+    """The fast path gives the same result as the slow one."""
     url = scheme + rest
     try:
         parts = urlsplit(url)
     except ValueError:
         return
-    assert public_url(url) == urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    assert redact_url(url) == urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
     assert has_secret(url) == ("@" in parts.netloc or "?" in url)

@@ -1,4 +1,4 @@
-"""What a saved plan must not hold, although its digest fits it."""
+"""Content that a saved plan must not have, even if its digest is right."""
 
 import json
 from typing import Any
@@ -8,8 +8,8 @@ import pytest
 from imagesync.errors import UsageError
 from imagesync.model.catalog import UrlSource
 from imagesync.model.plan import Create
-from imagesync.planfile.reader import find_withheld_urls, plan_from_json
-from imagesync.planfile.writer import plan_to_json
+from imagesync.planfile.reader import decode_plan, find_withheld_urls
+from imagesync.planfile.writer import encode_plan
 from tests.forging import fit_digest
 from tests.unit.factories import catalog, inventory, live, plan, spec
 
@@ -17,9 +17,9 @@ UNPRINTABLE = ["a\x1b[2Jb", "a\u202eb", "a\nb", "a\u2028b"]
 
 
 def document_of(path: tuple[str | int, ...], value: Any) -> dict[str, Any]:
-    """The document of a plan in which one value is another; its digest fits."""
+    """The document of a plan in which one value is replaced; its digest is right."""
     made = plan(catalog(spec("a", "b"), base="/images"), inventory(live(spec("a"))))
-    document = plan_to_json(made, tool="test", folder="/images")
+    document = encode_plan(made, tool="test", folder="/images")
     place: Any = document
     for part in path[:-1]:
         place = place[part]
@@ -41,33 +41,33 @@ def document_of(path: tuple[str | int, ...], value: Any) -> dict[str, Any]:
     ],
 )
 def test_a_text_that_could_command_a_terminal_is_refused(path: tuple[str | int, ...], display: str, text: str) -> None:
-    """Whatever it is shown for; values of images may hold any character."""
+    """In every member, except values of images."""
     value = [text] if path == ("copies",) else text
-    with pytest.raises(UsageError, match=rf"^f\.json is not a saved plan: {display} holds control characters"):
-        plan_from_json(document_of(path, value), folder="/images", display="f.json")
+    with pytest.raises(UsageError, match=rf"^f\.json is not a saved plan: {display} has control characters"):
+        decode_plan(document_of(path, value), folder="/images", display="f.json")
 
 
 @pytest.mark.parametrize("name", UNPRINTABLE)
 @pytest.mark.parametrize("member", ["ids", "owners"])
 def test_a_name_that_could_command_a_terminal_is_refused(member: str, name: str) -> None:
-    """A key of an image, say."""
-    with pytest.raises(UsageError, match=rf"^f\.json is not a saved plan: {member} holds control characters"):
-        plan_from_json(document_of((member, name), "x"), folder="/images", display="f.json")
+    """For example a key."""
+    with pytest.raises(UsageError, match=rf"^f\.json is not a saved plan: {member} has control characters"):
+        decode_plan(document_of((member, name), "x"), folder="/images", display="f.json")
 
 
-def test_a_value_of_an_image_may_hold_any_character() -> None:
-    """It is escaped where it is shown."""
+def test_a_value_of_an_image_may_have_any_character() -> None:
+    """It is escaped when it is shown."""
     document = document_of(("steps", 0, "document", "properties", "p"), UNPRINTABLE[0])
-    (create, *_) = plan_from_json(document, folder="/images", display="f.json").steps
+    (create, *_) = decode_plan(document, folder="/images", display="f.json").steps
     assert isinstance(create.action, Create)
     assert create.action.state.properties == {"p": UNPRINTABLE[0]}
 
 
 @pytest.mark.parametrize("name", ["create", "update", "replace", "delete", "unchanged", "upload_bytes"])
-def test_counts_that_do_not_fit_the_steps_are_refused(name: str) -> None:
+def test_counts_that_do_not_match_the_steps_are_refused(name: str) -> None:
     """A reader decides by them."""
-    with pytest.raises(UsageError, match=r"^f\.json is not a saved plan: its summary does not fit its steps"):
-        plan_from_json(document_of(("summary", name), 7), folder="/images", display="f.json")
+    with pytest.raises(UsageError, match=r"^f\.json is not a saved plan: its summary does not match its steps"):
+        decode_plan(document_of(("summary", name), 7), folder="/images", display="f.json")
 
 
 @pytest.mark.parametrize(
@@ -79,8 +79,8 @@ def test_counts_that_do_not_fit_the_steps_are_refused(name: str) -> None:
         (("https://x/a?sig=1", "https://y/a"), True),
     ],
 )
-def test_one_url_with_a_secret_is_enough_to_look_it_up_again(urls: tuple[str, ...], is_withheld: bool) -> None:
-    """The plan holds it only in part, be it a mirror."""
+def test_one_url_with_a_secret_is_enough_to_read_the_manifests_again(urls: tuple[str, ...], is_withheld: bool) -> None:
+    """The plan has only a part of that URL, which may be a mirror."""
     wanted = catalog(spec("a", source=UrlSource(urls)), spec("b"), base="/images")
-    document = plan_to_json(plan(wanted, inventory()), tool="test", folder="/images")
+    document = encode_plan(plan(wanted, inventory()), tool="test", folder="/images")
     assert find_withheld_urls(document) == (frozenset({"a"}) if is_withheld else frozenset())

@@ -1,4 +1,4 @@
-"""A plan saved and read back."""
+"""A plan is saved and read back."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -46,15 +46,15 @@ from imagesync.model.plan import (
 )
 from imagesync.model.policy import OnReplace
 from imagesync.model.record import Managed, Record
-from imagesync.planfile.reader import plan_from_json
-from imagesync.planfile.writer import plan_to_json
+from imagesync.planfile.reader import decode_plan
+from imagesync.planfile.writer import encode_plan
 from tests.unit.factories import candidate, catalog, digest, inventory, live, plan, retired, spec
 from tests.unit.planning.plans import plan_discard, plan_rollback, plan_stage
 
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_a_plan_of_any_kind_is_saved_and_read_back(kind: Kind) -> None:
-    """Kept images and candidates too."""
+    """With kept images and candidates."""
     wanted = catalog(spec("a", "d", on_replace=OnReplace(keep=2, delete_after=9)), spec("b"), base="/images")
     found = inventory(
         live(spec("a", "c"), "now", generation=3),
@@ -72,20 +72,20 @@ def test_a_plan_of_any_kind_is_saved_and_read_back(kind: Kind) -> None:
         case Kind.ROLLBACK:
             made = plan_rollback(wanted, found)
     assert made.steps
-    document = plan_to_json(made, tool="test", folder="/images")
-    assert plan_from_json(document, folder="/images", display="plan.json") == made
+    document = encode_plan(made, tool="test", folder="/images")
+    assert decode_plan(document, folder="/images", display="plan.json") == made
 
 
 def test_errors_of_keys_are_saved_and_read_back() -> None:
-    """A plan without any has no such member, as before there were any."""
+    """A plan without errors has no such member, as in earlier versions."""
     fault = SourceFault("https://x/a: HTTP 404", "correct the URL")
     source = UrlSource(("https://x/a.raw",))
     made = plan(catalog(spec("a", source=source, fault=fault), base="/images"), inventory())
-    document = plan_to_json(made, tool="test", folder="/images")
+    document = encode_plan(made, tool="test", folder="/images")
     assert [error["message"] for error in document["errors"]] == ["https://x/a: HTTP 404"]
-    assert plan_from_json(document, folder="/images", display="plan.json") == made
+    assert decode_plan(document, folder="/images", display="plan.json") == made
     sound = plan(catalog(spec("a"), base="/images"), inventory())
-    assert "errors" not in plan_to_json(sound, tool="test", folder="/images")
+    assert "errors" not in encode_plan(sound, tool="test", folder="/images")
 
 
 @pytest.mark.parametrize("part", ["message", "hint"])
@@ -95,31 +95,31 @@ def test_no_error_of_a_saved_plan_shows_what_looks_like_a_secret(part: str) -> N
     changed: Any = {part: f"it is {secret} here"}
     fault = replace(SourceFault("https://x/a: HTTP 404", "correct the URL"), **changed)
     made = plan(catalog(spec("a", source=UrlSource(("https://x/a.raw",)), fault=fault), base="/images"), inventory())
-    document = plan_to_json(made, tool="test", folder="/images")
+    document = encode_plan(made, tool="test", folder="/images")
     assert secret not in json.dumps(document)
     assert "not shown: looks like a secret) here" in document["errors"][0][part]
 
 
 @pytest.mark.parametrize("verify", [True, False])
-def test_what_is_not_verified_stands_in_a_saved_plan(verify: bool) -> None:
-    """The manifest's word, and the digest that the record will claim on trust only."""
+def test_a_saved_plan_has_unverified_digests(verify: bool) -> None:
+    """``verify: none``, and the digest that the record will have as declared."""
     source = UrlSource(("https://x/a.raw",), transfer=Transfer(method=Method.WEB_DOWNLOAD, verify=verify))
     made = plan(catalog(spec("a", source=source), base="/images"), inventory())
-    document = plan_to_json(made, tool="test", folder="/images")
+    document = encode_plan(made, tool="test", folder="/images")
     (step,) = document["steps"]
     assert step["source"]["transfer"]["verify"] is verify
     assert (step["record"]["digests"], step["record"]["declared"]) == ([], [str(digest("a"))])
     assert any("verify: none" in note for note in document["notes"]) is not verify
-    assert plan_from_json(document, folder="/images", display="plan.json") == made
+    assert decode_plan(document, folder="/images", display="plan.json") == made
 
 
-def test_no_query_and_no_log_in_of_any_url_stands_in_a_saved_plan() -> None:
-    """Of the data, of a mirror, of the list of digests, of its signature."""
+def test_a_saved_plan_has_no_query_and_no_log_in_of_any_url() -> None:
+    """Of the data, a mirror, the checksum list, its signature."""
     place = "https://me:pass-word@x.example/{}?token=se-cret"
     signature = Signature(place.format("sig"), "/images/keys", "keys")
     urls = (place.format("a.raw"), place.format("b.raw"))
     source = UrlSource(urls, checksum_url=place.format("SUMS"), signature=signature)
-    document = plan_to_json(plan(catalog(spec("a", source=source), base="/images"), inventory()), tool="t", folder="/")
+    document = encode_plan(plan(catalog(spec("a", source=source), base="/images"), inventory()), tool="t", folder="/")
     assert "se-cret" not in json.dumps(document)
     assert "pass-word" not in json.dumps(document)
     (step,) = document["steps"]
@@ -166,8 +166,10 @@ def image_id(number: int) -> str:
 
 
 def make_full_plan() -> Plan:
-    """Each kind of step and of source, and in every field a value of its own that is not the default; no two fields that
-    are true or false are so always together."""
+    """Each kind of step and of source, with a value of its own in every field.
+
+    No value is the default, and no two Booleans are always equal.
+    """
     prints = Fingerprint((digest("f"), Checksum("md5", "1" * 32)), 4097)
     ids = (image_id(1), image_id(2), (image_id(3), image_id(4)))
     more = ((image_id(5), image_id(6)), CHANGES)
@@ -216,7 +218,7 @@ def make_full_plan() -> Plan:
 
 
 def list_values(value: object) -> Iterator[object]:
-    """All the dataclasses that a value is made of."""
+    """All the dataclasses that a value consists of."""
     if is_dataclass(value) and not isinstance(value, type):
         yield value
         parts: list[object] = [getattr(value, one.name) for one in fields(value)]
@@ -237,8 +239,8 @@ def has_default(value: object, one: Field[object]) -> bool:
 def test_every_field_of_a_plan_comes_back_from_a_saved_one() -> None:
     """None is lost, and none takes the place of another, those that the values themselves do not compare included."""
     made = make_full_plan()
-    document = json.loads(json.dumps(plan_to_json(made, tool="test", folder="/co")))
-    found = plan_from_json(document, folder="/co", display="plan.json")
+    document = json.loads(json.dumps(encode_plan(made, tool="test", folder="/co")))
+    found = decode_plan(document, folder="/co", display="plan.json")
     assert found == made
     assert list_uncompared(found) == list_uncompared(made)
 
@@ -254,9 +256,7 @@ def list_uncompared(plan: Plan) -> list[tuple[str, object]]:
 
 
 def test_the_plan_of_that_test_has_a_value_in_every_field() -> None:
-    """Fields that a saved plan does not distinguish: of running records, which no plan makes, and of the manifest
-    itself.
-    """
+    """Except fields of running records, which no plan makes, and of the manifest itself."""
     values = list(list_values(make_full_plan()))
     for kind in {type(value) for value in values}:
         for one in fields(kind):  # type: ignore[arg-type]
@@ -265,11 +265,11 @@ def test_the_plan_of_that_test_has_a_value_in_every_field() -> None:
 
 
 def test_paths_of_a_saved_plan_follow_its_file() -> None:
-    """A checkout elsewhere: its base, its files and its keyrings are there, too."""
+    """In another checkout the base, the files and the keyrings are found there."""
     made = make_full_plan()
-    document = plan_to_json(made, tool="test", folder="/co")
+    document = encode_plan(made, tool="test", folder="/co")
     assert "/co" not in json.dumps(document)
-    found = plan_from_json(document, folder="/elsewhere/co", display="plan.json")
+    found = decode_plan(document, folder="/elsewhere/co", display="plan.json")
     signed = replace(SIGNED, keyring="/elsewhere/co/images/keys/vendor.asc")
     file, url = (step.action.source for step in found.steps[:2] if isinstance(step.action, Create))
     assert found.base == "/elsewhere/co/images"

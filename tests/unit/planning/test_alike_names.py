@@ -31,7 +31,9 @@ def with_properties(image: LiveImage, **further: str) -> LiveImage:
 def test_a_property_in_another_case_is_noted(image: LiveImage) -> None:
     """Whatever user wrote the live one."""
     (note,) = notes(image, properties={"foo": "1"})
-    assert note.startswith(f"a: image id-a: {PROPERTY}; a service on MariaDB or MySQL refuses that (HTTP 500); keep")
+    assert note.startswith(
+        f"a: image id-a: {PROPERTY}; a service on MariaDB or MySQL rejects this update (HTTP 500); keep"
+    )
 
 
 @pytest.mark.parametrize(

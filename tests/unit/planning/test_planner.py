@@ -10,7 +10,7 @@ from imagesync.model.image import LiveImage
 from imagesync.model.plan import Update
 from imagesync.model.policy import Limit, OnReplace, Policy
 from imagesync.model.record import read
-from imagesync.planfile.writer import plan_text_json, plan_to_json
+from imagesync.planfile.writer import encode_plan, format_document
 from imagesync.planning.policy import check
 from imagesync.render.text import format_plan
 from tests.unit.factories import NOW, candidate, catalog, inventory, live, plan, retired, spec
@@ -81,7 +81,7 @@ def test_the_same_input_gives_the_same_bytes() -> None:
     images = [live(spec("a", "a")), live(spec("b")), live(spec("d"))]
     policy = Policy(allow_destroy=True)
     plans = {
-        plan_text_json(plan_to_json(plan(catalog(*one), inventory(*two), policy), tool="test", folder="/"))
+        format_document(encode_plan(plan(catalog(*one), inventory(*two), policy), tool="test", folder="/"))
         for one in permutations(specs)
         for two in permutations(images)
     }

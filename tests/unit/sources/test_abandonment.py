@@ -26,7 +26,7 @@ def test_a_call_gives_its_result_or_its_error() -> None:
     assert late == []
 
 
-def test_a_call_that_nobody_waits_for_is_left_behind_and_its_result_discarded() -> None:
+def test_an_abandoned_call_is_left_behind_and_its_result_discarded() -> None:
     """It can find out, and what it opened is closed."""
     may_end, late, wanted = threading.Event(), list[str](), list[bool]()
 

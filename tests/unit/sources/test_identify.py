@@ -45,8 +45,8 @@ def test_files_that_cannot_be_read_are_reported_without_reading_any(tmp_path: Pa
 @pytest.mark.parametrize(
     ("source", "hint"),
     [
-        ("example.org/images/x.img", "if it is an address, write https:// before it"),
-        ("~/x.img", "~ is not the home folder here: write the path from the manifest's folder"),
+        ("example.org/images/x.img", "if it is a URL, write https:// before it"),
+        ("~/x.img", "~ is not expanded; write a path relative to the manifest file"),
         ("images/x.img", "check the path and its permissions"),
     ],
 )

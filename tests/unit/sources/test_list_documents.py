@@ -110,7 +110,10 @@ def test_several_algorithms_are_all_read() -> None:
     ("document", "message"),
     [
         ([{"name": "disk.qcow2", "sha256": A}, {"name": "disk.qcow2", "sha256": B}], "two different sha256 digests"),
-        ({"name": "disk.qcow2", "sha256": LONG}, "its field sha256: 128 digits are no sha256, which its label says"),
+        (
+            {"name": "disk.qcow2", "sha256": LONG},
+            "its field sha256: 128 digits, but its label names sha256, which has 64",
+        ),
         ({"name": "disk.qcow2", "checksum": LONG, "type": "blake2b"}, "has only BLAKE2B digests for disk.qcow2"),
         ({"name": "disk.qcow2", "uncompressed-sha256": A}, "nothing in it can be read as a checksum"),
         ({"disk.qcow2": f"git:{'a' * 40}"}, "nothing in it can be read as a checksum"),
@@ -152,7 +155,7 @@ BLAKE2S = "d" * 64
         {"blake2s": [{"name": "disk.qcow2", "hash": BLAKE2S}]},
     ],
 )
-def test_an_algorithm_is_told_by_any_field_beside_a_digest_or_around_it(document: Any) -> None:
+def test_any_field_beside_a_digest_or_around_it_names_the_algorithm(document: Any) -> None:
     """A digest of it is none of another algorithm of the same length; an inner field takes precedence."""
     with pytest.raises(SourceError, match="has only BLAKE2S"):
         choose(document)

@@ -95,7 +95,7 @@ def test_closing_wakes_a_stage_that_waits_outside() -> None:
     assert stages() == []
 
 
-def test_an_error_upstream_of_a_closed_consumer_is_nobody_s() -> None:
+def test_an_error_upstream_of_a_closed_consumer_is_dropped() -> None:
     """It neither hangs nor comes out later."""
 
     def source() -> Iterator[int]:

@@ -78,8 +78,8 @@ def test_too_many_signatures_are_none(keys: list[Tsk]) -> None:
     wrong = detached(keys[0], OTHER)
     many = binary(wrong) * (MAX_SIGNATURES - 1) + binary(detached(keys[0]))
     assert verify_signature(LIST, many, ring(keys[0])) == LIST
-    assert "holds more than 64 signatures" in explain(LIST, binary(wrong) + many, ring(keys[0]))
-    assert "holds more than 64 signatures" in explain(LIST, wrong * (MAX_SIGNATURES + 1), ring(keys[0]))
+    assert "has more than 64 signatures" in explain(LIST, binary(wrong) + many, ring(keys[0]))
+    assert "has more than 64 signatures" in explain(LIST, wrong * (MAX_SIGNATURES + 1), ring(keys[0]))
 
 
 def test_a_clear_signed_list_comes_out_without_the_signature(keys: list[Tsk]) -> None:
@@ -113,7 +113,7 @@ def test_whose_signature_it_is_and_that_the_ring_does_not_have_the_key(keys: lis
     assert several in explain(LIST, detached(keys[1]) + detached(third), ring(keys[0]))
 
 
-def test_a_list_that_was_changed_is_told_from_a_key_that_is_missing(keys: list[Tsk]) -> None:
+def test_a_changed_list_differs_from_a_missing_key(keys: list[Tsk]) -> None:
     """The key is there: so the list, or the signature, is another one."""
     changed = f"signature verification failed: the list is not what key {key_id(keys[0])} in keys.asc signed"
     assert changed in explain(LIST + b"x", detached(keys[0]), ring(*keys))
@@ -148,10 +148,10 @@ def test_a_file_that_is_no_detached_signature_is_called_what_it_is(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (lambda _: LIST, "the list is not clear-signed; name the list's detached signature in signature.url"),
+        (lambda _: LIST, "the list is not clear-signed; name the detached signature of the list in signature.url"),
         (lambda _: b"", "the list is not clear-signed"),
-        (lambda keys: clear(keys[0])[:-150], "cut off or damaged"),
-        (lambda keys: clear(keys[0]).partition(b"-----BEGIN PGP SIGNATURE")[0], "cut off or damaged"),
+        (lambda keys: clear(keys[0])[:-150], "cut short or damaged"),
+        (lambda keys: clear(keys[0]).partition(b"-----BEGIN PGP SIGNATURE")[0], "cut short or damaged"),
     ],
 )
 def test_a_list_that_is_not_clear_signed_is_called_so(
@@ -165,11 +165,11 @@ def test_a_list_that_is_not_clear_signed_is_called_so(
     ("keyring", "message"),
     [
         (b"nonsense", "keys.asc cannot be read as OpenPGP keys; export the public keys: gpg --export --armor KEY"),
-        (b"", "keys.asc holds no key"),
-        (b"\0\0\0\x20\1\1\0\2KBXf" + bytes(20), "keys.asc is a keybox of GnuPG, which only GnuPG reads"),
+        (b"", "keys.asc contains no key"),
+        (b"\0\0\0\x20\1\1\0\2KBXf" + bytes(20), "keys.asc is a keybox of GnuPG, which other programs cannot read"),
     ],
 )
-def test_a_keyring_that_is_none_is_called_what_it_is(keys: list[Tsk], keyring: bytes, message: str) -> None:
+def test_a_file_that_is_not_a_keyring_is_named_as_what_it_is(keys: list[Tsk], keyring: bytes, message: str) -> None:
     """``pubring.kbx`` has the keys, in a form of its own."""
     assert message in explain(LIST, detached(keys[0]), keyring)
 
@@ -198,16 +198,16 @@ def test_a_key_that_expired_before_it_signed_vouches_for_nothing(keys: list[Tsk]
     [
         (
             "sha1-bound",
-            "key 7B5B5F050E0AAD04 in keys.asc is bound by SHA-1 only and not trusted; ask the upstream for its",
+            "key 7B5B5F050E0AAD04 in keys.asc is certified with SHA-1 only, which is not trusted; ask the upstream for its",
         ),
         ("rsa-1024", " in keys.asc is too weak to be trusted (RSA of 1024 bits)"),
         (
             "sha1-signature",
             "key 3C22E9FB5BD415A7 in keys.asc uses SHA-1 and is not trusted; ask the upstream to sign with SHA-256",
         ),
-        ("to-come", "in keys.asc was made at 2098-01-01T00:00Z, which is to come; check this host's clock"),
-        ("expired-signature", "in keys.asc expired on 2021-01-06; look whether the upstream published a newer list"),
-        ("revoked-subkey", "in keys.asc, which is revoked; ask the upstream for its present key"),
+        ("to-come", "in keys.asc is dated 2098-01-01T00:00Z, in the future; check this host's clock"),
+        ("expired-signature", "in keys.asc expired on 2021-01-06; check whether the upstream published a newer list"),
+        ("revoked-subkey", "in keys.asc, which is revoked; ask the upstream for its current key"),
         ("expired-subkey", "key D6E752A65076FDD0 in keys.asc expired on 2021-12-31, before it signed the list"),
     ],
 )

@@ -30,7 +30,7 @@ def test_only_servers_whose_bytes_come_by_here_are_asked(method: Method) -> None
     assert not sizes.learn(made, 1)
 
 
-def test_nobody_is_asked_for_what_is_not_made() -> None:
+def test_no_source_is_checked_for_an_image_that_is_not_made() -> None:
     """A catalog that is as wanted costs no question."""
     source = UrlSource((NOBODY,), digest("a"))
     wanted = spec("a", source=source, fingerprint=Fingerprint((digest("a"),)))

@@ -96,7 +96,7 @@ def test_a_digest_of_what_is_inside_packed_data_is_recognized(algorithm: str) ->
     assert sum(map(len, given_out)) < len(BLOCK)
 
 
-def test_a_wrong_digest_is_told_before_damage_that_it_explains() -> None:
+def test_a_wrong_digest_is_reported_before_damage_that_it_explains() -> None:
     """Of a packed file that was cut or changed: it is not the declared one."""
     for packed in (gzip.compress(BLOCK)[:-9], gzip.compress(BLOCK) + b"x"):
         with pytest.raises(
@@ -162,7 +162,7 @@ def test_the_size_of_a_raw_file_is_its_virtual_size_from_the_beginning() -> None
 
 @pytest.mark.parametrize(
     ("blocks", "size", "message"),
-    [([BLOCK], len(BLOCK) + 1, "ended after"), ([BLOCK, b"more"], len(BLOCK), "gives more")],
+    [([BLOCK], len(BLOCK) + 1, "ended after"), ([BLOCK, b"more"], len(BLOCK), "has more than")],
 )
 def test_a_length_other_than_announced_keeps_the_last_chunk_back(blocks: list[bytes], size: int, message: str) -> None:
     """A file that grows or shrinks while it is read."""
@@ -173,7 +173,7 @@ def test_a_length_other_than_announced_keeps_the_last_chunk_back(blocks: list[by
 
 
 @pytest.mark.parametrize("compression", [Compression.NONE, Compression.GZ])
-@pytest.mark.parametrize("error", [ValueError("bug"), SourceError("the connection broke"), OSError(5, "no disk")])
+@pytest.mark.parametrize("error", [ValueError("bug"), SourceError("the connection was lost"), OSError(5, "no disk")])
 def test_an_error_of_the_blocks_comes_out_as_itself(compression: Compression, error: Exception) -> None:
     """From the first thread to the last."""
 
@@ -282,7 +282,7 @@ def test_data_of_another_format_is_refused() -> None:
 def test_a_bomb_is_stopped_at_the_limit() -> None:
     """max_size bounds what comes out."""
     packed = gzip.compress(bytes(2**24))
-    with pytest.raises(SourceError, match="more than the 1048576 bytes allowed"):
+    with pytest.raises(SourceError, match="more than the allowed 1048576 bytes"):
         list(SourceStream([packed], len(packed), Transfer(Compression.GZ, max_size=2**20), Fingerprint(), "raw"))
 
 

@@ -102,7 +102,7 @@ def test_a_bomb_of_one_member_or_of_many_ends_at_the_limits(compression: Compres
     """max_size in bytes and max_ratio, both settable; the ratio counts from 64 MiB."""
     one, many = bomb(compression, 80), bomb(compression, 4) * 20
     for packed in (one, many):
-        with pytest.raises(SourceError, match="holds more than the 1000000 bytes allowed"):
+        with pytest.raises(SourceError, match="holds more than the allowed 1000000 bytes"):
             of(packed, compression, max_size=1_000_000)
         with pytest.raises(SourceError, match="unpacks to more than 100 times its size"):
             of(packed, compression, max_ratio=100)
@@ -117,7 +117,7 @@ def test_a_small_empty_disk_is_no_bomb() -> None:
 def test_plain_data_has_no_limit_but_a_declared_one() -> None:
     """It is not larger than its file."""
     assert of(ZEROS, Compression.NONE) == ZEROS
-    with pytest.raises(SourceError, match="holds more than the 1000 bytes"):
+    with pytest.raises(SourceError, match="holds more than the allowed 1000 bytes"):
         of(ZEROS, Compression.NONE, max_size=1000)
 
 
