@@ -299,10 +299,10 @@ def test_verify_none_publishes_and_records_the_digest_as_declared(
     wanted(workspace, fetched(web, declared, "o.raw", verify="none"))
     if stage:
         output = workspace.run("apply", "--yes", "--stage").stdout
-        assert "taken on trust" in output
+        assert "compared only if the service computes" in output
         assert f"without verification: its content is assumed to be {declared}" in workspace.run("plan").stdout
     else:
-        assert "taken on trust" in workspace.run("plan").stdout
+        assert "compared only if the service computes" in workspace.run("plan").stdout
     image = apply_and_settle(workspace)
     words = {*make_service_digests(OTHER), f"declared:{declared}", f"url:{identify_url(f'{web.url}/o.raw')}"}
     assert {*image["imagesync_digest"].split()} == words
@@ -454,7 +454,7 @@ def test_a_deactivated_image_is_not_copied(workspace: CloudWorkspace, user: str)
     apply_and_settle(workspace, user)
     wanted(workspace, {**source, "stores": ["slow", "fast"]}, status="deactivated")
     assert stores(apply_and_settle(workspace, user)) == ["fast"]
-    note = "is not copied to slow while it is deactivated"
+    note = "is not copied to slow: the service never copies a deactivated image"
     assert (note in workspace.run("plan", user=user).stdout) is (user == "operator")
     wanted(workspace, {**source, "stores": ["slow", "fast"]}, status="active")
     if user == "operator":
