@@ -161,7 +161,7 @@ def test_the_plan_shows_method_stores_and_missing_verification(workspace: CloudW
     wanted(workspace, {**source, "checksum": digest("sha512", DATA)})
     assert "read back" not in workspace.run("plan").stdout
     wanted(workspace, source)
-    assert "nothing verifies what the service fetches" in workspace.run("plan").stdout
+    assert "nothing verifies the data that the service fetches" in workspace.run("plan").stdout
     assert web.queries == []
 
 

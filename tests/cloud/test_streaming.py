@@ -82,7 +82,7 @@ def bad_files(folder: Path) -> dict[str, BadSource]:
     contents: dict[str, tuple[bytes, dict[str, Any], str]] = {
         "corrupt-xz": (XZ[:190_000] + b"damage!!" + XZ[190_008:], {}, "the xz data is damaged"),
         "cut-zst": (zstd.compress(DATA)[:-9], {}, "the zst data is cut short"),
-        "bomb-gz": (gzip.compress(bytes(2**24)), {"max_size": 2**20}, "holds more than the 1048576 bytes"),
+        "bomb-gz": (gzip.compress(bytes(2**24)), {"max_size": 2**20}, "holds more than the allowed 1048576 bytes"),
         "bomb-bz2": (bz2.compress(bytes(80 * 2**20)), {}, "unpacks to more than 1000 times its size"),
         "wrong-digest": (DATA, {"checksum": "sha256:" + "0" * 64}, "not the declared sha256:0000"),
     }

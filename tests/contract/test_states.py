@@ -343,7 +343,7 @@ def test_an_image_with_a_pinned_id_never_has_new_content(backend: Backend, tmp_p
     applied(backend, planned(backend, resolved(tmp_path, State({}))))
     again = planned(backend, catalog)
     report = execute(again, Performer(backend, again), jobs=1, notify=lambda _: None, cancelled=threading.Event())
-    assert "taken or was given out before; choose another id" in report.results[0].error
+    assert "in use or was used before; choose another id" in report.results[0].error
 
 
 def test_an_image_for_another_owner(backend: Backend, tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_an_export_replaces_no_link_without_force(checkout: LinkedCheckout) -> N
     """One that leads nowhere is something that is there, too."""
     checkout.run(*APPLY)
     checkout.link("out.yaml", "nothing")
-    assert "out.yaml exists" in checkout.run(*EXPORT, "-o", "out.yaml", code=64).stderr
+    assert "out.yaml already exists" in checkout.run(*EXPORT, "-o", "out.yaml", code=64).stderr
 
 
 @pytest.mark.parametrize(

@@ -173,5 +173,5 @@ def test_no_file_is_named_for_two_results(tmp_path: Path, monkeypatch: pytest.Mo
     check_results(Path("/dev/stderr"), Path("/dev/stderr"))
     for again in (out, tmp_path / out, Path("x/../out.json")):
         for named in ((out, again), (other, out, again), (out, None, again)):
-            with pytest.raises(UsageError, match="is named twice for results"):
+            with pytest.raises(UsageError, match="two results would be written to"):
                 check_results(*named)

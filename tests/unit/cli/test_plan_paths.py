@@ -46,5 +46,5 @@ def test_a_store_elsewhere_is_opened_only_if_the_command_names_it(
     if is_near or allow_outside or is_target_given:
         check()
         return
-    with pytest.raises(PlanRefused, match=f"name it: --store {tmp_path}/elsewhere"):
+    with pytest.raises(PlanRefused, match=f"to use it, pass --store {tmp_path}/elsewhere"):
         check()
