@@ -49,6 +49,7 @@ def make_spec(key: str, data: Mapping[str, Any], merged: Merged, setting: Settin
         properties=dict(sorted(data.get("properties", {}).items())),
         ignore=tuple(data.get("ignore", ())),
         adopt=data.get("adopt", False),
+        moved_from=_read_former_keys(data.get("moved", {})),
         expires=expires,
         on_expire=OnExpire(data["on_expire"]) if "on_expire" in data else None,
         on_replace=make_on_replace(data.get("on_replace", {})),
@@ -109,6 +110,11 @@ def make_project(value: str | Mapping[str, str]) -> Member:
     if isinstance(value, str):
         return value
     return value["id"] if "id" in value else NamedProject(value["project"], value.get("domain", "Default"))
+
+
+def _read_former_keys(moved: Mapping[str, Any]) -> tuple[str, ...]:
+    former = moved.get("from", ())
+    return (former,) if isinstance(former, str) else tuple(former)
 
 
 USUAL: Final = OnReplace()

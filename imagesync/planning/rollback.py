@@ -47,6 +47,10 @@ def rollback_plan(given: PlanInput, *, key: str, to: str | None) -> Plan:
     if key in found.lapsed:
         message = f"images.{key}: it has expired ({spec.expires}), so no build of it can be published"
         raise PlanRefused([f"{message}; change expires first"])
+    if former := sorted(old for old, new in found.moved.items() if new == key):
+        raise PlanRefused(
+            [f"images.{key}: its images still have the key {former[0]}; run apply first, which moves them"]
+        )
     generations = found.groups[key]
     chosen = _choose_build(spec, generations, to, given.policy)
     wanted = _take_content_of(spec, chosen)
