@@ -4,14 +4,16 @@ A move only writes the new key into the records of the images. The other steps o
 at any moment leaves no current image under both the former and the new key.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 
+from imagesync.model.catalog import ImageSpec
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Delete, Plan, Reason, Step, Update, find_image_id
 from imagesync.model.record import read
+from imagesync.planning.decisions import is_wanted_build
 from imagesync.planning.generations import Generations, Groups, Owned, group
 from imagesync.planning.plan_checks import is_retirement
 from imagesync.planning.steps import make_step
@@ -96,6 +98,24 @@ def note_ignored_moves(declared: Mapping[str, Sequence[str]], groups: Groups) ->
                 yield (
                     f"{key}: both {key} and {old} have a current image, so moved is ignored: {old} counts as removed from "
                     "the manifest"
+                )
+
+
+def suggest_moves(
+    wanted: Sequence[ImageSpec], made: Collection[str], groups: Groups, leaving: Sequence[Generations]
+) -> Iterator[str]:
+    """One sentence for each new key that may be a former one renamed: the same content, or the same name.
+
+    ``made``: the keys of which the plan makes an image. ``leaving``: the images of the keys that left the manifest.
+    """
+    for spec in wanted:
+        if spec.key not in made or groups[spec.key].every:
+            continue
+        for found in leaving:
+            if any(spec.name == owned.image.name or is_wanted_build(spec, owned) for owned in found.current):
+                yield (
+                    f"{spec.key}: if this is the image {found.key} with a new key, declare moved: {{from: {found.key}}}; "
+                    "then nothing is uploaded or deleted, and its id stays"
                 )
 
 

@@ -295,7 +295,8 @@ def _make_move_row(view: _View, key: str, moves: Sequence[Step]) -> Row:
     """One row for all images of a key that get this key; nothing is uploaded, and no id changes."""
     ids = [str(find_image_id(step.action)) for step in moves]
     former = sorted({str(view.relied.get(image_id, {}).get(f"properties.{KEY}")) for image_id in ids})
-    what = f"from {', '.join(map(make_printable, former))}, {format_count(len(ids), 'image')} with {'its id' if len(ids) == 1 else 'their ids'}"
+    kept = "1 image with its id" if len(ids) == 1 else f"{len(ids)} images with their ids"
+    what = f"from {', '.join(map(make_printable, former))}, {kept}"
     alone = tuple(Line("image", image_id) for image_id in ids) if view.whole else ()
     return Row(blocks.Kind(Ink.CHANGE, "~", "move", ""), key, what, is_named=True, alone=alone)
 

@@ -244,3 +244,33 @@ def test_a_candidate_that_was_not_verified_is_not_moved() -> None:
     made = plan(renamed(named("new")), inventory(live(named("old"), "now"), unverified))
     assert actions(made) == [("Update", "now", "moved"), ("Delete", "next", "incomplete")]
     assert KEY not in {".".join(change.path) for step in made.steps for change in getattr(step.action, "changes", ())}
+
+
+@pytest.mark.parametrize(
+    ("new", "is_suggested"),
+    [
+        (named("new"), True),
+        (spec("new", "a"), True),
+        (named("new", "f"), True),
+        (spec("new", "f"), False),
+    ],
+    ids=["both", "content", "name", "neither"],
+)
+def test_a_move_is_suggested_for_a_new_key_that_looks_like_a_removed_one(new: ImageSpec, *, is_suggested: bool) -> None:
+    """A user may not know of moved; without it the image is uploaded again, and the old one deleted."""
+    made = plan(catalog(new, spec("b")), inventory(live(named("old"), "now"), live(spec("b"), "b")))
+    assert ("Delete", "now", "removed") in actions(made)
+    note = (
+        "new: if this is the image old with a new key, declare moved: {from: old}; then nothing is uploaded or deleted"
+    )
+    assert any(one.startswith(note) for one in made.notes) is is_suggested
+
+
+def test_no_move_is_suggested_for_a_key_that_has_an_image() -> None:
+    """Nor for an image that has expired, nor where nothing is made."""
+    found = inventory(live(named("old"), "before"), live(named("new"), "now"))
+    assert not [note for note in plan(catalog(named("new", "b")), found).notes if "moved" in note]
+    gone = named("old", expires="2026-11-01", on_expire=OnExpire.DELETE)
+    assert not [
+        note for note in plan(catalog(gone, spec("new", "a")), inventory(live(named("old")))).notes if "moved" in note
+    ]
