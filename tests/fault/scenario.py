@@ -22,7 +22,7 @@ BEFORE: dict[str, dict[str, Any]] = {
     "reactivated": {"source": "e.raw", "status": "deactivated"},
     "shared": {"source": "f.raw", "visibility": "shared", "members": [{"id": "p1"}, {"id": "p2"}]},
     "removed": {"source": "g.raw"},
-    "former-key": {"name": "moved", "source": "i.raw"},
+    "former-key": {"name": "new-key", "source": "i.raw"},
 }
 AFTER: dict[str, dict[str, Any]] = {
     "created": {
@@ -38,7 +38,7 @@ AFTER: dict[str, dict[str, Any]] = {
     "reactivated": {"source": "e.raw", "status": "active"},
     "shared": {"source": "f.raw", "visibility": "shared", "members": [{"id": "p2"}, {"id": "p3"}]},
     "switched-off": {"source": "b.raw", "status": "deactivated"},
-    "new-key": {"name": "moved", "source": "j.raw", "moved": {"from": "former-key"}},
+    "new-key": {"source": "j.raw", "moved": {"from": "former-key"}},
 }
 
 NEW_BUILDS = 4
