@@ -22,7 +22,8 @@ from imagesync.planning.clashes import (
     find_shared_to_adopt,
     is_assigned,
 )
-from imagesync.planning.generations import Groups, group
+from imagesync.planning.generations import Groups
+from imagesync.planning.moves import group_by_new_key
 from imagesync.planning.ownership import Ownership, make_ownership
 from imagesync.planning.staleness import collect_taken_names
 from imagesync.secrets import quote_value
@@ -41,7 +42,7 @@ def take_inventory(backend: Backend, catalog: Catalog, *, promoting: frozenset[s
 
     def read() -> Inventory:
         owned = _list_marked(backend, ownership)
-        groups = group(owned.owned)
+        groups, _ = group_by_new_key(catalog.moved, owned.owned)
         found = _answer(backend, owned, collect_questions(catalog, owned, groups, promoting))
         strays, notes = _find_strays(backend, catalog, groups, ownership)
         found = replace(found, misplaced=(*found.misplaced, *strays), notes=notes)

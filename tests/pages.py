@@ -28,6 +28,7 @@ GUIDES: Final = (
     "adopt",
     "expire",
     "protect",
+    "rename",
     "several-clouds",
     "operations",
 )

@@ -119,7 +119,7 @@ class _Resolver:
             spec = make_spec(key, data, image, setting) if "source" not in broken else None
             (partial if broken else specs).extend([spec] if spec else [])
         here, rest = ([one for one in found if is_match(one.key, self._target.only)] for found in (specs, partial))
-        self._problems += islice(find_set_problems(here, merged), MAX_PROBLEMS)
+        self._problems += islice(find_set_problems(here, merged, self._manifest.removed), MAX_PROBLEMS)
         self._problems += islice(find_idle_values(here, merged), MAX_PROBLEMS)
         picked = [spec for spec in (*here, *rest) if is_match(spec.key, only)]
         for check in checks:
@@ -272,6 +272,7 @@ class _Resolver:
                 **removed,
                 **{spec.key: spec.owner for spec in here if spec.owner and not is_match(spec.key, only)},
             },
+            moved={spec.key: spec.moved_from for spec in specs if spec.moved_from},
             only=intersect_patterns(only, target.only, self._manifest.images),
             policy=policy,
             target=place,

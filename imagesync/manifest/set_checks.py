@@ -1,6 +1,6 @@
 """The images of one catalog -> diagnostics for values that must be unique, and for circles of references. Pure."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Final
 
@@ -15,8 +15,13 @@ MAX_SHOWN_KEYS: Final = 12
 """Keys of a circle of references in its message."""
 
 
-def find_set_problems(specs: Sequence[ImageSpec], merged: Mapping[str, Merged]) -> Iterator[Diagnostic]:
-    """Repeated names, ids and adopted images, and references that form a circle."""
+def find_set_problems(
+    specs: Sequence[ImageSpec], merged: Mapping[str, Merged], removed: Collection[str] = ()
+) -> Iterator[Diagnostic]:
+    """Repeated names, ids and adopted images, impossible moves, and references that form a circle.
+
+    ``removed``: the keys under ``removed`` of the manifest; ``merged`` has all keys under ``images``.
+    """
     visible = [spec for spec in specs if not spec.hidden]
     yield from _find_repeated_values(
         visible, merged, "name", lambda spec: (spec.name, spec.owner), "give one another name"
@@ -24,6 +29,7 @@ def find_set_problems(specs: Sequence[ImageSpec], merged: Mapping[str, Merged]) 
     yield from _find_repeated_values(specs, merged, "id", lambda spec: spec.id, "an id can be used once")
     adopting = [spec for spec in specs if isinstance(spec.adopt, str)]
     yield from _find_repeated_values(adopting, merged, "adopt", lambda spec: spec.adopt, "an image can have one key")
+    yield from _find_impossible_moves(specs, merged, removed)
     yield from _find_circles(specs, merged)
 
 
@@ -45,6 +51,29 @@ def _find_repeated_values(
                 f"the {name} {quote_value(getattr(spec, name))} is that of {format_path(('images', other.key))} too"
             )
             yield locate(merged[spec.key].node, (name,)).problem(format_path(("images", spec.key, name)), message, hint)
+
+
+def _find_impossible_moves(
+    specs: Sequence[ImageSpec], merged: Mapping[str, Merged], removed: Collection[str]
+) -> Iterator[Diagnostic]:
+    """Former keys that the manifest still declares, or that two images name."""
+    seen: dict[str, str] = {}
+    for spec in specs:
+        for old in spec.moved_from:
+            other = seen.setdefault(old, spec.key)
+            if old in merged:
+                message = f"the manifest still declares {format_path(('images', old))}"
+                hint = "rename that key, or remove moved"
+            elif old in removed:
+                message = f"the manifest also has {format_path(('removed', old))}"
+                hint = "remove one of the two"
+            elif other != spec.key:
+                message = f"{format_path(('images', other))} is moved from {show_key(old)} too"
+                hint = "the images of a key can get one new key"
+            else:
+                continue
+            where = format_path(("images", spec.key, "moved", "from"))
+            yield locate(merged[spec.key].node, ("moved", "from")).problem(where, message, hint)
 
 
 def _find_circles(specs: Sequence[ImageSpec], merged: Mapping[str, Merged]) -> Iterator[Diagnostic]:

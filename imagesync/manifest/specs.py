@@ -13,7 +13,7 @@ from imagesync.model.policy import OnReplace
 from imagesync.secrets import quote_value
 
 _DAYS: Final = {"d": 1, "w": 7}
-_NAMING: Final = ("disk_format", "container_format", "id", "name", "adopt")
+_NAMING: Final = ("disk_format", "container_format", "id", "name", "adopt", "properties", "tags", "min_disk", "min_ram")
 _RETIRED_FIELDS: Final = ("visibility", "protected", "min_disk", "min_ram")
 
 
@@ -49,6 +49,7 @@ def make_spec(key: str, data: Mapping[str, Any], merged: Merged, setting: Settin
         properties=dict(sorted(data.get("properties", {}).items())),
         ignore=tuple(data.get("ignore", ())),
         adopt=data.get("adopt", False),
+        moved_from=_read_former_keys(data.get("moved", {})),
         expires=expires,
         on_expire=OnExpire(data["on_expire"]) if "on_expire" in data else None,
         on_replace=make_on_replace(data.get("on_replace", {})),
@@ -93,7 +94,13 @@ def _find_places(image: Draft) -> dict[str, Place]:
     paths: list[tuple[str, ...]] = [(name,) for name in _NAMING if name in written]
     if "source" in written and (source := written["source"].items()):
         paths += [("source", name) for name in ("checksum", "checksum_url", "url", "path") if name in source]
-    return {"image": image.place(), "source": image.place("source")} | {path[-1]: image.place(*path) for path in paths}
+    properties = written["properties"].items() if "properties" in written else {}
+    own = {f"properties.{name}": image.place("properties", name) for name in properties}
+    return (
+        own
+        | {"image": image.place(), "source": image.place("source")}
+        | {path[-1]: image.place(*path) for path in paths}
+    )
 
 
 def _is_date(text: str) -> bool:
@@ -109,6 +116,11 @@ def make_project(value: str | Mapping[str, str]) -> Member:
     if isinstance(value, str):
         return value
     return value["id"] if "id" in value else NamedProject(value["project"], value.get("domain", "Default"))
+
+
+def _read_former_keys(moved: Mapping[str, Any]) -> tuple[str, ...]:
+    former = moved.get("from", ())
+    return (former,) if isinstance(former, str) else tuple(former)
 
 
 USUAL: Final = OnReplace()

@@ -308,7 +308,7 @@ class ImageSpec:
     ``${images.KEY.id}``, which becomes the id of another declared image when the plan is applied. ``places`` has the
     places in the manifest of the ``image``, its ``source``, and the parts that name the content or the image:
     ``checksum``, ``url``, ``path``, ``checksum_url``, the formats, ``id``, ``name`` and ``adopt``. ``fault``: why the
-    check of its source failed.
+    check of its source failed. ``moved_from``: the former keys of the image, the last one first.
     """
 
     key: str
@@ -331,6 +331,7 @@ class ImageSpec:
     properties: Mapping[str, str] = field(default_factory=dict)
     ignore: tuple[str, ...] = ()
     adopt: bool | str = False
+    moved_from: tuple[str, ...] = field(default=(), compare=False)
     expires: str | None = None
     on_expire: OnExpire | None = None
     on_replace: OnReplace = field(default=OnReplace())
@@ -412,13 +413,15 @@ class Catalog:
     ``images`` is sorted by key. ``keys`` are all keys of the manifest for this target, also those outside ``only``: a
     plan neither changes their images nor takes them for removed. ``base`` is the folder of relative paths. ``digest``
     identifies the manifests' content. ``owners``: for keys that are not in ``images`` (they are outside ``only``, or
-    were removed from the manifest), the project that owns their images, if the manifest names it.
+    were removed from the manifest), the project that owns their images, if the manifest names it. ``moved``: by key, its
+    former keys (``moved``), also of keys that are not in ``images``.
     """
 
     name: str
     images: tuple[ImageSpec, ...] = ()
     keys: frozenset[str] = frozenset()
     owners: Mapping[str, Member] = field(default_factory=dict)
+    moved: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     only: tuple[str, ...] = ()
     policy: Policy = field(default=Policy())
     target: Target = Target()

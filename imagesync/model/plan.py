@@ -22,9 +22,10 @@ class Reason(StrEnum):
 
     ``superseded``: another build replaces the image, or more builds exist than ``keep`` allows. ``outdated``: the time
     ``delete_after`` is over. ``staged``: a verified candidate is published. ``discarded``: a candidate is deleted.
-    ``deleting``: an earlier run began to delete the image. ``unverified``: the content of an image in another project
-    is not verified. ``content-unknown``: no known digest of an image of this key can be compared with the declared
-    ones. The source is then hashed before anything is sent, and an image with the same bytes is used.
+    ``deleting``: an earlier run began to delete the image. ``moved``: the image gets a new key. ``unverified``: the
+    content of an image in another project is not verified. ``content-unknown``: no known digest of an image of this key
+    can be compared with the declared ones. The source is then hashed before anything is sent, and an image with the same
+    bytes is used.
     """
 
     NEW = "new"
@@ -45,6 +46,7 @@ class Reason(StrEnum):
     OUTDATED = "outdated"
     DELETING = "deleting"
     UNVERIFIED = "unverified"
+    MOVED = "moved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +242,8 @@ class Plan:
     the superseded images that are kept. ``candidates``: the verified builds that are not published yet. ``owners``: the
     project of each key whose images belong to another project than the session's. ``expires``: the ISO day on which an
     image expires, by key. ``errors``: keys without steps because of an error; with any, the run fails even if all steps
-    are done. ``places``: ``FILE:LINE:COLUMN`` of each declared key, for messages; a saved plan has none.
+    are done. ``places``: ``FILE:LINE:COLUMN`` of each declared key, for messages; a saved plan has none. ``moved``: the
+    new key of each former key whose images this plan takes over.
 
     ``copies``: ids of images with a copied record. They change with the snapshots of users, so two plans that differ
     only in them are equal. ``made``: the ISO time of a plan with a step that is due by a day or an age, by the latest
@@ -271,15 +274,17 @@ class Plan:
     errors: tuple[PlanError, ...] = ()
     made: str = field(default="", compare=False)
     places: Mapping[str, str] = field(default_factory=dict, compare=False)
+    moved: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
     """The counts of a plan as users see them: a create that supersedes an image counts as one replacement.
 
-    So does the publication of a candidate or of an earlier build that replaces another one.
+    So does the publication of a candidate or of an earlier build that replaces another one. ``move`` counts keys.
     """
 
+    move: int = 0
     create: int = 0
     update: int = 0
     replace: int = 0
@@ -299,8 +304,11 @@ def summarize(plan: Plan) -> Summary:
     promoted = {step.action.key for step in plan.steps if is_promotion(step)}
     retired = {step.action.key for step in plan.steps if _is_retirement(step)}
     replaced = {create.key for create in published if create.replaces} | (promoted & retired)
-    others = [step.action for step in plan.steps if not (is_promotion(step) or _is_beside(step, replaced))]
+    moves = {step.action.key for step in plan.steps if step.reason is Reason.MOVED}
+    listed = [step for step in plan.steps if step.reason is not Reason.MOVED]
+    others = [step.action for step in listed if not (is_promotion(step) or _is_beside(step, replaced))]
     return Summary(
+        move=len(moves),
         create=sum(not create.replaces for create in published) + len(promoted - retired),
         update=sum(isinstance(action, Update) for action in others),
         replace=len(replaced),

@@ -98,6 +98,7 @@ def decode_plan(document: object, *, folder: str, display: str) -> Plan:
         copies=tuple(document["copies"]),
         expires=document["expires"],
         errors=tuple(map(_read_error, document.get("errors", ()))),
+        moved=document.get("moved", {}),
         made=document["made"],
     )
     if write_summary(plan) != document["summary"]:

@@ -86,6 +86,7 @@ def encode_plan(plan: Plan, *, tool: str, folder: str) -> Json:
         "copies": list(plan.copies),
         "expires": dict(plan.expires),
         "made": plan.made,
+        **({"moved": dict(plan.moved)} if plan.moved else {}),
         **({"errors": [_write_error(one) for one in plan.errors]} if plan.errors else {}),
     }
     return {**document, "digest": compute_digest(document)}
@@ -107,7 +108,8 @@ def write_summary(plan: Plan) -> Json:
     """The counts of a plan, in the form of its document."""
     counts = summarize(plan)
     verbs = ("create", "update", "replace", "deactivate", "reactivate", "delete", "stage", "unchanged")
-    return {**{verb: getattr(counts, verb) for verb in verbs}, "upload_bytes": counts.upload}
+    moves = {"move": counts.move} if counts.move else {}
+    return {**moves, **{verb: getattr(counts, verb) for verb in verbs}, "upload_bytes": counts.upload}
 
 
 def _write_kept(kept: Kept) -> Json:

@@ -14,7 +14,8 @@ from imagesync.model.image import Inventory, LiveImage
 from imagesync.model.references import fill_known_references, find_references
 from imagesync.planning.clashes import find_adopted_images
 from imagesync.planning.decisions import Keep, decide
-from imagesync.planning.generations import Generations, group
+from imagesync.planning.generations import Generations
+from imagesync.planning.moves import group_by_new_key
 
 NO_KEY: Final = ("",)
 """A pattern that matches no key. Without a pattern the plan would include every key, and remove undeclared ones."""
@@ -31,7 +32,7 @@ def pick_adoptable(catalog: Catalog, inventory: Inventory) -> Catalog:
     PlanRefused if several images match, or another catalog owns the image. References to owned images are replaced by
     ids, so the result needs no other keys.
     """
-    groups = group(inventory.owned)
+    groups, _ = group_by_new_key(catalog.moved, inventory.owned)
     current = groups.find_current_ids()
     free = [spec for spec in catalog.images if spec.key not in groups]  # apply continues from owned builds
     adopted, refusals = find_adopted_images(catalog, free, inventory, groups)

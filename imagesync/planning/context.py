@@ -1,7 +1,7 @@
 """A ``PlanInput`` -> the decisions that every kind of plan starts from; and steps -> a whole ``Plan``. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 
@@ -16,7 +16,8 @@ from imagesync.planning.clock import Clock, date_plan
 from imagesync.planning.counting import find_changed_keys, find_removed_keys
 from imagesync.planning.decisions import Decision, Keep, Leave, Make, Promote, Refuse, decide
 from imagesync.planning.faults import find_faults
-from imagesync.planning.generations import Generations, Groups, Owned, group
+from imagesync.planning.generations import Generations, Groups, Owned
+from imagesync.planning.moves import group_by_new_key
 from imagesync.planning.ordering import order_steps
 from imagesync.planning.ownership import Ownership, make_ownership
 from imagesync.planning.staleness import collect_reliances
@@ -52,7 +53,7 @@ class PlanningContext:
     ``wanted`` are the declared images without ``expired``: keys that ``on_expire: delete`` removes. ``lapsed`` are keys
     that ``on_expire`` hides or deactivates. ``undated`` are keys for which the clocks disagree on ``expires``: they are
     left as they are. ``ids`` is the image that a reference to a key means; ``made`` are the keys that this plan makes an
-    image for. ``refusals`` are sentences that forbid any plan.
+    image for. ``refusals`` are sentences that forbid any plan. ``moved``: the new key of each former key with images.
     """
 
     given: PlanInput
@@ -68,6 +69,7 @@ class PlanningContext:
     refusals: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     errors: tuple[PlanError, ...] = ()
+    moved: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ownership(self) -> Ownership:
@@ -87,7 +89,8 @@ def make_context(given: PlanInput, excluded: Mapping[str, str] = MappingProxyTyp
     """
     catalog, policy = given.catalog, given.policy
     wanted, expired, lapsed, undated = _split_expired(given)
-    every = group(given.inventory.owned, given.clock.latest)
+    declared = {} if policy.drift_only else catalog.moved
+    every, moved = group_by_new_key(declared, given.inventory.owned, given.clock.latest)
     groups = Groups({key: found for key, found in every.items() if catalog.is_in_scope(key)})
     adopted, refused = find_adopted_images(catalog, wanted, given.inventory, groups)
     current = groups.find_current_ids()
@@ -127,6 +130,7 @@ def make_context(given: PlanInput, excluded: Mapping[str, str] = MappingProxyTyp
         tuple(refusals),
         faults.warnings,
         faults.errors,
+        {old: key for old, key in moved.items() if key in groups},
     )
 
 
@@ -331,6 +335,7 @@ def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequen
         copies=tuple(image.id for image in context.given.inventory.copies),
         expires={spec.key: spec.expires for spec in context.wanted if spec.expires and spec.key not in context.lapsed},
         errors=() if kind is Kind.DISCARD else context.errors,
+        moved={old: key for old, key in sorted(context.moved.items()) if key in touched},
         made=date_plan(ordered, context.given.clock),
     )
 

@@ -27,6 +27,7 @@ from imagesync.planning.decisions import (
 )
 from imagesync.planning.diff import compare
 from imagesync.planning.generations import Generations, Owned, is_stored_as_published, settle_digests
+from imagesync.planning.moves import add_moves
 from imagesync.planning.retirement import deactivate, expire_generations, hide, retire_all, sweep
 from imagesync.planning.steps import KeyPlan, create_id, make_step
 from imagesync.planning.stores import note_stores, note_verification, plan_store_copy
@@ -47,6 +48,14 @@ from imagesync.planning.trust import Trust, believe_history, is_made_visible, ju
 
 def plan_key(context: PlanningContext, spec: ImageSpec) -> KeyPlan:
     """All the steps of one declared key."""
+    part = _plan_changes(context, spec)
+    if spec.key not in context.moved.values() or part.refusals:
+        return part
+    return replace(part, steps=add_moves(part.steps, context.groups[spec.key]))
+
+
+def _plan_changes(context: PlanningContext, spec: ImageSpec) -> KeyPlan:
+    """The steps of one declared key whose images have this key."""
     decision, generations = context.decisions[spec.key], context.groups[spec.key]
     adopted, policy = context.adopted.get(spec.key), context.given.policy
     match decision:

@@ -5,7 +5,7 @@ live images. ``planning.plan_checks`` and ``planning.staleness`` run first.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from imagesync.model.catalog import HEX_LENGTHS, Checksum, Role, Status, Visibility
@@ -28,6 +28,7 @@ from imagesync.model.record import LEASE, Managed, Record, read
 from imagesync.model.references import escape_references
 from imagesync.planning.counting import find_changed_keys, find_removed_keys
 from imagesync.planning.generations import Groups, group
+from imagesync.planning.moves import find_moves, group_by_plan
 from imagesync.planning.ordering import chain_name_changes
 from imagesync.planning.ownership import Ownership
 from imagesync.planning.plan_checks import AGAIN, is_retirement
@@ -41,6 +42,7 @@ _EVERY: Final = frozenset({Role.STAGING, Role.CURRENT, Role.RETIRED, Role.DELETI
 _ROLES: Final[Mapping[Reason, frozenset[Role]]] = {
     Reason.STAGED: frozenset({Role.STAGING}),
     Reason.ROLLBACK: frozenset({Role.RETIRED, Role.CURRENT}),
+    Reason.MOVED: frozenset({Role.STAGING, Role.CURRENT, Role.RETIRED}),
 }
 """The roles that an image may have before an update or a status change, by reason; without an entry: current."""
 _DELETED: Final[Mapping[Reason, frozenset[Role]]] = {
@@ -73,6 +75,10 @@ class _Case:
         """The record of an image of the catalog; None for a foreign image."""
         return read(image) if self.ownership.is_owned(image) else None
 
+    def find_key(self, record: Record) -> str:
+        """The key of an image after the moves of the plan."""
+        return self.plan.moved.get(record.key, record.key)
+
 
 def find_false_claims(plan: Plan, inventory: Inventory, able: Capabilities | None = None) -> tuple[str, ...]:
     """One sentence for each claim of a plan that the live images disprove.
@@ -80,13 +86,14 @@ def find_false_claims(plan: Plan, inventory: Inventory, able: Capabilities | Non
     ``able``: the service's capabilities; needed only if the plan names images in other projects.
     """
     images = {image.id: image for image in (*inventory.owned, *inventory.foreign)}
-    case = _Case(plan, inventory, images, group(inventory.owned), able)
+    case = _Case(plan, inventory, images, group_by_plan(plan, inventory.owned), able)
     if faults := [f"{step.id}: {fault}; {AGAIN}" for step in plan.steps for fault in _find_foreign(case, step)]:
         return tuple(faults)
     faults = [f"{step.id}: {fault}; {AGAIN}" for step in plan.steps for fault in _check_step(case, step)]
     faults += _find_missing_reliances(case)
     faults += [
-        f"{fault}; {AGAIN}" for fault in (*_find_surplus_reliances(case), *_check_ids(case), *_check_counts(case))
+        f"{fault}; {AGAIN}"
+        for fault in (*_find_false_moves(case), *_find_surplus_reliances(case), *_check_ids(case), *_check_counts(case))
     ]
     return tuple(faults)
 
@@ -104,7 +111,7 @@ def _find_foreign(case: _Case, step: Step) -> Iterator[str]:
             yield f"image {image_id} does not belong to {key} of catalog {case.plan.catalog}"
         else:
             yield from _find_adoption_obstacles(case, step, image)
-    elif record.key != key or record.role is Role.LEASE or LEASE in image.properties:
+    elif case.find_key(record) != key or record.role is Role.LEASE or LEASE in image.properties:
         yield f"image {image_id} does not belong to {key} of catalog {case.plan.catalog}"
     elif record.role not in _find_allowed_roles(case.plan, step, image):
         yield f"image {image_id} has role {record.role.value}, which does not match the step's reason ({step.reason.value})"
@@ -171,6 +178,7 @@ def _check_step(case: _Case, step: Step) -> Iterator[str]:
             yield from _check_replaced(case, create)
             yield from _check_compared(case, create)
         case Update() as update if image is not None:
+            yield from _check_move(case, step, update, image)
             yield from _check_changes(case, step, update, image)
             yield from _check_history(case, step, update, image)
             yield from _check_content(case, step, update, image)
@@ -226,6 +234,15 @@ def _check_changes(case: _Case, step: Step, update: Update, image: LiveImage) ->
         and (successor == image.id or successor not in {owned.id for owned in case.groups[update.key].current})
     ):
         yield f"no other image of {update.key} is current"
+
+
+def _check_move(case: _Case, step: Step, update: Update, image: LiveImage) -> Iterator[str]:
+    """A move writes the new key and nothing else; a staged build keeps the mark that it was not verified."""
+    if step.reason is not Reason.MOVED:
+        return
+    live = case.find_owned_record(image)
+    if live is None or live.unverified or replace(live, key=update.key, nonce=None) != update.record:
+        yield f"the move changes more than the key of image {image.id}"
 
 
 def _check_content(case: _Case, step: Step, update: Update, image: LiveImage) -> Iterator[str]:
@@ -317,6 +334,17 @@ def _find_missing_reliances(case: _Case) -> Iterator[str]:
                 yield f"{step.id}: it does not wait for {', '.join(sorted(late))}, which publishes the name again; {AGAIN}"
 
 
+def _find_false_moves(case: _Case) -> Iterator[str]:
+    """A former key may be moved only if the planner would do so."""
+    declared: dict[str, list[str]] = {}
+    for old, key in case.plan.moved.items():
+        declared.setdefault(key, []).append(old)
+    moved = find_moves(declared, group(case.inventory.owned))
+    for old, key in sorted(case.plan.moved.items()):
+        if moved.get(old) != key:
+            yield f"the images of {old} cannot be moved to {key}"
+
+
 def _find_surplus_reliances(case: _Case) -> Iterator[str]:
     needed = {each.image_id for each in collect_reliances(case.plan.steps, case.inventory)}
     for image_id in sorted({each.image_id for each in case.plan.relies} - needed):
@@ -335,7 +363,7 @@ def _check_ids(case: _Case) -> Iterator[str]:
         if image is None or published.get(image_id) == key:
             continue  # a deleted image that no step uses does no harm
         record = case.find_owned_record(image)
-        if record is None or record.key != key:
+        if record is None or case.find_key(record) != key:
             yield f"{key}: image {image_id} is not an image of this key"
 
 

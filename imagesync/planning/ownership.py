@@ -61,7 +61,9 @@ class Ownership:
 def make_ownership(catalog: Catalog, project: str) -> Ownership:
     """The ownership of a catalog, seen from a session of ``project``."""
     declared = {spec.key: owner for spec in catalog.images if (owner := spec.owner_id)}
-    owners = {key: owner for key, owner in {**catalog.owner_ids, **declared}.items() if owner != project}
+    named = {**catalog.owner_ids, **declared}
+    former = {old: named[key] for key, keys in catalog.moved.items() if key in named for old in keys}
+    owners = {key: owner for key, owner in {**former, **named}.items() if owner != project}
     return Ownership(catalog.name, project, owners)
 
 

@@ -8,7 +8,7 @@ from imagesync.model.plan import Delete, Plan, Reason, Step, Update, find_image_
 from imagesync.model.policy import Policy
 from imagesync.model.record import read
 from imagesync.planning.counting import find_vanishing_keys
-from imagesync.planning.generations import group
+from imagesync.planning.moves import group_by_plan
 from imagesync.planning.plan_checks import is_retirement
 from imagesync.planning.policy import check
 
@@ -19,7 +19,7 @@ def find_exceeded_limits(plan: Plan, inventory: Inventory, policy: Policy) -> tu
     The file cannot prove that its maker had a permission, so the user who applies it must give it again.
     """
     images = {image.id: image for image in (*inventory.owned, *inventory.foreign)}
-    groups = group(inventory.owned)
+    groups = group_by_plan(plan, inventory.owned)
     # the reasons and lists in a file may be forged: count what its steps do
     removed = tuple(sorted({*plan.removed, *find_vanishing_keys(plan.steps, groups)}))
     plan = replace(plan, removed=removed, changed=tuple(key for key in plan.changed if key not in removed))

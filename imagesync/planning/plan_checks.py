@@ -42,7 +42,7 @@ _PUBLISHED: Final = frozenset({Reason.STAGED, Reason.ROLLBACK, Reason.ADOPT})
 REASONS: Final[Mapping[type, frozenset[Reason]]] = {
     Create: frozenset({Reason.NEW, Reason.CONTENT_CHANGED, Reason.CONTENT_TAMPERED, Reason.INCOMPLETE})
     | {Reason.MANIFEST_CHANGED, Reason.UNVERIFIED, Reason.CONTENT_UNKNOWN},
-    Update: _CHANGED | _PUBLISHED,
+    Update: _CHANGED | _PUBLISHED | {Reason.MOVED},
     Deactivate: _CHANGED | _PUBLISHED,
     Reactivate: (_CHANGED | _PUBLISHED) - {Reason.EXPIRED, Reason.REMOVED, *BESIDE},
     Delete: frozenset({Reason.REMOVED, Reason.EXPIRED, Reason.SUPERSEDED, Reason.OUTDATED})
@@ -111,7 +111,7 @@ def _check_step(plan: Plan, step: Step) -> Iterator[str]:
             if bool(create.may_hold) is not (step.reason is Reason.CONTENT_UNKNOWN):
                 found.append(f"its reason ({step.reason.value}) does not match the images that it may be compared with")
         case Update() as update:
-            found = [*_check_update(step, update)]
+            found = [*_check_update(plan, step, update)]
             found += _check_record(plan, update.key, update.record) if update.record else []
         case _:
             found = []
@@ -166,11 +166,15 @@ def _check_names(names: Iterable[str]) -> Iterator[str]:
             yield f"it sets the property {name!r}, which a manifest cannot set"
 
 
-def _check_update(step: Step, update: Update) -> Iterator[str]:
+def _check_update(plan: Plan, step: Step, update: Update) -> Iterator[str]:
     record, paths = update.record, [change.path for change in update.changes]
     if record is None:
         if step.reason is not Reason.REMOVED or update.changes:
             yield "it releases an image whose key was not removed, or also changes it"
+        return
+    if step.reason is Reason.MOVED:
+        if update.changes or update.verify or update.key not in plan.moved.values():
+            yield "it moves an image that the plan does not list among the moved keys, or also changes it"
         return
     if record.role is not (Role.RETIRED if step.reason in BESIDE else Role.CURRENT):
         yield f"its record has the role {record.role.value}, which does not match its reason ({step.reason.value})"

@@ -15,6 +15,7 @@ from imagesync.planning.clashes import find_clashes
 from imagesync.planning.context import PlanInput, PlanningContext, assemble_plan, make_context
 from imagesync.planning.generations import Generations
 from imagesync.planning.key_steps import plan_key
+from imagesync.planning.moves import note_ignored_moves, note_waiting_moves, suggest_moves
 from imagesync.planning.ordering import chain_name_changes
 from imagesync.planning.ownership import note_misplaced
 from imagesync.planning.policy import find_missing_capabilities
@@ -30,11 +31,16 @@ def make_plan(given: PlanInput) -> Plan:
     """
     images = given.inventory.index_images()
     context, parts = _plan_keys(given, images)
-    leaving = [_remove_key(context, generations) for generations in _find_leaving(context)]
+    removed = list(_find_leaving(context))
+    leaving = [_remove_key(context, generations) for generations in removed]
     parts += [_leave_oversized(part, given.inventory, images) for part in leaving]
     inventory, wanted = given.inventory, context.wanted
     misplaced = [one for one in inventory.misplaced if (mark := read(one)) and given.catalog.is_in_scope(mark.key)]
-    parts.append(KeyPlan(notes=(*note_misplaced(misplaced), *inventory.notes)))
+    note_moves = note_waiting_moves if given.policy.drift_only else note_ignored_moves
+    moves = note_moves(given.catalog.moved, context.groups)
+    gone = [generations for generations in removed if generations.key not in context.expired]
+    ideas = () if given.policy.drift_only else suggest_moves(wanted, context.made, context.groups, gone)
+    parts.append(KeyPlan(notes=(*note_misplaced(misplaced), *inventory.notes, *moves, *ideas)))
     steps = chain_name_changes(collect_steps(parts), inventory)
     refusals = [*context.refusals, *collect_refusals(parts)]
     refusals += find_clashes(wanted, context.decisions, inventory, context.adopted)

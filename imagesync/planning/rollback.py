@@ -1,15 +1,20 @@
 """A ``PlanInput`` and a key -> the plan that publishes an earlier build of the key again. Pure.
 
 The plan has two updates and no upload: the last retired build, or the build that the user names, becomes current, and
-the present one retires as ``on_replace`` says. The plan does nothing else and deletes nothing. The user must then change
-the manifest: the plan's notes name the file, the line and the new value.
+the present one retires as ``on_replace`` says. The plan does nothing else and deletes nothing.
+
+The build keeps the properties, tags, min_disk and min_ram that it was published with, because they describe its data. All
+other fields are those that the manifest declares today. The user must then change the manifest: the plan's notes name
+the file, the line and the new value.
 """
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from imagesync.errors import PlanRefused
 from imagesync.model.catalog import (
+    Auto,
     Content,
     FileSource,
     ImageSpec,
@@ -20,7 +25,8 @@ from imagesync.model.catalog import (
 )
 from imagesync.model.plan import Kind, Plan, Reason
 from imagesync.model.policy import Policy
-from imagesync.model.references import find_references
+from imagesync.model.record import Managed, hash_name, hash_value
+from imagesync.model.references import escape_references, find_references
 from imagesync.planning.clashes import find_clashes
 from imagesync.planning.context import PlanInput, assemble_plan, make_context
 from imagesync.planning.decisions import Promote, is_usable, is_wanted_build
@@ -30,6 +36,7 @@ from imagesync.planning.retirement import make_kept
 from imagesync.planning.sizes import find_oversized
 from imagesync.planning.steps import KeyPlan
 from imagesync.planning.trust import Trust, judge
+from imagesync.text import make_printable
 
 
 def rollback_plan(given: PlanInput, *, key: str, to: str | None) -> Plan:
@@ -47,9 +54,13 @@ def rollback_plan(given: PlanInput, *, key: str, to: str | None) -> Plan:
     if key in found.lapsed:
         message = f"images.{key}: it has expired ({spec.expires}), so no build of it can be published"
         raise PlanRefused([f"{message}; change expires first"])
-    generations = found.groups[key]
+    if former := sorted(old for old, new in found.moved.items() if new == key):
+        raise PlanRefused(
+            [f"images.{key}: its images still have the key {former[0]}; run apply first, which moves them"]
+        )
+    generations, project = found.groups[key], given.inventory.project_id
     chosen = _choose_build(spec, generations, to, given.policy)
-    wanted = _take_content_of(spec, chosen)
+    wanted = _take_content_of(spec, chosen, project)
     # a rollback changes no other key, so a reference means the current image of its key
     context = replace(found, ids={**found.ids, **found.groups.find_current_ids()}, made=frozenset())
     refusals = [
@@ -64,7 +75,7 @@ def rollback_plan(given: PlanInput, *, key: str, to: str | None) -> Plan:
     refusals += find_oversized(steps, given.inventory.index_images())
     if refusals:
         raise PlanRefused(refusals)
-    notes = (*first.notes, describe_follow_up(spec, chosen))
+    notes = (*first.notes, *describe_own_values(spec, chosen, project), describe_follow_up(spec, chosen, project))
     kept = tuple(make_kept(owned, spec.on_replace, retires=True) for owned in leaving)
     part = KeyPlan(notes=notes, kept=kept)
     made = assemble_plan(context, steps, (part,), Kind.ROLLBACK)
@@ -114,20 +125,106 @@ def _describe_build(owned: Owned) -> str:
     return f"generation {owned.record.managed.generation}, {owned.record.role.value}{status}: image {owned.id}"
 
 
-def _take_content_of(spec: ImageSpec, owned: Owned) -> ImageSpec:
-    """The declared image with the formats and the id of an existing one, which the service never changes."""
-    image = owned.image
+def _take_content_of(spec: ImageSpec, owned: Owned, project: str) -> ImageSpec:
+    """The declared image with all that belongs to the data of an existing one."""
+    image, build = owned.image, read_build(spec, owned, project)
     return replace(
         spec,
         id=None,
+        properties=build.properties,
+        tags=build.tags,
+        min_disk=build.min_disk,
+        min_ram=build.min_ram,
         disk_format=image.disk_format if spec.disk_format else None,
         container_format=image.container_format if spec.container_format else None,
     )
 
 
-def describe_follow_up(spec: ImageSpec, owned: Owned) -> str:
+@dataclass(frozen=True, slots=True)
+class Build:
+    """The values that describe the data of a build; ``min_disk`` and ``min_ram`` None: not managed."""
+
+    properties: Mapping[str, str]
+    tags: frozenset[str]
+    min_disk: int | Auto | None
+    min_ram: int | None
+
+
+def read_build(spec: ImageSpec, owned: Owned, project: str) -> Build:
+    """The values that imagesync published a build with, as far as they can still be known.
+
+    A value that ``on_replace`` changed is restored from the record. A value that another user changed counts as it is
+    now, unless the manifest still declares the value that the record names. Property values are those of a manifest: text
+    that only looks like a reference is escaped. If the image is not in ``project``, its owner may have changed the values
+    and the record, so the declared values are used.
+    """
+    if not owned.image.is_in_project(project):
+        return Build(spec.properties, spec.tags, spec.min_disk, spec.min_ram)
+    managed = owned.record.managed
+    live = {name: value for name, value in owned.image.properties.items() if hash_name(name) in managed.properties}
+    for path, value in managed.before.items():
+        kind, _, name = path.partition(".")
+        if kind == "properties":
+            live.pop(name, None)
+            live |= {name: str(value)} if value is not None else {}
+    properties = {name: _choose_text(spec, managed, name, value) for name, value in sorted(live.items())}
+    before = managed.before.get("tags")
+    tags = before if isinstance(before, list) else [tag for tag in owned.image.tags if hash_name(tag) in managed.tags]
+    numbers = {name: _choose_number(spec, owned, name) for name in ("min_disk", "min_ram")}
+    return Build(properties, frozenset(tag for tag in map(str, tags) if hash_name(tag) in managed.tags), **numbers)
+
+
+def _choose_text(spec: ImageSpec, managed: Managed, name: str, value: str) -> str:
+    """The declared text if the build was published with it, else the text of the image."""
+    declared = spec.properties.get(name)
+    is_recorded = (
+        declared is not None
+        and f"properties.{name}" not in managed.before
+        and managed.properties.get(hash_name(name)) == hash_value(declared)
+    )
+    return declared if declared is not None and is_recorded else escape_references(value)
+
+
+def _choose_number(spec: ImageSpec, owned: Owned, name: str) -> Any:
+    """The value of the build; the declared one if it comes from the data, or if either does not manage the field."""
+    declared, managed = getattr(spec, name), owned.record.managed
+    if declared is None or isinstance(declared, Auto) or name not in managed.fields:
+        return declared
+    value = managed.before.get(name, getattr(owned.image, name))
+    return value if isinstance(value, int) else declared
+
+
+def describe_own_values(spec: ImageSpec, owned: Owned, project: str) -> Iterator[str]:
+    """A note that names the values of the build that differ from the manifest; ``describe_follow_up`` has both values."""
+    if paths := [path for _, path, _, _ in _compare(spec, owned, project)]:
+        yield f"{spec.key}: the earlier build keeps its own {', '.join(paths)}; the manifest declares other values"
+
+
+def quote(value: str | None) -> str:
+    """A value for a note; ``none`` if it is not set."""
+    return "none" if value is None else make_printable(value) or "''"
+
+
+def _compare(spec: ImageSpec, owned: Owned, project: str) -> Iterator[tuple[Place, str, str | None, str | None]]:
+    """Place, path, the value of the build and the declared one, of each value that differs."""
+    build = read_build(spec, owned, project)
+    for name in sorted({*build.properties, *spec.properties}):
+        held, wanted = build.properties.get(name), spec.properties.get(name)
+        if held != wanted and not spec.is_ignored("properties", name):
+            path = f"properties.{name}"
+            yield spec.places.get(path, spec.places.get("properties", spec.place)), path, held, wanted
+    if build.tags != spec.tags and not spec.is_ignored("tags"):
+        held, wanted = (", ".join(sorted(tags)) or None for tags in (build.tags, spec.tags))
+        yield spec.places.get("tags", spec.place), "tags", held, wanted
+    for name in ("min_disk", "min_ram"):
+        number, declared = getattr(build, name), getattr(spec, name)
+        if number != declared and not spec.is_ignored(name):
+            yield spec.places.get(name, spec.place), name, str(number), str(declared)
+
+
+def describe_follow_up(spec: ImageSpec, owned: Owned, project: str) -> str:
     """A note with the lines of the manifest to change, because otherwise the next apply publishes the newer build again."""
-    lines = "; ".join(f"{_format_place(place)}: {text}" for place, text in _find_lines(spec, owned))
+    lines = "; ".join(f"{_format_place(place)}: {text}" for place, text in _find_lines(spec, owned, project))
     if not lines:
         return f"{spec.key}: the manifest already declares this build"
     return f"{spec.key}: change the manifest, or the next apply publishes the newer build again: {lines}"
@@ -137,8 +234,10 @@ def _format_place(place: Place) -> str:
     return f"{place.file}:{place.line}" if place.line else place.file or "the manifest"
 
 
-def _find_lines(spec: ImageSpec, owned: Owned) -> Iterator[tuple[Place, str]]:
+def _find_lines(spec: ImageSpec, owned: Owned, project: str) -> Iterator[tuple[Place, str]]:
     yield from _find_content_lines(spec, owned)
+    for place, path, held, wanted in _compare(spec, owned, project):
+        yield place, f"{path}: {quote(held)} (now {quote(wanted)})"
     for name in ("disk_format", "container_format"):
         wanted, held = getattr(spec, name), getattr(owned.image, name)
         if wanted not in (None, held) and not spec.is_ignored(name):

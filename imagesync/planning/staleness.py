@@ -24,7 +24,7 @@ from imagesync.model.plan import (
 from imagesync.model.record import PREFIX, ROLE, read
 from imagesync.model.references import REFERENCE
 from imagesync.model.report import Outcome, Report
-from imagesync.planning.generations import group
+from imagesync.planning.moves import group_by_plan
 from imagesync.planning.ownership import describe_holder
 
 MAX_NAMED_FIELDS: Final = 5
@@ -108,7 +108,7 @@ def find_stale_reliances(plan: Plan, inventory: Inventory) -> tuple[str, ...]:
         changed = [path for path, value in reliance.values.items() if read_value(image, path, inventory) != value]
         if changed:
             sentences.append(f"{reliance.key}: {_name_fields(changed)} of image {reliance.image_id} changed meanwhile")
-    made = group(inventory.owned).find_current_ids()
+    made = group_by_plan(plan, inventory.owned).find_current_ids()
     sentences += [f"{key}: another run created image {made[key]} meanwhile" for key in plan.absent if key in made]
     sentences += _find_rejected_builds(plan, inventory)
     return tuple(sentences) + tuple(_find_taken_names(plan, inventory))
@@ -123,7 +123,7 @@ def _name_fields(paths: Sequence[str]) -> str:
 
 def _find_rejected_builds(plan: Plan, inventory: Inventory) -> Iterator[str]:
     """One sentence for each build of the plan of which a candidate was staged and rejected since the plan was made."""
-    groups, known = group(inventory.owned), {find_image_id(item.action) for item in plan.steps}
+    groups, known = group_by_plan(plan, inventory.owned), {find_image_id(item.action) for item in plan.steps}
     for item in plan.steps:
         action = item.action
         if not isinstance(action, Create) or action.state.fields.get("status") == Status.DEACTIVATED.value:

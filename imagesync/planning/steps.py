@@ -21,10 +21,13 @@ class KeyPlan:
 
 
 def make_step(action: Action, reason: Reason, needs: Sequence[str] = ()) -> Step:
-    """A step; its id is ``KIND:KEY:IMAGE_ID``, or ``create:KEY`` because a create has no image yet."""
+    """A step; its id is ``KIND:KEY:IMAGE_ID``, or ``create:KEY`` because a create has no image yet.
+
+    A move has its own kind: the same image may also have an update.
+    """
     if isinstance(action, Create):
         return Step(create_id(action.key), action, reason, tuple(needs))
-    kind = type(action).__name__.lower()
+    kind = "move" if reason is Reason.MOVED else type(action).__name__.lower()
     return Step(f"{kind}:{action.key}:{action.image_id}", action, reason, tuple(needs))
 
 

@@ -24,6 +24,7 @@ LARGE: Final = 64 * 2**20
 """A log has a line for the start of each transfer with at least this many bytes, or of unknown size."""
 LONG: Final = 10.0
 """Seconds after which the age of a step without data, or the silence of a transfer, is printed."""
+_VERBS: Final = {Reason.ADOPT: "adopt", Reason.MOVED: "move"}
 MAX_NAMED: Final = 3
 """A line names at most this many steps that are not transfers."""
 
@@ -194,7 +195,7 @@ def describe_step(step: Step) -> str:
         case Update() if step.reason is Reason.SUPERSEDED:
             verb = "retire the old build of"
         case Update():
-            verb = "publish" if is_promotion(step) else "adopt" if step.reason is Reason.ADOPT else "update"
+            verb = "publish" if is_promotion(step) else _VERBS.get(step.reason, "update")
         case Deactivate() | Reactivate() | Delete():
             verb = type(action).__name__.lower()
     return f"{verb} {make_printable(action.key)}"

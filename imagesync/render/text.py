@@ -28,7 +28,7 @@ from imagesync.model.plan import (
     is_promotion,
     summarize,
 )
-from imagesync.model.record import DIGEST, ROLE, read_digests
+from imagesync.model.record import DIGEST, KEY, ROLE, read_digests
 from imagesync.model.urls import redact_host, redact_url
 from imagesync.render import blocks
 from imagesync.render.blocks import Row, format_rows, wrap
@@ -40,7 +40,7 @@ from imagesync.render.style import Detail, Ink, Paint, format_count, format_size
 from imagesync.secrets import clean_diagnostic
 from imagesync.text import make_printable
 
-VERBS: Final = ("create", "update", "replace", "deactivate", "reactivate", "delete", "stage")
+VERBS: Final = ("move", "create", "update", "replace", "deactivate", "reactivate", "delete", "stage")
 """What a plan counts, in the order of the closing line."""
 _BESIDE: Final = (Reason.SUPERSEDED, Reason.DUPLICATE)
 _LOST: Final = (Reason.REMOVED, Reason.EXPIRED)
@@ -164,8 +164,10 @@ def _make_rows(view: _View, key: str, steps: Sequence[Step]) -> Iterator[Row]:
     beside = [step for step in steps if step.reason in _BESIDE] if successor else []
     deleted = {step.action.image_id for step in beside if isinstance(step.action, Delete)}
     last = [step for step in beside if isinstance(step.action, Delete) or step.action.image_id not in deleted]
+    if moves := [step for step in steps if step.reason is Reason.MOVED]:
+        yield _make_move_row(view, key, moves)
     for step in steps:
-        if step not in beside:
+        if step not in beside and step not in moves:
             superseded = last if step is successor else []
             yield _make_row(view, key, step, superseded)
 
@@ -287,6 +289,16 @@ def _make_update_row(view: _View, key: str, step: Step, update: Update) -> Row:
     alone = (Line("image", update.image_id),) if is_lost or view.whole else ()
     label = _make_label(key, update.image_id) if step.reason is Reason.ADOPT else ""
     return Row(kind, key, what, tuple(lines), label, is_named, is_lost, alone)
+
+
+def _make_move_row(view: _View, key: str, moves: Sequence[Step]) -> Row:
+    """One row for all images of a key that get this key; nothing is uploaded, and no id changes."""
+    ids = [str(find_image_id(step.action)) for step in moves]
+    former = sorted({str(view.relied.get(image_id, {}).get(f"properties.{KEY}")) for image_id in ids})
+    kept = "1 image with its id" if len(ids) == 1 else f"{len(ids)} images with their ids"
+    what = f"from {', '.join(map(make_printable, former))}, {kept}"
+    alone = tuple(Line("image", image_id) for image_id in ids) if view.whole else ()
+    return Row(blocks.Kind(Ink.CHANGE, "~", "move", ""), key, what, is_named=True, alone=alone)
 
 
 def _make_delete_row(view: _View, key: str, step: Step, delete: Delete) -> Row:

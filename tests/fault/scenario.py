@@ -1,6 +1,6 @@
 """Two manifests: an apply of AFTER on what BEFORE left takes every kind of step. The fault tests break that apply.
 
-It creates, replaces, updates, deactivates, reactivates, shares and deletes images.
+It creates, replaces, updates, deactivates, reactivates, shares and deletes images, and gives one a new key.
 """
 
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.samples import spell
 
-DATA = {f"{letter}.raw": spell(letter) * 2500 for letter in "abcdefgh"}
+DATA = {f"{letter}.raw": spell(letter) * 2500 for letter in "abcdefghij"}
 PRIVATE = {"disk_format": "raw", "container_format": "bare", "visibility": "private"}
 CHANGING = {"id", "created_at", "updated_at", "file", "self", "imagesync_managed", "direct_url", "imagesync_spec"}
 """Fields that differ between two applies of the same manifest; so do the id in the record and the guard."""
@@ -22,6 +22,7 @@ BEFORE: dict[str, dict[str, Any]] = {
     "reactivated": {"source": "e.raw", "status": "deactivated"},
     "shared": {"source": "f.raw", "visibility": "shared", "members": [{"id": "p1"}, {"id": "p2"}]},
     "removed": {"source": "g.raw"},
+    "former-key": {"name": "new-key", "source": "i.raw"},
 }
 AFTER: dict[str, dict[str, Any]] = {
     "created": {
@@ -37,9 +38,10 @@ AFTER: dict[str, dict[str, Any]] = {
     "reactivated": {"source": "e.raw", "status": "active"},
     "shared": {"source": "f.raw", "visibility": "shared", "members": [{"id": "p2"}, {"id": "p3"}]},
     "switched-off": {"source": "b.raw", "status": "deactivated"},
+    "new-key": {"source": "j.raw", "moved": {"from": "former-key"}},
 }
 
-NEW_BUILDS = 3
+NEW_BUILDS = 4
 """How many images an apply uploads on the way from BEFORE to AFTER."""
 
 

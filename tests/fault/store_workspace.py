@@ -79,8 +79,8 @@ class StoreWorkspace:
         return found
 
     def visible(self) -> set[str]:
-        """Keys that have a visible image with data."""
-        return {row["imagesync_key"] for row in self.rows() if not row["os_hidden"] and row["size"] is not None}
+        """Names of visible images with data."""
+        return {row["name"] for row in self.rows() if not row["os_hidden"] and row["size"] is not None}
 
     def count_verified(self) -> int:
         """Images that were uploaded and verified, and are not published yet."""

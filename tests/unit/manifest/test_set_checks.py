@@ -18,6 +18,22 @@ from tests.unit.manifest.one_file import problems, wanted
             "defaults: {id: 6a1b8b0e-0b5e-4f7e-9d6e-000000000001}\nimages: {a: {}, b: {}}",
             "3:12: images.b.id: the id '6a1b8b0e-0b5e-4f7e-9d6e-000000000001' is that of images.a too; an id can be used once",
         ),
+        (
+            "images: {a: {}, b: {moved: {from: a}}}",
+            "3:29: images.b.moved.from: the manifest still declares images.a; rename that key, or remove moved",
+        ),
+        (
+            "images: {b: {moved: {from: b}}}",
+            "3:22: images.b.moved.from: the manifest still declares images.b; rename that key, or remove moved",
+        ),
+        (
+            "removed: {a: {owner: {id: p}}}\nimages: {b: {moved: {from: [c, a]}}}",
+            "4:22: images.b.moved.from: the manifest also has removed.a; remove one of the two",
+        ),
+        (
+            "images: {b: {moved: {from: a}}, c: {moved: {from: [d, a]}}}",
+            "3:45: images.c.moved.from: images.b is moved from a too; the images of a key can get one new key",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_with_place_and_way_out(tmp_path: Path, text: str, expected: str) -> None:
@@ -43,3 +59,10 @@ def test_hidden_images_may_share_a_name(tmp_path: Path) -> None:
     """Only visible names are looked up."""
     text = "images: {a: {name: x, hidden: true}, b: {name: x}, c: {name: x, hidden: true}}"
     assert len(wanted(tmp_path, text).images) == 3
+
+
+def test_former_keys_are_part_of_the_catalog_whatever_is_selected(tmp_path: Path) -> None:
+    """One key or a list; a key that this run leaves out must not make its former key a removed one."""
+    text = "images: {a: {}, b: {moved: {from: x}}, c: {moved: {from: [y, z]}}}"
+    assert wanted(tmp_path, text).moved == {"b": ("x",), "c": ("y", "z")}
+    assert wanted(tmp_path, text, only=("a",)).moved == {"b": ("x",), "c": ("y", "z")}

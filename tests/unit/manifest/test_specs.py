@@ -240,6 +240,12 @@ def test_every_field_of_a_manifest_is_a_value(tmp_path: Path) -> None:
         "id": 18,
         "disk_format": 20,
         "container_format": 21,
+        "min_disk": 23,
+        "min_ram": 24,
+        "tags": 28,
+        "properties": 30,
+        "properties.p": 30,
+        "properties.q": 30,
     }
 
 

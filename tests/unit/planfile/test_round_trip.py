@@ -214,6 +214,7 @@ def make_full_plan() -> Plan:
         {"a": "2027-02-03"},
         (PlanError("b", Diagnostic("m.yaml", 25, 26, "images.b.source.url", "HTTP 404", "correct the URL")),),
         "2026-11-23T12:00:00+00:00",
+        moved={"old": "a"},
     )
 
 

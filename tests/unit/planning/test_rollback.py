@@ -213,3 +213,99 @@ def test_a_rollback_gives_no_second_image_a_name_that_is_taken(name: str, is_hid
             plan_rollback(catalog(spec("a", "b")), found)
         return
     assert [step[1] for step in actions(plan_rollback(catalog(spec("a", "b")), found))] == ["one", "two"]
+
+
+def built(content: str, image_id: str, generation: int, **attrs: object) -> LiveImage:
+    """A retired build that was published with these values."""
+    return retired(spec("a", content, **attrs), image_id, generation)
+
+
+def test_an_earlier_build_keeps_the_values_that_belong_to_it() -> None:
+    """Its properties, tags and minimums describe its data; name and visibility are those of the manifest."""
+    old = {"os_version": "22.04", "hw_disk_bus": "virtio", "gone": "1"}
+    new = {"os_version": "24.04", "hw_disk_bus": "virtio", "added": "2"}
+    wanted = spec("a", "b", name="web", properties=new, tags=frozenset({"noble"}), min_ram=2, min_disk=20)
+    found = inventory(
+        built("a", "one", 1, properties=old, tags=frozenset({"jammy"}), min_ram=1, min_disk=10),
+        live(wanted, "two", generation=2),
+    )
+    made = plan_rollback(catalog(wanted), found)
+    first = made.steps[0].action
+    assert isinstance(first, Update)
+    assert {".".join(change.path): change.after for change in first.changes} == {"hidden": False, "name": "web"}
+    follow, own = made.notes
+    assert own == (
+        "a: the earlier build keeps its own properties.added, properties.gone, properties.os_version, tags, min_disk, min_ram; "
+        "the manifest declares other values"
+    )
+    for line in (
+        "properties.added: none (now 2)",
+        "properties.gone: 1 (now none)",
+        "properties.os_version: 22.04 (now 24.04)",
+        "tags: jammy (now noble)",
+        "min_ram: 1 (now 2)",
+    ):
+        assert line in follow
+
+
+def test_after_a_rollback_and_its_lines_the_plan_is_empty() -> None:
+    """The record names the values of the build, so declaring them changes nothing."""
+    old, new = {"os_version": "22.04"}, {"os_version": "24.04"}
+    wanted = spec("a", "b", properties=new)
+    found = inventory(built("a", "one", 1, properties=old), live(wanted, "two", generation=2))
+    first, second = (step.action for step in plan_rollback(catalog(wanted), found).steps)
+    assert isinstance(first, Update)
+    assert isinstance(second, Update)
+    assert first.record is not None
+    assert second.record is not None
+    image, current = found.owned
+    after = inventory(
+        mark(replace(image, hidden=False), first.record), mark(replace(current, hidden=True), second.record)
+    )
+    assert plan(catalog(spec("a", "a", properties=old)), after).steps == ()
+    (again,) = (step.action for step in plan(catalog(spec("a", "a", properties=new)), after).steps)
+    assert isinstance(again, Update)
+    assert [change.path for change in again.changes] == [("properties", "os_version")]
+
+
+@pytest.mark.parametrize(
+    ("before", "live_value", "expected"),
+    [
+        ({"hidden": False, "properties.p": "old"}, "deprecated", "old"),
+        ({"hidden": False, "properties.p": None}, "deprecated", None),
+        ({"hidden": False}, "1", "1"),
+        ({"hidden": False}, "changed by hand", "1"),
+    ],
+)
+def test_values_of_an_earlier_build_are_those_that_it_was_published_with(
+    before: dict[str, object], live_value: str, expected: str | None
+) -> None:
+    """What ``on_replace`` changed is restored; a declared value that another user changed later, too."""
+    wanted = spec("a", "b", properties={"p": "1"})
+    image = retired(spec("a", "a", properties={"p": "1"}), "one", 1, before=before)
+    found = inventory(
+        replace(image, properties={**image.properties, "p": live_value}), live(wanted, "two", generation=2)
+    )
+    first = plan_rollback(catalog(wanted), found).steps[0].action
+    assert isinstance(first, Update)
+    after = {change.path: change.after for change in first.changes}.get(("properties", "p"), live_value)
+    assert after == expected
+
+
+def test_values_of_a_build_in_another_project_are_not_believed() -> None:
+    """Its owner can write them."""
+    wanted = spec("a", "a", owner="p2", properties={"p": "1"})
+    image = retired(spec("a", "a", owner="p2", properties={"p": "forged"}), "one", 1)
+    found = inventory(replace(image, owner="p2", os_hash_algo="sha256", os_hash_value=digest("a").value))
+    first = plan_rollback(catalog(wanted), found).steps[0].action
+    assert isinstance(first, Update)
+    assert ("properties", "p") in {change.path for change in first.changes}
+
+
+def test_an_ignored_property_is_neither_changed_nor_mentioned() -> None:
+    """It belongs to other users."""
+    wanted = spec("a", "b", properties={"p": "2"}, ignore=("properties.p",))
+    found = inventory(built("a", "one", 1, properties={"p": "1"}), live(wanted, "two", generation=2))
+    made = plan_rollback(catalog(wanted), found)
+    assert "properties.p" not in "".join(made.notes)
+    assert all(("properties", "p") not in {c.path for c in getattr(step.action, "changes", ())} for step in made.steps)
