@@ -31,6 +31,7 @@ from imagesync.model.plan import (
 )
 from imagesync.model.policy import Policy, Publish
 from imagesync.model.record import read
+from imagesync.planning.planner import make_plan
 from imagesync.planning.staging import stage_plan
 from tests.unit.factories import candidate, catalog, inventory, live, plan, plan_input, retired, rewrite, spec
 from tests.unit.planning.plans import actions, changes, kinds
@@ -366,3 +367,49 @@ def test_under_staged_only_an_expired_image_that_is_not_there_is_not_asked_for()
     """No command could stage it."""
     made = plan(catalog(spec("a", expires="2026-11-23")), inventory(), STAGED_ONLY)
     assert "expired on 2026-11-23" in made.notes[0]
+
+
+def test_under_staged_only_images_that_may_hold_the_build_stay_until_they_are_compared() -> None:
+    """Deleting one would delete what the next staging run compares; other staged images are deleted."""
+    wanted = spec("a", fingerprint=Fingerprint((Checksum("sha512", "b" * 128),), 4096))
+    compared = candidate(spec("a", "b"), "compared")
+    other = candidate(replace(spec("a", "b"), disk_format="qcow2"), "other")
+    made = plan(catalog(wanted), inventory(live(spec("a"), "old", size=5000), compared, other), STAGED_ONLY)
+    assert actions(made) == [("Delete", "other", "discarded")]
+    assert "it is unknown whether image compared holds the declared build" in made.notes[0]
+
+
+def test_only_an_upload_needs_formats() -> None:
+    """A record without data may lack both; an upload may lack neither."""
+    bare = {"disk_format": None, "container_format": None}
+    record = spec("a", source=Content.NO_DATA, fingerprint=Fingerprint(), **bare)
+    assert kinds(plan(catalog(record), inventory())) == [("Create", "a", "new")]
+    for lacking in (bare, {"disk_format": None}, {"container_format": None}):
+        with pytest.raises(PlanRefused, match="an upload needs disk_format and container_format"):
+            plan(catalog(spec("a", **lacking)), inventory())
+
+
+@pytest.mark.parametrize("role", [Role.CURRENT, Role.STAGING, Role.RETIRED, Role.DELETING])
+@pytest.mark.parametrize("status", [Status.QUEUED, Status.SAVING, Status.ACTIVE])
+@pytest.mark.parametrize("has_data", [True, False])
+def test_an_image_with_the_pinned_id_is_filled_or_the_plan_is_refused(
+    role: Role, status: Status, *, has_data: bool
+) -> None:
+    """The service never gives an id to a second image. Only a record without data can still become the declared image;
+    one that is not to have data only if no user saw it.
+    """
+    wanted = spec("a", "b", id="pinned")
+    if not has_data:
+        wanted = replace(wanted, source=Content.NO_DATA, fingerprint=Fingerprint())
+    image = live(spec("a", "a", disk_format="qcow2"), "pinned", role, status=status, hidden=role is not Role.CURRENT)
+    found = inventory(image)
+    is_same = not has_data and status is Status.QUEUED and role is Role.CURRENT  # it is the declared image
+    if is_same:
+        assert not any(isinstance(step.action, Create) for step in plan(catalog(wanted), found).steps)
+        return
+    if status is Status.QUEUED and (has_data or role is Role.STAGING):
+        creates = [step.action for step in make_plan(plan_input(catalog(wanted), found)).steps]
+        assert [action.fill for action in creates if isinstance(action, Create)] == ["pinned"]
+        return
+    with pytest.raises(PlanRefused, match="the pinned id pinned already has an image"):
+        plan(catalog(wanted), found)
