@@ -98,6 +98,8 @@ def _is_change_of_adopted(step: Step) -> bool:
     """Whether a step changes an image that another user made, or replaces it; writing the marker is not a change."""
     if isinstance(step.action, Create):
         return bool(step.action.replaces)
+    if isinstance(step.action, Update) and step.reason is Reason.SUPERSEDED:
+        return True
     changes = step.action.changes if isinstance(step.action, Update) else (step,)
     return step.reason is Reason.ADOPT and bool(changes)
 

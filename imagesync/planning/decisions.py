@@ -106,10 +106,11 @@ def decide(
         owned = adopt_image(spec, adopted, catalog)
         if is_wanted_build(spec, owned) and not has_other_size(spec, adopted) and can_judge(owned):
             return Keep(owned, adopted=True)
-        owned = pass_over_content(spec, adopted, catalog)
-        return _make_if_allowed(spec, replace(generations, current=(owned,)), Reason.CONTENT_CHANGED, policy)
     if (found := _find_promotable(spec, generations, policy, can_judge)) is not None:
         return found
+    if adopted is not None:
+        passed_over = pass_over_content(spec, adopted, catalog)
+        return _make_if_allowed(spec, replace(generations, current=(passed_over,)), Reason.CONTENT_CHANGED, policy)
     reason = Reason.UNVERIFIED if wanted else _find_reason(spec, generations)
     may_hold = tuple(owned.id for owned in _find_comparable(spec, generations, policy, project))
     return _make_if_allowed(spec, generations, reason, policy, may_hold)

@@ -68,25 +68,33 @@ def _plan_changes(context: PlanningContext, spec: ImageSpec) -> KeyPlan:
         case Promote(owned, reason):
             if policy.drift_only:
                 return KeyPlan()
+            generations = _add_passed_over(context, spec, generations)
             first = bring_up(context, spec, owned, reason)
+            first = replace(first, notes=(*_note_unadopted(spec, adopted, f"image {owned.id}"), *first.notes))
         case Make(reason) as make:
             if policy.drift_only and reason is not Reason.CONTENT_TAMPERED:
                 return KeyPlan()
-            if adopted is not None:
-                passed_over = pass_over_content(spec, adopted, context.given.catalog.name)
-                generations = replace(generations, current=(passed_over,))
+            generations = _add_passed_over(context, spec, generations)
             if spec.key in context.lapsed and not generations.current:
                 return KeyPlan(notes=(_note_expired(spec),))
             notes = (
                 *_note_members(spec, generations),
                 *_note_passed_over(spec, generations),
-                *_note_unadopted(spec, adopted),
+                *_note_unadopted(spec, adopted, "a new build"),
                 *note_verification(spec),
             )
             first = KeyPlan((create(context, spec, generations, make),), notes)
         case _:
             assert_never(decision)
     return _add_retirements(context, spec, decision, generations, first)
+
+
+def _add_passed_over(context: PlanningContext, spec: ImageSpec, generations: Generations) -> Generations:
+    """The images of a key with the image that ``adopt`` names as the current one: it retires."""
+    adopted = context.adopted.get(spec.key)
+    if adopted is None:
+        return generations
+    return replace(generations, current=(pass_over_content(spec, adopted, context.given.catalog.name),))
 
 
 def _leave_alone(context: PlanningContext, spec: ImageSpec, decision: Leave, generations: Generations) -> KeyPlan:
@@ -348,11 +356,11 @@ def _note_trust(spec: ImageSpec, owned: Owned, reason: Reason | None) -> tuple[s
     return (f"{spec.key}: image {owned.id} is {done} without verification: its content is assumed to be {digest}",)
 
 
-def _note_unadopted(spec: ImageSpec, adopted: LiveImage | None) -> tuple[str, ...]:
+def _note_unadopted(spec: ImageSpec, adopted: LiveImage | None, successor: str) -> tuple[str, ...]:
     if adopted is None:
         return ()
     why = "does not have the declared content and format"
-    return (f"{spec.key}: image {adopted.id}, which adopt names, {why}; a new build replaces it",)
+    return (f"{spec.key}: image {adopted.id}, which adopt names, {why}; {successor} replaces it",)
 
 
 def _note_passed_over(spec: ImageSpec, generations: Generations) -> tuple[str, ...]:

@@ -118,7 +118,7 @@ def _find_foreign(case: _Case, step: Step) -> Iterator[str]:
 
 
 def _is_adoption(plan: Plan, step: Step) -> bool:
-    """Whether a step may touch a foreign image: it adopts the image, or retires it in favor of a new build.
+    """Whether a step may touch a foreign image: it adopts the image, or retires it in favor of another build of its key.
 
     The latter happens if ``adopt`` names an image with other content than declared. No saved plan deletes that image.
     """
@@ -127,8 +127,10 @@ def _is_adoption(plan: Plan, step: Step) -> bool:
     replaced = {
         image_id for other in plan.steps if isinstance(other.action, Create) for image_id in other.action.replaces
     }
-    is_kept = isinstance(step.action, Update | Deactivate) and step.reason is Reason.SUPERSEDED
-    return is_kept and find_image_id(step.action) in replaced
+    is_replaced = find_image_id(step.action) in replaced or any(
+        is_promotion(other) and other.action.key == step.action.key for other in plan.steps
+    )
+    return isinstance(step.action, Update | Deactivate) and step.reason is Reason.SUPERSEDED and is_replaced
 
 
 def _find_adoption_obstacles(case: _Case, step: Step, image: LiveImage) -> Iterator[str]:

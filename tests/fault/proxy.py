@@ -46,9 +46,9 @@ class Fault:
     ``before`` is called first. ``forward``: the service gets the request. ``after`` is called when the service has
     answered, or at once if it does not get the request. ``held``: the answer waits until this event is set. ``stall``:
     the connection is kept without an answer until this event is set, and then closed. ``status``, ``headers`` and
-    ``body`` replace the service's answer if ``status`` is given. ``refused``: for so many seconds after the answer,
-    connections are closed and refused. ``cut``:
-    the connection is reset after so many bytes of the answer's body; 0: before the answer.
+    ``body`` replace the service's answer if ``status`` is given. ``refused``: after the answer, connections are closed
+    and refused until this returns true. ``cut``: the connection is reset after so many bytes of the answer's body; 0:
+    before the answer.
     """
 
     forward: bool = True
@@ -60,7 +60,7 @@ class Fault:
     before: Callable[[], None] | None = None
     after: Callable[[], None] | None = None
     held: threading.Event | None = None
-    refused: float = 0.0
+    refused: Callable[[], bool] | None = None
 
 
 class Proxy:
@@ -85,16 +85,19 @@ class Proxy:
         self._server.shutdown()
         self._server.server_close()
 
-    def refuse(self, seconds: float, but: socket.socket | None = None) -> None:
-        """End all connections ``but`` one, and take none for so long."""
+    def refuse(self, until: Callable[[], bool], but: socket.socket | None = None) -> None:
+        """End all connections ``but`` one, and take none until ``until`` returns true, or a minute has passed."""
         self.close()
         for connection in self._server.connections - ({but} if but else set()):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-        threading.Timer(seconds, self._reopen).start()
+        threading.Thread(target=self._reopen, args=(until,), daemon=True).start()
 
-    def _reopen(self) -> None:
-        self._server = self._listening(self._port)
+    def _reopen(self, until: Callable[[], bool]) -> None:
+        try:
+            wait_until(until, bool, "a connection was refused")
+        finally:
+            self._server = self._listening(self._port)
 
     def forget(self) -> None:
         """Count from 0, without faults."""

@@ -149,13 +149,19 @@ def test_each_fault_on_the_log_in_after_the_token_expired(workspace: ProxiedWork
         note(f"{name}: the log-in after the token expired in mid-run", CONVERGED[1])
 
 
+def watch_log(workspace: ProxiedWorkspace, text: str) -> Callable[[], bool]:
+    """Let the command write a log file; return a function that returns whether it has ``text``."""
+    log = workspace.folder.with_name("log")
+    workspace.words += ("-v", "--log-file", str(log))
+    return lambda: log.exists() and text in log.read_text()
+
+
 @pytest.mark.exhaustive
 def test_no_identity_service_for_a_moment(workspace: ProxiedWorkspace) -> None:
     """Its address is found, and no server listens there."""
     beginning = workspace.prepare()
     _, expected = workspace.apply_undisturbed(beginning)
-    workspace.words += ("-v",)
-    workspace.identity.refuse(1.0)
+    workspace.identity.refuse(watch_log(workspace, "trying again in"))
     result = workspace.apply()
     assert (result.code, workspace.state()) == (0, expected), result
     assert "trying again in" in result.stderr, result
@@ -201,14 +207,15 @@ def test_connections_refused_before_each_kind_of_request(workspace: ProxiedWorks
     workspace.proxy.forget()
     assert workspace.apply().code == 0
     kinds, expected = [call.kind for call in workspace.proxy.calls], workspace.state()
-    workspace.words += ("-v",)
+    refused = watch_log(workspace, "no connection")
     for number in sorted({kind: number for number, kind in reversed(list(enumerate(kinds)))}.values()):
         workspace.cloud.restore(beginning)
         workspace.proxy.forget()
+        workspace.folder.with_name("log").unlink(missing_ok=True)
         if number:
-            workspace.proxy.fault = lambda call: Fault(refused=1.0) if call.number == number - 1 else None  # noqa: B023
+            workspace.proxy.fault = lambda call: Fault(refused=refused) if call.number == number - 1 else None  # noqa: B023
         else:
-            workspace.proxy.refuse(1.0)
+            workspace.proxy.refuse(refused)
         result = workspace.apply()
         workspace.proxy.forget()
         assert result.code == 0, (kinds[number], result)

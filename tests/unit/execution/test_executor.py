@@ -292,3 +292,47 @@ def test_a_stop_after_the_last_step_interrupts_nothing() -> None:
     """All steps are done."""
     report, _ = run(made(("a", ()), ("b", ("a",))), cancel_at="b")
     assert (outcomes(report), report.interrupted) == ({"a": "done", "b": "done"}, False)
+
+
+def test_a_step_waits_for_all_that_it_needs() -> None:
+    """Not only for the first, and whatever ends first; a step that needs less starts before it."""
+    started: list[str] = []
+    other = threading.Event()
+
+    def notify(event: Event) -> None:
+        if isinstance(event, Started):
+            started.append(event.step.id)
+            if event.step.id == "e":
+                other.set()
+
+    class Waits:
+        def __call__(self, step: Step, advance: Advance, /) -> Performed:
+            if step.id == "b":
+                assert other.wait(60)
+            return Performed(step.id)
+
+        def delete(self, deletes: Sequence[Delete], jobs: int, waiting: Waiting, /) -> dict[str, Performed]:
+            return {}
+
+    plan = made(("a", ()), ("b", ()), ("c", ("a", "b")), ("d", ("b", "a")), ("e", ("a",)))
+    report = execute(plan, Waits(), jobs=5, notify=notify, cancelled=threading.Event())
+    assert set(outcomes(report).values()) == {"done"}
+    assert started == ["a", "b", "e", "c", "d"]
+
+
+def test_deletions_learn_of_a_stop_while_they_run() -> None:
+    """Between the marks and the deletions there is a wait."""
+    cancelled, seen = threading.Event(), list[bool]()
+
+    class Deleting:
+        def __call__(self, step: Step, advance: Advance, /) -> Performed:
+            raise AssertionError
+
+        def delete(self, deletes: Sequence[Delete], jobs: int, waiting: Waiting, /) -> dict[str, Performed]:
+            seen.append(waiting.is_cancelled())
+            cancelled.set()
+            seen.append(waiting.is_cancelled())
+            return {}
+
+    execute(made(("-x", ())), Deleting(), jobs=1, notify=lambda _: None, cancelled=cancelled)
+    assert seen == [False, True]

@@ -4,8 +4,9 @@ import hashlib
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import pytest
 
@@ -13,7 +14,7 @@ from imagesync import Performer, execute
 from imagesync.backends.base import ImportFields, UpdateFields
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
-from imagesync.errors import ChecksumMismatch, Conflict, Forbidden, Unavailable
+from imagesync.errors import ChecksumMismatch, Conflict, Forbidden, ImagesyncError, LeaseLost, Unavailable
 from imagesync.execution.deletions import Waiting
 from imagesync.execution.performer import make_update_fields
 from imagesync.model.catalog import Checksum, Role, Status, Visibility
@@ -29,8 +30,9 @@ from imagesync.model.plan import (
     Reliance,
     Step,
     Update,
+    Value,
 )
-from imagesync.model.record import Record, read
+from imagesync.model.record import Managed, Record, read
 from imagesync.model.report import Advance, Outcome, Performed, Report
 from tests.pipeline import planned
 from tests.unit.execution.helpers import FaultyStore, UpdateFault, apply, want_image
@@ -259,3 +261,179 @@ def test_the_record_names_stores_only_after_the_copy(tmp_path: Path, refuses: bo
     assert has_succeeded is not refuses
     assert ("stores" in fields) is (not refuses or reason is Reason.DRIFT)
     assert calls[calls.index("copy") :] == ["copy"] + ["update"] * (not refuses and reason is not Reason.DRIFT)
+
+
+WRITES = (
+    *("create_image", "update_image", "delete_image", "deactivate", "reactivate", "upload", "stage", "import_image"),
+    *("add_member", "remove_member"),
+)
+
+
+class Recording(Local):
+    """A store that notes every request that writes."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(Store(folder), "recording")
+        self.written: list[str] = []
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        if name not in WRITES:
+            return found
+
+        def write(*args: Any, **attrs: Any) -> Any:
+            self.written.append(name)
+            return found(*args, **attrs)
+
+        return write
+
+
+OURS, NEW, KEPT = (f"{letter * 8}-0000-4000-8000-000000000000" for letter in "abc")
+RECORD = Record("base", "x", Role.CURRENT)
+LEAVING = Record("base", "x", Role.RETIRED)
+OLD_MEMBER, NEW_MEMBER = "a" * 32, "b" * 32
+STEPS: dict[str, tuple[Action, Reason]] = {
+    "an update": (Update("x", OURS, (FieldChange(("name",), "n", "m", Reason.DRIFT),), RECORD), Reason.DRIFT),
+    "only the record": (Update("x", OURS, (), RECORD), Reason.MANIFEST_CHANGED),
+    "a retirement": (
+        Update("x", OURS, (FieldChange(("hidden",), False, True, Reason.SUPERSEDED),), LEAVING),
+        Reason.SUPERSEDED,
+    ),
+    "a release": (Update("x", OURS, (), None), Reason.REMOVED),
+    "a member is added": (
+        Update("x", OURS, (FieldChange(("members",), (OLD_MEMBER,), (OLD_MEMBER, NEW_MEMBER), Reason.DRIFT),), RECORD),
+        Reason.DRIFT,
+    ),
+    "a member is removed": (
+        Update("x", OURS, (FieldChange(("members",), (OLD_MEMBER,), (), Reason.DRIFT),), RECORD),
+        Reason.DRIFT,
+    ),
+    "no longer shared": (
+        Update("x", OURS, (FieldChange(("visibility",), "shared", "private", Reason.DRIFT),), RECORD),
+        Reason.DRIFT,
+    ),
+    "a deactivation": (Deactivate("x", OURS), Reason.EXPIRED),
+    "a reactivation": (Reactivate("x", OURS), Reason.MANIFEST_CHANGED),
+    "a deletion": (Delete("x", OURS), Reason.REMOVED),
+}
+
+
+def make_shared_image(store: Recording, status: Status) -> LiveImage:
+    """An owned image with data and one member."""
+    marks = {"imagesync_catalog": "base", "imagesync_id": OURS, "imagesync_role": "current", "imagesync_rev_1": "one"}
+    store.create_image(
+        id=OURS, name="n", visibility="shared", disk_format="raw", container_format="bare", properties=marks
+    )
+    store.upload(OURS, iter([b"data"]), 4)
+    store.add_member(OURS, OLD_MEMBER)
+    if status is Status.DEACTIVATED:
+        store.deactivate(OURS)
+    store.written.clear()
+    return store.images(OURS)[0]
+
+
+@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("obstacle", ["none", "lease lost", "changed", "other owner"])
+def test_no_step_writes_without_the_lease_or_to_an_image_that_the_plan_does_not_know(
+    tmp_path: Path, name: str, obstacle: str
+) -> None:
+    """Each kind of step: with nothing in the way it writes; else the image, its status and its members stay."""
+    action, reason = STEPS[name]
+    store = Recording(tmp_path / "store")
+    image = make_shared_image(store, Status.DEACTIVATED if isinstance(action, Reactivate) else Status.ACTIVE)
+    values: dict[str, Value] = {"name": "n", "owner": image.owner, "protected": False}
+    values |= {"changed": {"protected": True}, "other owner": {"owner": "f" * 32}}.get(obstacle, {})
+
+    def check_lease() -> None:
+        if obstacle == "lease lost":
+            raise LeaseLost("the lease is lost")
+
+    plan = Plan("base", TARGET, relies=(Reliance(OURS, "x", values),))
+    performer = Performer(store, plan, check_lease=check_lease)
+    error: ImagesyncError | None = None
+    try:
+        if isinstance(action, Delete):
+            outcome = performer.delete([action], 1, Waiting())[OURS]
+            error = outcome if isinstance(outcome, ImagesyncError) else None
+        else:
+            performer(Step("s", action, reason), lambda _amount: None)
+    except ImagesyncError as failure:
+        error = failure
+    if obstacle == "none":
+        assert error is None
+        assert store.written
+        return
+    assert isinstance(error, LeaseLost if obstacle == "lease lost" else Conflict)
+    assert store.written == []
+    assert (store.images(OURS), [each.project for each in store.members(OURS)]) == ([image], [OLD_MEMBER])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "left"),
+    [((), (NEW_MEMBER,), [OLD_MEMBER, NEW_MEMBER]), ((OLD_MEMBER,), (NEW_MEMBER,), [NEW_MEMBER])],
+)
+def test_members_are_added_and_removed_as_the_change_says(
+    tmp_path: Path, before: tuple[str, ...], after: tuple[str, ...], left: list[str]
+) -> None:
+    """A member that the change does not name stays. One that is removed is removed before the record is written, and one
+    that is added is added after it, so a killed run leaves no member that no record names.
+    """
+    store = Recording(tmp_path / "store")
+    make_shared_image(store, Status.ACTIVE)
+    change = FieldChange(("members",), before, after, Reason.DRIFT)
+    Performer(store, Plan("base", TARGET))(
+        Step("s", Update("x", OURS, (change,), RECORD), Reason.DRIFT), lambda _amount: None
+    )
+    assert sorted(each.project for each in store.members(OURS)) == left
+    assert store.written == ["remove_member"] * len(before) + ["update_image"] + ["add_member"]
+
+
+@pytest.mark.parametrize("visibility", ["shared", "public", "community"])
+def test_only_an_image_that_was_shared_loses_its_members(tmp_path: Path, visibility: str) -> None:
+    """When its visibility changes from another value, no member is touched: only shared images have any."""
+    store = Recording(tmp_path / "store")
+    make_shared_image(store, Status.ACTIVE)
+    change = FieldChange(("visibility",), visibility, "private", Reason.DRIFT)
+    Performer(store, Plan("base", TARGET))(
+        Step("s", Update("x", OURS, (change,), RECORD), Reason.DRIFT), lambda _amount: None
+    )
+    removed = ["remove_member"] if visibility == "shared" else []
+    assert store.written == [*removed, "update_image"]
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("since", [None, "2026-01-01T00:00:00+00:00"])
+def test_only_a_retirement_gets_the_time_of_the_run(tmp_path: Path, role: Role, since: str | None) -> None:
+    """A build that retired earlier keeps its time; a build in another role has none."""
+    store = Recording(tmp_path / "store")
+    make_shared_image(store, Status.ACTIVE)
+    record = replace(RECORD, role=role, managed=Managed(retired=since))
+    now = datetime(2026, 11, 27, 3, 4, 5, 678, tzinfo=UTC)
+    performer = Performer(store, Plan("base", TARGET), now=lambda: now)
+    performer(Step("s", Update("x", OURS, (), record), Reason.SUPERSEDED), lambda _amount: None)
+    left = read(store.images(OURS)[0])
+    if role is Role.LEASE:
+        return
+    assert left is not None
+    assert left.managed.retired == (since or ("2026-11-27T03:04:05+00:00" if role is Role.RETIRED else None))
+
+
+@pytest.mark.parametrize(("successor", "is_refused"), [(None, False), (OURS, False), (NEW, True), (KEPT, False)])
+def test_a_build_retires_only_if_its_successor_is_as_the_plan_knows_it(
+    tmp_path: Path, successor: str | None, *, is_refused: bool
+) -> None:
+    """Without a successor, or if the plan names the image itself, there is nothing to compare."""
+    store = Recording(tmp_path / "store")
+    make_shared_image(store, Status.ACTIVE)
+    for image_id in (NEW, KEPT):
+        store.create_image(id=image_id, name=image_id)
+    relies = (Reliance(NEW, "x", {"hidden": True}), Reliance(KEPT, "x", {"hidden": False}))
+    plan = Plan("base", TARGET, relies=relies, ids={"x": successor} if successor else {})
+    step = Step("s", STEPS["a retirement"][0], Reason.SUPERSEDED)
+    if is_refused:
+        with pytest.raises(Conflict, match=f"image {NEW}"):
+            Performer(store, plan)(step, lambda _amount: None)
+        assert not store.images(OURS)[0].hidden
+        return
+    Performer(store, plan)(step, lambda _amount: None)
+    assert store.images(OURS)[0].hidden

@@ -18,12 +18,15 @@ from imagesync.model.catalog import (
 )
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import (
+    Fate,
     Plan,
     Update,
 )
+from imagesync.model.policy import Limit, Policy
 from imagesync.planning.adoption import pick_adoptable, request_adoption
-from tests.unit.factories import PROJECT, catalog, digest, inventory, live, plan, rewrite, spec
-from tests.unit.planning.plans import kinds
+from imagesync.planning.policy import check
+from tests.unit.factories import PROJECT, candidate, catalog, digest, inventory, live, plan, retired, rewrite, spec
+from tests.unit.planning.plans import actions, kinds, plan_stage
 
 
 def test_adoption_takes_the_one_image_of_that_name() -> None:
@@ -104,6 +107,36 @@ def test_an_adopted_image_whose_hash_contradicts_is_replaced() -> None:
     foreign = replace(live(spec("a"), "foreign", os_hash_algo="sha512", os_hash_value="c" * 128), properties={})
     made = plan(catalog(wanted), inventory(foreign=(foreign,)))
     assert kinds(made) == [("Create", "a", "content-changed"), ("Update", "a", "superseded")]
+
+
+@pytest.mark.parametrize("adopt", [True, "foreign"])
+@pytest.mark.parametrize("build", [candidate(spec("a", "b"), "ours"), retired(spec("a", "b"), "ours")])
+def test_a_build_that_is_there_replaces_an_image_that_does_not_fit(adopt: bool | str, build: LiveImage) -> None:
+    """A candidate or an earlier build is published without an upload; the image that ``adopt`` names retires after it."""
+    wanted = catalog(spec("a", "b", adopt=adopt))
+    foreign = replace(live(spec("a"), "foreign", os_hash_algo="sha256", os_hash_value="a" * 64), properties={})
+    reason = "staged" if build.name == "a (staging)" else "rollback"
+    found = inventory(build, foreign=(foreign,))
+    made = plan(wanted, found)
+    assert actions(made) == [("Update", "ours", reason), ("Update", "foreign", "superseded")]
+    assert made.steps[1].needs == (made.steps[0].id,)
+    assert (made.ids, made.changed, made.removed) == ({"a": "ours"}, ("a",), ())
+    why = "does not have the declared content and format"
+    assert made.notes == (f"a: image foreign, which adopt names, {why}; image ours replaces it",)
+    assert "would update 1 of 1" in check(made, Policy(max_update=Limit(0, percent=False)))[0]
+    assert plan(wanted, found, Policy(drift_only=True)).steps == ()
+
+
+def test_a_candidate_of_a_key_with_adopt_is_staged_once() -> None:
+    """Whatever adopt names; an image that has the declared content is adopted, and the candidate is deleted."""
+    foreign = replace(live(spec("a"), "foreign", os_hash_algo="sha256", os_hash_value="a" * 64), properties={})
+    wanted = catalog(spec("a", "b", adopt="foreign"))
+    assert actions(plan_stage(wanted, inventory(foreign=(foreign,)))) == [("Create", "a", "content-changed")]
+    made = plan_stage(wanted, inventory(candidate(spec("a", "b")), foreign=(foreign,)))
+    assert (made.steps, [one.fate for one in made.candidates]) == ((), [Fate.WAITING])
+    fitting = replace(foreign, os_hash_value="b" * 64)
+    found = inventory(candidate(spec("a", "b")), foreign=(fitting,))
+    assert actions(plan(wanted, found)) == [("Update", "foreign", "adopt"), ("Delete", "cand", "discarded")]
 
 
 def test_what_does_not_fit_is_not_adopted() -> None:

@@ -8,9 +8,9 @@ import pytest
 from imagesync.errors import PlanRefused
 from imagesync.model.catalog import KnownContent, Place, Role, Status, Visibility
 from imagesync.model.plan import Reason
-from imagesync.planning.clashes import collect_questions, is_assigned
+from imagesync.planning.clashes import collect_questions, find_shared_to_adopt, is_assigned
 from imagesync.planning.generations import group
-from tests.unit.factories import PROJECT, catalog, digest, inventory, live, plan, retired, rewrite, spec
+from tests.unit.factories import PROJECT, candidate, catalog, digest, inventory, live, plan, retired, rewrite, spec
 from tests.unit.planning.plans import kinds
 
 OTHER = "f" * 32
@@ -225,3 +225,25 @@ def test_a_name_clashes_whatever_gets_it(name: str, taken: str) -> None:
         plan(wanted, found)
     assert ["foreign-0" in refused.value.refusals[0], "foreign-1" in refused.value.refusals[1]] == [True, True]
     assert len(refused.value.refusals) == 2
+
+
+def test_a_key_that_is_left_takes_no_name() -> None:
+    """Its rejected build is not published, so no name clashes."""
+    foreign = (replace(live(spec("z", name="taken"), "foreign"), properties={}),)
+    found = inventory(candidate(spec("a"), status=Status.DEACTIVATED), foreign=foreign)
+    assert plan(catalog(spec("a", name="taken")), found).steps == ()
+
+
+def test_the_members_of_every_image_to_adopt_are_read() -> None:
+    """Of each key that declares members; only shared images have any."""
+    shared = {"visibility": Visibility.SHARED, "members": frozenset({"p"}), "members_declared": True}
+    wanted = catalog(*(spec(key, adopt=True, **shared) for key in "abc"), spec("d", adopt=True), spec("e", **shared))
+    foreign = tuple(
+        replace(live(spec(key), f"id-{key}"), properties={}, visibility=visibility)
+        for key in "abcde"
+        for visibility in [Visibility.PRIVATE if key == "c" else Visibility.SHARED]
+    )
+    found = inventory(foreign=foreign)
+    assert find_shared_to_adopt(wanted, found, group(())) == ("id-a", "id-b")
+    ours = group([live(spec("a"))])
+    assert find_shared_to_adopt(wanted, found, ours) == ("id-b",)

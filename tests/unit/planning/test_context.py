@@ -8,14 +8,14 @@ import pytest
 
 from imagesync.errors import PlanRefused
 from imagesync.model.catalog import OnExpire, Place, Status
-from imagesync.model.plan import Create, Plan
+from imagesync.model.plan import Create, Fate, Plan
 from imagesync.model.policy import Policy, Publish
 from imagesync.planning.clock import Clock
 from imagesync.planning.context import PlanInput
 from imagesync.planning.planner import make_plan
 from imagesync.planning.staging import stage_plan
-from tests.unit.factories import NOW, candidate, catalog, inventory, live, plan, plan_input, spec
-from tests.unit.planning.plans import actions, changes, kinds
+from tests.unit.factories import NOW, candidate, catalog, inventory, live, plan, plan_input, retired, spec
+from tests.unit.planning.plans import actions, changes, kinds, plan_stage
 
 
 def test_an_expired_image_is_hidden_by_default() -> None:
@@ -147,3 +147,89 @@ def test_every_key_of_an_uncertain_day_is_left(on_expire: OnExpire) -> None:
     assert [step.action.key for step in made.steps] == ["c"]
     assert {note.split(": ")[0] for note in made.notes} >= {"a", "b"}
     assert (made.wanted, made.unchanged, made.owned) == (3, 0, 1)
+
+
+def test_a_staged_build_that_a_later_one_replaces_is_not_the_one_that_waits() -> None:
+    """Two of the declared build and one of another: only the newest of the declared build waits for its publication."""
+    staged = [candidate(spec("a", content), content + age[-2:], created_at=age) for content, age in AGES]
+    made = plan_stage(catalog(spec("a", "b")), inventory(live(spec("a"), "old"), *staged))
+    assert {one.image_id: one.fate for one in made.candidates} == {
+        "b02": Fate.UNWANTED,
+        "b03": Fate.WAITING,
+        "c04": Fate.UNWANTED,
+    }
+    done = plan(catalog(spec("a", "b")), inventory(live(spec("a"), "old"), *staged))
+    assert {one.image_id: one.fate for one in done.candidates} == {
+        "b02": Fate.DROPPED,
+        "b03": Fate.PUBLISHED,
+        "c04": Fate.DROPPED,
+    }
+
+
+AGES = [("b", "2026-11-02"), ("b", "2026-11-03"), ("c", "2026-11-04")]
+
+
+def test_only_keys_that_get_a_new_build_and_have_no_image_must_still_have_none() -> None:
+    """Not those that publish a candidate or an earlier build, adopt an image, or replace one."""
+    wanted = catalog(
+        spec("new"), spec("staged"), spec("earlier"), spec("adopted", adopt=True), spec("replaced", "b"), spec("new2")
+    )
+    foreign = replace(live(spec("adopted"), "foreign"), properties={})
+    found = inventory(
+        *(candidate(spec("staged")), retired(spec("earlier"), "earlier"), live(spec("replaced"))), foreign=(foreign,)
+    )
+    made = plan(wanted, found)
+    assert {step.action.key for step in made.steps} == {spec.key for spec in wanted.images}
+    assert made.absent == ("new", "new2")
+
+
+def test_lists_of_a_plan_are_sorted_by_key() -> None:
+    """Whatever order the images are listed in; the same input gives the same plan."""
+    keys = [f"k{number}" for number in range(20)]
+    shown = [live(spec(key)) for key in keys]
+    gone = plan(catalog(), inventory(*reversed(shown)), Policy(allow_destroy=True))
+    assert gone.removed == tuple(sorted(keys))
+    changed = plan(catalog(*(spec(key, min_ram=1) for key in keys)), inventory(*reversed(shown)))
+    assert (changed.changed, list(changed.ids)) == (tuple(sorted(keys)), sorted(keys))
+    made = plan(catalog(*map(spec, keys)), inventory())
+    assert made.absent == tuple(sorted(keys))
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+@pytest.mark.parametrize("has_image", [True, False])
+def test_a_candidate_of_an_expired_key_is_rejected_if_an_operator_deactivated_it(
+    *, is_ours: bool, has_image: bool
+) -> None:
+    """``on_expire: deactivate`` does not excuse it: only the image's own record shows that imagesync did it."""
+    wanted = spec("a", "b", expires="2026-11-23", on_expire=OnExpire.DEACTIVATE)
+    staged = candidate(spec("a", "b", status=Status.DEACTIVATED if is_ours else None), status=Status.DEACTIVATED)
+    found = inventory(staged, *([live(spec("a"), "old")] if has_image else []))
+    made = plan(catalog(wanted), found)
+    assert [one.fate for one in made.candidates] == ([] if is_ours else [Fate.REJECTED])
+    assert any("is rejected" in note for note in made.notes) is not is_ours
+    ended = [("Update", "old", "expired"), ("Deactivate", "old", "expired")]
+    assert actions(made) == (ended if has_image else [])
+
+
+@pytest.mark.parametrize("make", [make_plan, stage_plan])
+def test_each_of_several_keys_that_are_left_keeps_its_image_for_references(make: Callable[[PlanInput], Plan]) -> None:
+    """Also the second of them."""
+    rejected = [candidate(spec(key, "b"), f"{key}-cand", status=Status.DEACTIVATED) for key in "ab"]
+    root = spec("root", properties={"one": "${images.a.id}", "two": "${images.b.id}"})
+    found = inventory(*rejected, *(live(spec(key), f"{key}-now") for key in "ab"))
+    made = make(plan_input(catalog(spec("a", "b"), spec("b", "b"), root), found))
+    (create,) = [step.action for step in made.steps if isinstance(step.action, Create)]
+    assert dict(create.state.properties) == {"one": "a-now", "two": "b-now"}
+    assert (made.ids["a"], made.ids["b"]) == ("a-now", "b-now")
+
+
+def test_every_key_that_cannot_adopt_is_refused_at_its_line() -> None:
+    """The place is that of ``adopt``, and of the key if it has none."""
+    places = {"adopt": Place("f", 3, 5)}
+    wanted = [
+        spec("a", adopt="x", places={"image": Place("f", 1, 1), **places}),
+        spec("b", adopt="y", places={"image": Place("f", 7, 1)}),
+    ]
+    with pytest.raises(PlanRefused) as refused:
+        plan(catalog(*wanted), inventory())
+    assert [text.split(": images.")[0] for text in refused.value.refusals] == ["f:3:5", "f:7:1"]

@@ -8,7 +8,9 @@ import pytest
 from imagesync.errors import PlanRefused
 from imagesync.model.catalog import (
     Checksum,
+    Compression,
     Content,
+    FileSource,
     Fingerprint,
     KnownContent,
     Method,
@@ -30,10 +32,18 @@ from imagesync.model.plan import (
     summarize,
 )
 from imagesync.model.policy import Policy, Publish
-from imagesync.model.record import read
+from imagesync.model.record import Record, read
+from imagesync.planning.planner import make_plan
 from imagesync.planning.staging import stage_plan
 from tests.unit.factories import candidate, catalog, inventory, live, plan, plan_input, retired, rewrite, spec
 from tests.unit.planning.plans import actions, changes, kinds
+
+
+def read_record(image: LiveImage) -> Record:
+    """The record of an owned image."""
+    record = read(image)
+    assert record is not None
+    return record
 
 
 def test_changed_content_is_a_replacement() -> None:
@@ -366,3 +376,132 @@ def test_under_staged_only_an_expired_image_that_is_not_there_is_not_asked_for()
     """No command could stage it."""
     made = plan(catalog(spec("a", expires="2026-11-23")), inventory(), STAGED_ONLY)
     assert "expired on 2026-11-23" in made.notes[0]
+
+
+def test_under_staged_only_images_that_may_hold_the_build_stay_until_they_are_compared() -> None:
+    """Deleting one would delete what the next staging run compares; other staged images are deleted."""
+    wanted = spec("a", fingerprint=Fingerprint((Checksum("sha512", "b" * 128),), 4096))
+    compared = candidate(spec("a", "b"), "compared")
+    other = candidate(replace(spec("a", "b"), disk_format="qcow2"), "other")
+    made = plan(catalog(wanted), inventory(live(spec("a"), "old", size=5000), compared, other), STAGED_ONLY)
+    assert actions(made) == [("Delete", "other", "discarded")]
+    assert "it is unknown whether image compared holds the declared build" in made.notes[0]
+
+
+def test_only_an_upload_needs_formats() -> None:
+    """A record without data may lack both; an upload may lack neither."""
+    bare = {"disk_format": None, "container_format": None}
+    record = spec("a", source=Content.NO_DATA, fingerprint=Fingerprint(), **bare)
+    assert kinds(plan(catalog(record), inventory())) == [("Create", "a", "new")]
+    for lacking in (bare, {"disk_format": None}, {"container_format": None}):
+        with pytest.raises(PlanRefused, match="an upload needs disk_format and container_format"):
+            plan(catalog(spec("a", **lacking)), inventory())
+
+
+@pytest.mark.parametrize("role", [Role.CURRENT, Role.STAGING, Role.RETIRED, Role.DELETING])
+@pytest.mark.parametrize("status", [Status.QUEUED, Status.SAVING, Status.ACTIVE])
+@pytest.mark.parametrize("has_data", [True, False])
+def test_an_image_with_the_pinned_id_is_filled_or_the_plan_is_refused(
+    role: Role, status: Status, *, has_data: bool
+) -> None:
+    """The service never gives an id to a second image. Only a record without data can still become the declared image;
+    one that is not to have data only if no user saw it.
+    """
+    wanted = spec("a", "b", id="pinned")
+    if not has_data:
+        wanted = replace(wanted, source=Content.NO_DATA, fingerprint=Fingerprint())
+    image = live(spec("a", "a", disk_format="qcow2"), "pinned", role, status=status, hidden=role is not Role.CURRENT)
+    found = inventory(image)
+    is_same = not has_data and status is Status.QUEUED and role is Role.CURRENT  # it is the declared image
+    if is_same:
+        assert not any(isinstance(step.action, Create) for step in plan(catalog(wanted), found).steps)
+        return
+    if status is Status.QUEUED and (has_data or role is Role.STAGING):
+        creates = [step.action for step in make_plan(plan_input(catalog(wanted), found)).steps]
+        assert [action.fill for action in creates if isinstance(action, Create)] == ["pinned"]
+        return
+    with pytest.raises(PlanRefused, match="the pinned id pinned already has an image"):
+        plan(catalog(wanted), found)
+
+
+def test_of_earlier_builds_with_the_declared_content_the_last_retired_is_published() -> None:
+    """Whatever their generations and ids: it is the one that users had last."""
+    builds = [retired(spec("a", "b"), image_id, generation) for image_id, generation in (("x", 2), ("y", 3), ("z", 1))]
+    numbered = [
+        rewrite(image, managed=replace(read_record(image).managed, retirement=number))
+        for image, number in zip(builds, (3, 1, 2), strict=True)
+    ]
+    for order in (numbered, numbered[::-1]):
+        made = plan(catalog(spec("a", "b")), inventory(live(spec("a", "c"), "now", generation=4), *order))
+        assert actions(made)[0] == ("Update", "x", "rollback")
+
+
+def test_with_a_pinned_id_only_that_image_may_hold_the_build() -> None:
+    """The image of another id could not be kept."""
+    wanted = spec("a", fingerprint=Fingerprint((Checksum("sha512", "b" * 128),), 4096))
+    found = inventory(live(spec("a"), "other"), retired(spec("a"), "pinned"))
+    compared = [step.action for step in plan(catalog(wanted), found).steps if isinstance(step.action, Create)]
+    assert [create.may_hold for create in compared] == [("other", "pinned")]
+    elsewhere = plan(catalog(replace(wanted, id="free")), found)
+    assert [(one.may_hold, one.image_id) for step in elsewhere.steps if isinstance(one := step.action, Create)] == [
+        ((), "free")
+    ]
+
+
+@pytest.mark.parametrize("on_expire", OnExpire)
+@pytest.mark.parametrize("expires", [None, "2030-01-01"])
+@pytest.mark.parametrize("status", [None, Status.ACTIVE, Status.DEACTIVATED])
+@pytest.mark.parametrize("recorded", [None, Status.DEACTIVATED])
+def test_only_the_declared_status_excuses_a_deactivated_candidate(
+    on_expire: OnExpire, expires: str | None, status: Status | None, recorded: Status | None
+) -> None:
+    """Before the day, ``on_expire`` does not matter; nor does what an earlier manifest declared, if this one says active."""
+    staged = candidate(spec("a", status=recorded), status=Status.DEACTIVATED)
+    made = plan(catalog(spec("a", status=status, expires=expires, on_expire=on_expire)), inventory(staged))
+    assert [one.fate for one in made.candidates] == ([] if status is Status.DEACTIVATED else [Fate.REJECTED])
+    assert actions(made) == ([("Update", "cand", "staged")] if status is Status.DEACTIVATED else [])
+
+
+def test_a_passed_over_image_is_recorded_without_the_declared_content() -> None:
+    """Neither its digest nor its URL: else the next plan would take it for an earlier build of what is declared."""
+    source = UrlSource(("https://example.org/a.raw",))
+    for fingerprint in (Fingerprint(), Fingerprint((Checksum("sha256", "b" * 64),))):
+        wanted = spec("a", source=source, fingerprint=fingerprint, adopt="foreign")
+        foreign = replace(live(spec("a"), "foreign", disk_format="qcow2", checksum="c" * 32), properties={})
+        made = plan(catalog(wanted), inventory(foreign=(foreign,)))
+        (record,) = [step.action.record for step in made.steps if isinstance(step.action, Update)]
+        assert record is not None
+        assert (record.url, record.declared, record.digests) == (None, (), (Checksum("md5", "c" * 32),))
+
+
+def test_of_two_current_images_the_newest_is_the_damaged_one() -> None:
+    """The note about a rejected build speaks of the image that references mean."""
+    wanted = spec("a", fingerprint=Fingerprint((Checksum("sha512", "b" * 128),), 4096))
+    damaged = {"os_hash_algo": "sha512", "os_hash_value": "f" * 128}
+    rejected = candidate(wanted, status=Status.DEACTIVATED)
+    for older, newer in (({}, damaged), (damaged, {})):
+        other = spec("a", "c")
+        current = (
+            live(wanted if older else other, "one", generation=1, **older),
+            live(wanted if newer else other, "two", generation=2, **newer),
+        )
+        made = plan(catalog(wanted), inventory(rejected, *current))
+        assert ("not what imagesync published" in made.notes[0]) is bool(newer)
+
+
+def test_a_damaged_or_unverifiable_image_is_replaced_without_a_comparison() -> None:
+    """Another image may hold the declared bytes, but what users have now must go: the new build is made at once."""
+    sha512 = Fingerprint((Checksum("sha512", "b" * 128),), 4096)
+    wanted, unknown = spec("a", fingerprint=sha512), retired(spec("a"), "old")
+    damaged = live(wanted, "now", generation=2, os_hash_algo="sha512", os_hash_value="f" * 128)
+    made = plan(catalog(wanted), inventory(damaged, unknown))
+    assert [(step.reason.value, step.action.may_hold) for step in made.steps if isinstance(step.action, Create)] == [
+        ("content-tampered", ())
+    ]
+    packed = FileSource("/images/a.gz", "a.gz", transfer=Transfer(Compression.GZ))
+    theirs = replace(wanted, source=packed, owner="f" * 32, visibility=Visibility.PUBLIC)
+    elsewhere = live(theirs, "now", generation=2, owner="f" * 32, visibility=Visibility.PRIVATE)
+    made = plan(catalog(theirs), inventory(elsewhere, unknown))
+    assert [(step.reason.value, step.action.may_hold) for step in made.steps if isinstance(step.action, Create)] == [
+        ("unverified", ())
+    ]

@@ -1,5 +1,7 @@
 """Sources that could not be checked."""
 
+from dataclasses import replace
+
 import pytest
 
 from imagesync.model.catalog import Fingerprint, ImageSpec, Place, SourceFault, UrlSource
@@ -94,3 +96,14 @@ def test_a_run_with_an_error_fails_when_all_steps_are_done() -> None:
     """The exit code is 1, and the check after the run is done, too."""
     report = Report(plan(catalog(make(DEAD)), inventory()), ())
     assert (report.is_carried_out, report.succeeded) == (True, False)
+
+
+def test_a_published_image_is_left_while_its_checksum_list_is_not_available() -> None:
+    """It may be the declared build or not: no field changes and no build is published."""
+    known = make(NO_LIST_NOW)
+    found = inventory(live(known, "now"), candidate(spec("a", "b")))
+    made = plan(catalog(replace(known, min_ram=5)), found)
+    assert describe(made) == ([], [], ["a: https://x/SUMS: HTTP 503; nothing is done for this key"])
+    assert (made.unchanged, made.ids, [one.image_id for one in made.candidates]) == (0, {"a": "now"}, ["cand"])
+    (steps, errors, _) = describe(plan(catalog(replace(known, fault=NO_LIST, min_ram=5)), found))
+    assert (steps, errors) == ([], [f"{AT_SOURCE}: https://x/SUMS: HTTP 404; correct the URL"])
