@@ -1,6 +1,8 @@
 """URLs: mirrors in order, transfers that break off or are slow, documents, and responses that are not an image."""
 
 import contextlib
+import gzip
+import itertools
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -13,8 +15,19 @@ from imagesync.errors import SourceError
 from imagesync.model.catalog import Fingerprint, UrlSource
 from imagesync.sources import open_source
 from imagesync.sources.access import Deadline, PassingError, SourceAccess
-from imagesync.sources.web import CHUNK, SMALL_BYTES, Document, Download, check_source, fetch_redirects
+from imagesync.sources.web import (
+    CHUNK,
+    SMALL_BYTES,
+    Document,
+    Download,
+    check_source,
+    fetch,
+    fetch_redirects,
+    open_document,
+    open_url,
+)
 from tests.fault.mirror import File, Mirror, mirror
+from tests.silent import full_server
 from tests.unit.sources.packed import DATA, sha256
 from tests.unit.sources.scripted_web import LASTING, PASSING, Reply, ScriptedSession
 
@@ -291,6 +304,27 @@ def test_a_slow_mirror_is_left_for_the_next_one_if_the_data_is_verified() -> Non
         assert session.requests == ["/a"]
 
 
+def test_a_mirror_that_failed_is_not_asked_for_the_rest_of_a_slow_transfer_again() -> None:
+    """Each one gets one turn, and a response with the whole file is read from where the slow one ended."""
+    session = ScriptedSession(slow(400), LASTING, Reply([WHOLE]))
+    assert read(session, A, B, C, verified=True) == WHOLE
+    session = ScriptedSession(slow(400), LASTING, rest(400, end=500, error=TooSlow("again")))
+    with pytest.raises(SourceError, match=r"again \(read 500 bytes\)"):
+        read(session, A, B, C, verified=True)
+    assert session.requests == ["/a", "/b 400-", "/c 400-"]
+
+
+def test_a_broken_transfer_is_continued_after_the_given_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the shortest to the longest; a MiB in between starts them again."""
+    pauses: list[float | None] = []
+    monkeypatch.setattr(threading.Event, "wait", lambda _, seconds=None: pauses.append(seconds))
+    session = ScriptedSession(first(400), *[PASSING] * 3)
+    opened = Download(session, (A,), (1.0, 2.0, 4.0), verified=True, access=SourceAccess(min_rate=0))
+    with pytest.raises(SourceError, match="read 400"):
+        list(opened.read_blocks())
+    assert [seconds for seconds in pauses if seconds] == [1.0, 2.0, 4.0]
+
+
 def test_an_abandoned_transfer_is_cut_and_asks_for_nothing_more() -> None:
     """The upload was refused: the source must not hold up the end."""
     for reply in (first(400), slow(400)):
@@ -375,6 +409,12 @@ def document(session: ScriptedSession, *, max_bytes: int = 10 * 2**20, tries: in
     return Document(session, A, Deadline(), max_bytes, (0.0,) * tries)
 
 
+def read_document(found: Document) -> bytes:
+    """All bytes of a document."""
+    found.begin()
+    return found.read_all()
+
+
 @pytest.mark.parametrize("size", [0, 1, SMALL_BYTES - 1, SMALL_BYTES, SMALL_BYTES + 1, 3 * SMALL_BYTES])
 @pytest.mark.parametrize("piece", [2**16, 2**20, 65_537])
 def test_a_document_is_read_whole(size: int, piece: int) -> None:
@@ -397,7 +437,7 @@ def test_a_document_has_a_largest_size(limit: int, more: int) -> None:
     if more <= 0:
         assert len(found.read_all()) == limit + more
         return
-    with pytest.raises(SourceError, match="/a: larger than . MiB, the limit"):
+    with pytest.raises(SourceError, match=r"/a: larger than \d+ MiB, the limit"):
         found.read_all()
     if more > 2**20 and limit >= SMALL_BYTES:
         assert len(reply.body._pieces) > 5
@@ -417,8 +457,7 @@ def test_a_document_that_breaks_off_is_read_again_from_its_beginning(taken: int,
         one.__post_init__()
     found = document(session, tries=tries)
     with pytest.raises(PassingError, match="/a: the connection was lost"):
-        found.begin()
-        found.read_all()
+        read_document(found)
     assert len(session.replies) == 1
     found.close()
     assert all(one.body.is_closed for one in broken)
@@ -430,6 +469,16 @@ def test_a_lasting_error_of_a_document_is_not_tried_again() -> None:
     with pytest.raises(SourceError, match="HTTP 404"):
         document(session).begin()
     assert len(session.replies) == 1
+
+
+def test_a_document_that_never_ends_is_left_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However small its pieces are."""
+    ticks = itertools.count()
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(ticks)))
+    endless = Reply()
+    monkeypatch.setattr(endless.body, "read1", lambda _, decode_content: b"x")
+    with pytest.raises(SourceError, match="took more than 60 s"):
+        Document(ScriptedSession(endless), A, Deadline(50.0), 2**20, (0.0,)).begin()
 
 
 @pytest.fixture
@@ -506,3 +555,60 @@ def test_the_redirects_of_urls_are_found_without_reading_them(web: Mirror) -> No
     found = fetch_redirects(urls, SourceAccess())
     assert found == {urls[0]: [f"{web.address}/next", urls[1]], urls[1]: [], urls[2]: []}
     assert "GET /real from 0 to 4095" in web.queries
+
+
+def test_a_document_is_fetched_within_its_limits(web: Mirror) -> None:
+    """Its size, its time, its number of tries, and the hosts that are allowed."""
+    url = web.publish("/SUMS", b"x" * 2**20)
+    assert fetch(url, SourceAccess(), max_bytes=2**20) == b"x" * 2**20
+    for refused in (
+        lambda: fetch(url, SourceAccess(), max_bytes=2**20 - 1),
+        lambda: fetch(url, SourceAccess(), Deadline(time.monotonic() - 1)),
+        lambda: fetch(url, SourceAccess(("h.example",))),
+        lambda: fetch(web.publish("/down", File(b"", 503)), SourceAccess(), pauses=(0.0,)),
+    ):
+        with pytest.raises(SourceError):
+            refused()
+    assert web.queries == ["GET /SUMS", "GET /SUMS", "GET /down"]
+    with open_document(url, SourceAccess(), max_bytes=2**20) as opened:
+        assert opened.read_all() == b"x" * 2**20
+
+
+def test_a_document_that_was_packed_on_the_way_is_unpacked(web: Mirror) -> None:
+    """A list of digests is text; a limit counts what was unpacked."""
+    url = web.publish("/SUMS", File(gzip.compress(b"x" * 2**21), headers={"Content-Encoding": "gzip"}))
+    assert fetch(url, SourceAccess()) == b"x" * 2**21
+    with pytest.raises(SourceError, match="larger than"):
+        fetch(url, SourceAccess(), max_bytes=2**21 - 1)
+
+
+def test_checks_and_redirects_end_at_the_deadline(web: Mirror) -> None:
+    """No request is sent after it."""
+    url, over = web.publish("/a", DATA), Deadline(time.monotonic() - 1)
+    with pytest.raises(SourceError, match="took more than 60 s"):
+        check_source([url], SourceAccess(), over, pauses=(1.0,))
+    assert fetch_redirects([url], SourceAccess(), over) == {url: []}
+    assert web.queries == []
+
+
+def test_a_transfer_is_opened_under_the_rules_of_the_run(web: Mirror) -> None:
+    """A host that is not allowed gets no request; without rules, every host is allowed."""
+    url = web.publish("/a", DATA)
+    with (
+        pytest.raises(SourceError, match="not named by --source-hosts"),
+        open_url([url], verified=True, access=SourceAccess(("h.example",))),
+    ):
+        pass
+    assert web.queries == []
+    with open_url([url], verified=True) as opened:
+        assert b"".join(opened.read_blocks()) == DATA
+
+
+def test_a_server_that_accepts_no_connection_is_left_when_the_check_fails() -> None:
+    """Nothing else could end the wait for it."""
+
+    def check() -> None:
+        raise LookupError("the lease is lost")
+
+    with full_server() as address, pytest.raises(LookupError), open_url([f"{address}/a"], verified=True, check=check):
+        pass
