@@ -3,6 +3,7 @@
 import hashlib
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -180,9 +181,11 @@ def test_no_part_of_a_problem_shows_a_secret(part: str) -> None:
     """Its file and its harmless parts are kept."""
     harmless = Diagnostic("a.yaml", 3, 7, "images.a", "is not text", "write text", "name: x")
     assert clean_diagnostic(harmless) == harmless
-    cleaned = clean_diagnostic(replace(harmless, **{part: f"password: {PASSWORD}"}))
+    secret: dict[str, Any] = {part: f"password: {PASSWORD}"}
+    cleaned = clean_diagnostic(replace(harmless, **secret))
     assert find_leaks(repr(cleaned), (PASSWORD,)) == []
-    assert replace(cleaned, **{part: getattr(harmless, part)}) == harmless
+    secret[part] = getattr(harmless, part)
+    assert replace(cleaned, **secret) == harmless
     token = f"sk-{'x' * 20}.yaml"
     assert clean_diagnostic(replace(harmless, file=token)).file == token
 

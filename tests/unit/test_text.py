@@ -211,9 +211,9 @@ def test_json_text_is_that_of_the_standard_library(document: object) -> None:
 def test_of_many_sentences_the_first_ten_are_shown(number: int) -> None:
     """And how many more there are; each one is printable."""
     sentences = [f"image {index} \x1b[2J" for index in range(number)]
-    shown = [f"image {index} \\x1b[2J" for index in range(min(number, 10))]
+    display = [f"image {index} \\x1b[2J" for index in range(min(number, 10))]
     more = [f"and {number - 10} more"] if number > 10 else []
-    assert shorten_list(sentences) == [*shown, *more]
+    assert shorten_list(sentences) == [*display, *more]
     assert shorten_list(sentences, number) == [f"image {index} \\x1b[2J" for index in range(number)]
 
 

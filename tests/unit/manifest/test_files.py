@@ -37,7 +37,7 @@ def test_a_link_to_a_folder_outside_is_refused(tmp_path: Path) -> None:
 def test_a_link_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
     """A deleted manifest is not a manifest without images."""
     (tmp_path / "a.yaml").write_text(HEAD + "images: {}\n", encoding="utf-8")
-    (tmp_path / "b.yaml").symlink_to(tmp_path / "gone.yaml")
+    (tmp_path / "b.yaml").symlink_to(tmp_path / "away.yaml")
     with pytest.raises(ManifestError, match=r"b\.yaml"):
         load(tmp_path)
 
@@ -81,7 +81,7 @@ def test_a_file_is_read_to_its_end(tmp_path: Path, size: int) -> None:
 
 def test_a_file_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
     """Its images must not look removed."""
-    found = Found(str(tmp_path / "gone.yaml"), "gone.yaml", str(tmp_path), "")
+    found = Found(str(tmp_path / "away.yaml"), "away.yaml", str(tmp_path), "")
     assert "the file cannot be read (No such file or directory)" in str(read_bytes(found))
 
 

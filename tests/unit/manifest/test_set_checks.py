@@ -96,5 +96,5 @@ def test_a_circle_begins_at_its_first_key(tmp_path: Path, number: int) -> None:
     ]
     (problem,) = problems(tmp_path, f"images: {{{', '.join(reversed(entries))}, other: {{}}}}")
     whole = [*ring, "k00"]
-    shown = whole if number < 12 else [*ring[:12], "…", "k00"]
-    assert f"images.k00.properties: the references form a circle: {' -> '.join(shown)}; remove" in problem
+    display = whole if number < 12 else [*ring[:12], "…", "k00"]
+    assert f"images.k00.properties: the references form a circle: {' -> '.join(display)}; remove" in problem

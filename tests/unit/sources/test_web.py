@@ -1,4 +1,4 @@
-"""URLs: mirrors in order, transfers that break off or are slow, documents, and responses that are not an image."""
+"""URLs: mirrors in order, transfers that are interrupted or slow, documents, and responses that are not an image."""
 
 import contextlib
 import gzip
@@ -91,7 +91,7 @@ A, B, C = "http://a.example/a", "http://b.example/b", "http://c.example/c"
 
 
 def first(taken: int, **headers: str) -> Reply:
-    """A response that breaks off after some bytes of the file."""
+    """A response that ends after some bytes of the file."""
     size = {"Content-Length": str(len(WHOLE))}
     return Reply([WHOLE[:taken]], headers={**size, **headers}, error=OSError("reset"))
 
@@ -274,7 +274,7 @@ def test_each_mebibyte_gives_new_tries(step: int, is_read: bool) -> None:
 
 
 def test_an_error_that_will_not_pass_ends_a_broken_transfer() -> None:
-    """For example 404: the file is gone."""
+    """For example 404: the file no longer exists."""
     session = ScriptedSession(first(400), LASTING, rest(400))
     with pytest.raises(SourceError, match="no such host"):
         read(session)
@@ -359,7 +359,7 @@ def test_the_mirrors_are_tried_three_times_while_one_may_recover(
 
 
 def test_a_download_that_is_no_longer_needed_tries_no_further_mirror() -> None:
-    """The caller has gone."""
+    """The caller has given up."""
     session = ScriptedSession(PASSING, Reply([WHOLE]))
     with pytest.raises(SourceError):
         Download(session, (A, B), (0.0,) * 3, verified=True, access=SourceAccess(), is_wanted=lambda: False)
@@ -561,14 +561,15 @@ def test_a_document_is_fetched_within_its_limits(web: Mirror) -> None:
     """Its size, its time, its number of tries, and the hosts that are allowed."""
     url = web.publish("/SUMS", b"x" * 2**20)
     assert fetch(url, SourceAccess(), max_bytes=2**20) == b"x" * 2**20
-    for refused in (
-        lambda: fetch(url, SourceAccess(), max_bytes=2**20 - 1),
-        lambda: fetch(url, SourceAccess(), Deadline(time.monotonic() - 1)),
-        lambda: fetch(url, SourceAccess(("h.example",))),
-        lambda: fetch(web.publish("/down", File(b"", 503)), SourceAccess(), pauses=(0.0,)),
+    for access, deadline, limit in (
+        (SourceAccess(), Deadline(), 2**20 - 1),
+        (SourceAccess(), Deadline(time.monotonic() - 1), 2**20),
+        (SourceAccess(("h.example",)), Deadline(), 2**20),
     ):
         with pytest.raises(SourceError):
-            refused()
+            fetch(url, access, deadline, max_bytes=limit)
+    with pytest.raises(PassingError):
+        fetch(web.publish("/down", File(b"", 503)), SourceAccess(), pauses=(0.0,))
     assert web.queries == ["GET /SUMS", "GET /SUMS", "GET /down"]
     with open_document(url, SourceAccess(), max_bytes=2**20) as opened:
         assert opened.read_all() == b"x" * 2**20
