@@ -27,8 +27,8 @@ from imagesync.render.listing import format_listing, image_to_json
 from imagesync.render.text import format_plan
 from imagesync.text import format_json
 from tests import bombs
-from tests.fault.conftest import OpenScripted
 from tests.fault.scripted import IMAGE_ID, Say, Server, drip, dripping, endless, image, listening, raw_service
+from tests.fault.scripted_backend import OpenScripted
 from tests.trials import note
 
 ONE_LINE = "one line"

@@ -10,8 +10,8 @@ import pytest
 from imagesync.errors import BackendError, Forbidden, Unavailable
 from imagesync.execution.service_imports import Imports, Patience
 from imagesync.model.catalog import Method, Status
-from tests.fault.conftest import OpenScripted, ScriptedBackend
 from tests.fault.scripted import IMAGE_ID, RESET, Say, image
+from tests.fault.scripted_backend import OpenScripted, ScriptedBackend
 
 URL = "http://user:secret@web.example/d.raw?sig=secret"
 NOT_FOUND = Say(404, b"")

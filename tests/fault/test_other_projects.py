@@ -14,8 +14,8 @@ from imagesync.inventory import take_inventory
 from imagesync.model.catalog import Catalog, Content, ImageSpec
 from imagesync.model.image import Filter
 from imagesync.model.record import hash_value
-from tests.fault.conftest import OpenScripted
 from tests.fault.scripted import Say, image
+from tests.fault.scripted_backend import OpenScripted
 from tests.trials import note
 
 MIB = 2**20

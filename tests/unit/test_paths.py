@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from imagesync.errors import UsageError
-from imagesync.paths import check_way, find_way_out, is_among_files, is_within
+from imagesync.paths import check_way, find_place_problem, find_way_out, is_among_files, is_within
 
 
 @pytest.fixture
@@ -97,3 +97,33 @@ def test_the_path_to_paste_is_quoted(checkout: Path) -> None:
 def test_what_is_within_a_folder(path: str, folder: str, within: bool, among: bool) -> None:
     assert is_within(path, folder) is within
     assert is_among_files(path, folder) is among
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("images/a.yaml", None),
+        (".", None),
+        ("inside/a.qcow2", None),
+        ("missing", None),
+        ("out/a.qcow2", "lies outside the catalog's folder"),
+        ("../other/a.qcow2", "lies outside the catalog's folder"),
+        ("..", "lies outside the catalog's folder"),
+        ("../checkout2", "lies outside the catalog's folder"),
+        ("/etc/shadow", "lies outside the catalog's folder"),
+        (".git/config", "lies in .git, which may hold credentials"),
+        ("config", "lies in .git, which may hold credentials"),
+    ],
+)
+def test_a_manifest_names_only_files_of_its_folder(checkout: Path, path: str, problem: str | None) -> None:
+    """Also by way of links, and whatever the folder's own path is: a pull request chooses these paths."""
+    (checkout.parent / "current").symlink_to("checkout")
+    for folder in (checkout, checkout.parent / "current"):
+        assert find_place_problem(os.path.join(folder, path), str(folder)) == problem
+
+
+def test_only_an_option_that_exists_is_named(checkout: Path) -> None:
+    """Some commands have none."""
+    with pytest.raises(UsageError) as caught:
+        check_way("out")
+    assert str(caught.value).endswith(f"use the absolute path {checkout}/out")

@@ -2,10 +2,23 @@
 
 import hashlib
 import time
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from imagesync.secrets import MAX_SHOWN_CHARS, hide_secrets, is_secret, is_secret_name, quote_value, show_key
+from imagesync.errors import Diagnostic
+from imagesync.secrets import (
+    MAX_JUDGED_CHARS,
+    MAX_SHOWN_CHARS,
+    MIN_RUN,
+    clean_diagnostic,
+    hide_secrets,
+    is_secret,
+    is_secret_name,
+    quote_value,
+    show_key,
+)
 from tests.secret_files import PASSWORD, TOKENS, find_leaks
 
 HARMLESS = [
@@ -161,3 +174,79 @@ def test_at_most_80_characters_of_a_value_are_shown() -> None:
     assert quote_value(text) == f"'{text}'"
     assert len(quote_value(f"{text}s")) == 80
     assert quote_value(f"{text}s").startswith(f"'{text[:70]}")
+
+
+@pytest.mark.parametrize("part", ["where", "message", "hint", "excerpt"])
+def test_no_part_of_a_problem_shows_a_secret(part: str) -> None:
+    """Its file and its harmless parts are kept."""
+    harmless = Diagnostic("a.yaml", 3, 7, "images.a", "is not text", "write text", "name: x")
+    assert clean_diagnostic(harmless) == harmless
+    secret: dict[str, Any] = {part: f"password: {PASSWORD}"}
+    cleaned = clean_diagnostic(replace(harmless, **secret))
+    assert find_leaks(repr(cleaned), (PASSWORD,)) == []
+    secret[part] = getattr(harmless, part)
+    assert replace(cleaned, **secret) == harmless
+    token = f"sk-{'x' * 20}.yaml"
+    assert clean_diagnostic(replace(harmless, file=token)).file == token
+
+
+RANDOM = "aB3dE6gH9jK2mN5pQ8sT"
+"""As short as a run that is judged may be."""
+
+
+@pytest.mark.parametrize(
+    ("text", "is_hidden"),
+    [
+        (RANDOM, True),
+        (RANDOM[:-1], False),
+        (RANDOM[:10] + "-" + RANDOM[10:], True),
+        (RANDOM[:10] + "_" + RANDOM[10:], True),
+        (RANDOM[:10] + "/" + RANDOM[10:], True),
+        (RANDOM[:10] + "." + RANDOM[10:], True),
+        (RANDOM[:10] + "-" + RANDOM[10:-1], False),
+        (RANDOM[:10] + " " + RANDOM[10:], False),
+        ("a-1-b-2-c-3-d-4-e-5-f-6-g-7-h-8-j-9", False),
+        ("deadbeef0123456789ab", True),
+        ("DEADBEEF0123456789AB", True),
+        ("deadbeef0123456789a", False),
+        ("abcdefabcdefabcdefabcdef", False),
+        ("01234567890123456789", False),
+        ("AbcdEfghIjklMnopQrst", True),
+        ("AbcdefGhijklMnopqrStuvwx", False),
+    ],
+)
+def test_a_run_of_20_characters_that_looks_random_is_hidden(text: str, is_hidden: bool) -> None:
+    """Its kinds of characters change often; hexadecimal digits of one case with letters are random at once."""
+    assert len(RANDOM) == MIN_RUN
+    assert is_secret(text) is is_hidden
+    assert (text not in hide_secrets(f"it is {text}, he said")) is is_hidden
+    assert is_secret(f"{text} and {text}") is is_hidden
+
+
+@pytest.mark.parametrize(("before", "is_hidden"), [(MAX_JUDGED_CHARS - 30, True), (MAX_JUDGED_CHARS, False)])
+def test_the_first_1024_characters_are_judged(before: int, is_hidden: bool) -> None:
+    """No message shows more of a value."""
+    assert MAX_JUDGED_CHARS == 1024
+    assert is_secret("x " * (before // 2) + RANDOM) is is_hidden
+
+
+def test_every_secret_of_a_message_is_hidden() -> None:
+    """Between harmless digests too, and each harmless part is kept in its place."""
+    digest = f"sha256:{hashlib.sha256().hexdigest()}"
+    message = f"one {RANDOM} two {digest} three {RANDOM} four {digest} five {RANDOM}"
+    hidden = "(20 characters, not shown: looks like a secret)"
+    assert hide_secrets(message) == message.replace(RANDOM, hidden)
+
+
+@pytest.mark.parametrize("value", [[PASSWORD], (PASSWORD,)])
+def test_no_element_of_a_list_is_shown(value: object) -> None:
+    """Whatever kind of list it is."""
+    assert quote_value(value) == "a list"
+
+
+def test_only_the_shown_part_of_a_long_value_is_quoted() -> None:
+    """A quote that follows does not change how the value is quoted."""
+    text = "word " * 16
+    assert len(text) == MAX_SHOWN_CHARS
+    assert quote_value(text) == f"'{text[:78]}…"
+    assert quote_value(f"{text}it's") == f"'{text[:78]}…"

@@ -19,6 +19,7 @@ from imagesync.text import (
     redact,
     remove_secrets,
     shorten,
+    shorten_list,
 )
 from tests.ci_logs import HOSTILE, find_commands
 
@@ -204,3 +205,28 @@ LETTERS = st.text('aZ é"\\\n\t', max_size=4)
 def test_json_text_is_that_of_the_standard_library(document: object) -> None:
     """Sorted, indented, with letters of every script: the same bytes, in less time."""
     assert format_json(document) == json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False)
+
+
+@pytest.mark.parametrize("number", [0, 1, 9, 10, 11, 25])
+def test_of_many_sentences_the_first_ten_are_shown(number: int) -> None:
+    """And how many more there are; each one is printable."""
+    sentences = [f"image {index} \x1b[2J" for index in range(number)]
+    display = [f"image {index} \\x1b[2J" for index in range(min(number, 10))]
+    more = [f"and {number - 10} more"] if number > 10 else []
+    assert shorten_list(sentences) == [*display, *more]
+    assert shorten_list(sentences, number) == [f"image {index} \\x1b[2J" for index in range(number)]
+
+
+def test_every_known_secret_is_removed() -> None:
+    """Not only the longest."""
+    assert (
+        redact("of pass-1, pass-22 and pass-333, and pass-22", ["pass-1", "pass-22", "pass-333"])
+        == "of …, … and …, and …"
+    )
+
+
+@pytest.mark.parametrize("value", [None, True, False, 1, 1.5, "x", [], {}, [None, True], {"a": None}])
+def test_a_json_value_alone_is_written_as_the_standard_library_does(value: object) -> None:
+    """Of every kind."""
+    assert format_json(value) == json.dumps(value, indent=2)
+    assert json.loads(format_json(value)) == value

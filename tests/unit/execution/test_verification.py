@@ -570,3 +570,22 @@ def test_a_disk_must_fit_into_a_declared_min_disk(min_disk: int | str | None, ne
             check_min_disk(create, needed)
     else:
         check_min_disk(create, needed)
+
+
+@pytest.mark.parametrize("method", Method)
+@pytest.mark.parametrize("size", [GIB - 1, GIB, GIB + 1])
+@pytest.mark.parametrize("is_virtual", [True, False])
+def test_a_found_image_must_fit_into_its_min_disk(tmp_path: Path, method: Method, size: int, is_virtual: bool) -> None:
+    """However its data came: its virtual size counts, or its size if the service does not know that."""
+    transfer = Transfer(Compression.NONE, method, inspect=False)
+    source = UrlSource(("https://x.example/a.raw",), transfer=transfer)
+    one = spec("a", source=source, fingerprint=Fingerprint(), min_disk=1)
+    backend = Held(tmp_path / "store")
+    image = live(one, role=Role.STAGING, owner=backend.identity().project_id, size=3 if is_virtual else size)
+    image = replace(image, virtual_size=size if is_virtual else None)
+    create = Create("a", make_state(one, frozenset(), {}), source, one.fingerprint, Record("base", "a", Role.CURRENT))
+    if size > GIB:
+        with pytest.raises(FormatMismatch, match=f"min_disk is 1 GB, but the image's virtual size is at least {size}"):
+            Verifier(backend).verify_found(create, source, image)
+    else:
+        assert Verifier(backend).verify_found(create, source, image).virtual_size == size

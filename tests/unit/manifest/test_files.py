@@ -4,13 +4,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from imagesync.errors import ManifestError
-from imagesync.manifest.files import MAX_DEPTH, MAX_ENTRIES, MAX_FILE_BYTES
+from imagesync.errors import Diagnostic, ManifestError
+from imagesync.manifest.files import MAX_DEPTH, MAX_ENTRIES, MAX_FILE_BYTES, Found, read_bytes
 from imagesync.manifest.loader import load
 from tests.unit.manifest.one_file import HEAD
 
@@ -36,7 +37,7 @@ def test_a_link_to_a_folder_outside_is_refused(tmp_path: Path) -> None:
 def test_a_link_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
     """A deleted manifest is not a manifest without images."""
     (tmp_path / "a.yaml").write_text(HEAD + "images: {}\n", encoding="utf-8")
-    (tmp_path / "b.yaml").symlink_to(tmp_path / "gone.yaml")
+    (tmp_path / "b.yaml").symlink_to(tmp_path / "away.yaml")
     with pytest.raises(ManifestError, match=r"b\.yaml"):
         load(tmp_path)
 
@@ -48,11 +49,40 @@ def test_hidden_files_and_folders_are_left_out(tmp_path: Path) -> None:
     assert list(load(tmp_path).folders) == [str(tmp_path / "a.yaml")]
 
 
-def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
-    """It is not read whole."""
-    (tmp_path / "a.yaml").write_bytes(b"#" * (MAX_FILE_BYTES + 1))
+@pytest.mark.parametrize("more", [-1, 0, 1, 2**20])
+def test_a_file_that_is_too_large_is_refused(tmp_path: Path, more: int) -> None:
+    """Exactly 32 MiB are allowed; of a larger one, no more than the limit and a byte are read."""
+    path = tmp_path / "a.yaml"
+    path.touch()
+    os.truncate(path, MAX_FILE_BYTES + more)
+    found = Found(str(path), "a.yaml", str(tmp_path), str(path))
+    if more <= 0:
+        assert read_bytes(found) == bytes(MAX_FILE_BYTES + more)
+        return
+    problem = read_bytes(found)
+    assert isinstance(problem, Diagnostic)
+    assert str(problem) == f"{path}: the file is larger than 32 MiB; split it into several files"
     with pytest.raises(ManifestError, match="larger than 32 MiB; split it"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2**16 - 1, 2**16, 2**16 + 1, 300_000])
+def test_a_file_is_read_to_its_end(tmp_path: Path, size: int) -> None:
+    """Also one whose size the system does not know, such as a file of /proc or a pipe."""
+    content = bytes(index % 251 for index in range(size))
+    path = tmp_path / "a.yaml"
+    path.write_bytes(content)
+    assert read_bytes(Found(str(path), "a.yaml", str(tmp_path), str(path))) == content
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit((tmp_path / "pipe").write_bytes, content)
+        assert read_bytes(Found(str(tmp_path / "pipe"), "", "", "")) == content
+
+
+def test_a_file_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
+    """Its images must not look removed."""
+    found = Found(str(tmp_path / "away.yaml"), "away.yaml", str(tmp_path), "")
+    assert "the file cannot be read (No such file or directory)" in str(read_bytes(found))
 
 
 def test_what_is_not_a_regular_file_is_refused(tmp_path: Path) -> None:

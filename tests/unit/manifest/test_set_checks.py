@@ -66,3 +66,58 @@ def test_former_keys_are_part_of_the_catalog_whatever_is_selected(tmp_path: Path
     text = "images: {a: {}, b: {moved: {from: x}}, c: {moved: {from: [y, z]}}}"
     assert wanted(tmp_path, text).moved == {"b": ("x",), "c": ("y", "z")}
     assert wanted(tmp_path, text, only=("a",)).moved == {"b": ("x",), "c": ("y", "z")}
+
+
+ONE, OTHER = "1" * 32, "2" * 32
+PINNED = "6a1b8b0e-0b5e-4f7e-9d6e-000000000001"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_clash"),
+    [
+        ("name: x", "name: x", True),
+        ("name: x", "name: X", False),
+        (f"name: x, owner: {ONE}", f"name: x, owner: {ONE}", True),
+        (f"name: x, owner: {ONE}", f"name: x, owner: {OTHER}", False),
+        (f"name: x, owner: {ONE}", "name: x", False),
+        (f"name: x, owner: {ONE}", f"name: y, owner: {ONE}", False),
+        (f"name: x, id: {PINNED}", f"name: y, id: {PINNED}", True),
+        (f"name: x, id: {PINNED}, hidden: true", f"name: y, id: {PINNED}, owner: {ONE}", True),
+        (f"name: x, adopt: {PINNED}", f"name: y, adopt: {PINNED}", True),
+        (f"name: x, adopt: {PINNED}, owner: {ONE}", f"name: y, adopt: {PINNED}", True),
+        ("name: x, adopt: true", "name: y, adopt: true", False),
+    ],
+)
+def test_two_images_do_not_claim_the_same(tmp_path: Path, first: str, second: str, is_clash: bool) -> None:
+    """A name is unique in a project, an id and an adopted image everywhere."""
+    text = f"images: {{a: {{{first}}}, b: {{{second}}}}}"
+    if is_clash:
+        (problem,) = problems(tmp_path, text)
+        assert "is that of images.a too" in problem
+        assert ": images.b." in problem
+    else:
+        assert [spec.key for spec in wanted(tmp_path, text).images] == ["a", "b"]
+
+
+def test_every_repeated_value_is_reported(tmp_path: Path) -> None:
+    """Each with the first image that has it."""
+    found = problems(tmp_path, "images: {a: {name: x}, b: {name: y}, c: {name: x}, d: {name: y}, e: {name: x}}")
+    assert [problem.partition("images.")[2].partition(";")[0] for problem in found] == [
+        "c.name: the name 'x' is that of images.a too",
+        "d.name: the name 'y' is that of images.b too",
+        "e.name: the name 'x' is that of images.a too",
+    ]
+
+
+@pytest.mark.parametrize("number", [1, 2, 11, 12, 13])
+def test_a_circle_begins_at_its_first_key(tmp_path: Path, number: int) -> None:
+    """Whatever the length; up to twelve keys are shown, the last one is the first again."""
+    ring = [f"k{index:02}" for index in range(number)]
+    entries = [
+        f"{key}: {{properties: {{kernel_id: '${{images.{ring[(index + 1) % number]}.id}}'}}}}"
+        for index, key in enumerate(ring)
+    ]
+    (problem,) = problems(tmp_path, f"images: {{{', '.join(reversed(entries))}, other: {{}}}}")
+    whole = [*ring, "k00"]
+    display = whole if number < 12 else [*ring[:12], "…", "k00"]
+    assert f"images.k00.properties: the references form a circle: {' -> '.join(display)}; remove" in problem

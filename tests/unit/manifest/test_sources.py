@@ -285,3 +285,29 @@ def test_a_wrong_digest_differs_from_a_digest_in_another_form(tmp_path: Path, ch
     """An address, a digest without its algorithm, in the form of some program, or cut."""
     (problem,) = problems(tmp_path, f"images: {{a: {{source: {{path: x, checksum: {checksum}}}}}}}")
     assert problem.endswith(f" is not a digest; {hint}")
+
+
+@pytest.mark.parametrize(
+    ("url", "packing"),
+    [
+        ("https://x/y.img", Compression.NONE),
+        ("https://x/y.img.gz", Compression.GZ),
+        ("https://x/y.XZ", Compression.XZ),
+        ("https://x/y.bz2?version=3", Compression.BZ2),
+        ("https://x/y.zst?name=a.gz", Compression.ZST),
+        ("https://x/y?name=a.gz", Compression.NONE),
+        ("https://x.gz/y.img", Compression.NONE),
+        ("https://x/y.gz/img", Compression.NONE),
+        ("https://x/y.gz.img", Compression.NONE),
+    ],
+)
+def test_the_packing_of_a_url_is_that_of_its_path(tmp_path: Path, url: str, packing: Compression) -> None:
+    """Neither its query nor its host says what the file is; what is declared has precedence."""
+    for declared, expected in (
+        ("", packing),
+        (", compression: none", Compression.NONE),
+        (", compression: xz", Compression.XZ),
+    ):
+        (spec,) = wanted(tmp_path, f"images: {{a: {{source: {{url: '{url}'{declared}}}}}}}").images
+        assert spec.source.transfer is not None
+        assert spec.source.transfer.compression is expected

@@ -2,7 +2,9 @@
 
 import bz2
 import gzip
+import itertools
 import lzma
+import random
 import tracemalloc
 import zlib
 from collections.abc import Iterator
@@ -14,7 +16,16 @@ from hypothesis import strategies as st
 
 from imagesync.errors import SourceError
 from imagesync.model.catalog import Compression, Transfer
-from imagesync.sources.unpack import CHUNK, unpack
+from imagesync.sources.unpack import (
+    CHUNK,
+    MAX_RATIO,
+    MAX_UNPACKED_BYTES,
+    MIN_JUDGED_BYTES,
+    PIECE,
+    _Bounds,
+    _split,
+    unpack,
+)
 from tests.unit.sources.packed import PACK, PACKED
 
 ZEROS = bytes(2**20)
@@ -143,3 +154,64 @@ def test_an_error_of_the_blocks_is_not_damage() -> None:
 
     with pytest.raises(OSError, match="Input/output"):
         list(unpack(blocks(), Transfer(Compression.BZ2)))
+
+
+@pytest.mark.parametrize("compression", list(Compression))
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_max_size_is_the_largest_allowed_size(compression: Compression, more: int) -> None:
+    """Exactly that much is allowed, in one block or in many."""
+    data = bytes(index % 251 for index in range(1000 + more))
+    for step in (1, 7, 2**20):
+        packed = PACK[compression](data)
+        if more <= 0:
+            assert of(packed, compression, step, max_size=1000) == data
+        else:
+            with pytest.raises(SourceError, match=r"holds more than the allowed 1000 bytes; raise source.max_size"):
+                of(packed, compression, step, max_size=1000)
+
+
+@pytest.mark.parametrize(
+    ("transfer", "taken", "given", "is_allowed"),
+    [
+        (Transfer(Compression.GZ), 1, MIN_JUDGED_BYTES, True),
+        (Transfer(Compression.GZ), 1, MIN_JUDGED_BYTES + 1, False),
+        (Transfer(Compression.GZ), 10**6, MAX_RATIO * 10**6, True),
+        (Transfer(Compression.GZ), 10**6, MAX_RATIO * 10**6 + 1, False),
+        (Transfer(Compression.GZ, max_ratio=100), 10**6, 10**8, True),
+        (Transfer(Compression.GZ, max_ratio=100), 10**6, 10**8 + 1, False),
+        (Transfer(Compression.GZ), 2**40, MAX_UNPACKED_BYTES, True),
+        (Transfer(Compression.GZ), 2**40, MAX_UNPACKED_BYTES + 1, False),
+        (Transfer(Compression.GZ, max_size=2**37), 2**40, 2**37, True),
+        (Transfer(Compression.GZ, max_size=2**37), 2**40, 2**37 + 1, False),
+        (Transfer(Compression.NONE), 0, 2**50, True),
+        (Transfer(Compression.NONE, max_ratio=2), 0, 2**50, True),
+        (Transfer(Compression.NONE, max_size=5), 0, 5, True),
+        (Transfer(Compression.NONE, max_size=5), 0, 6, False),
+    ],
+)
+def test_the_limits_of_unpacked_data(transfer: Transfer, taken: int, given: int, is_allowed: bool) -> None:
+    """Their defaults are 64 GiB and a ratio of 1000; each is exact, and counts over all blocks."""
+    assert (MAX_UNPACKED_BYTES, MAX_RATIO, MIN_JUDGED_BYTES) == (2**36, 1000, 2**26)
+    bounds = _Bounds(transfer)
+    bounds.taken = taken
+    bounds.give(given - 5 if given > 5 else 0)
+    if is_allowed:
+        bounds.give(min(given, 5))
+    else:
+        with pytest.raises(SourceError, match=r"allowed|times its size"):
+            bounds.give(min(given, 5) if given > 6 else 6)
+
+
+@pytest.mark.parametrize("sizes", [[0], [1], [PIECE], [PIECE + 1], [5, 0, 2 * PIECE, 3 * PIECE - 1, 1]])
+def test_the_size_of_the_packed_data_is_counted_over_all_blocks(sizes: list[int]) -> None:
+    """The ratio is that of all that was read so far; a decoder gets the blocks in pieces, whole and in order."""
+    data = random.Random(1).randbytes(sum(sizes))
+    ends = list(itertools.accumulate(sizes))
+    blocks = [data[end - size : end] for size, end in zip(sizes, ends, strict=True)]
+    bounds, taken = _Bounds(Transfer(Compression.GZ)), 0
+    for piece in _split(blocks, bounds):
+        assert 0 < len(piece) <= PIECE
+        assert data[taken : taken + len(piece)] == piece
+        taken += len(piece)
+        assert bounds.taken == taken
+    assert taken == len(data)

@@ -1,14 +1,21 @@
 """``store.db``: several processes, other versions, and files that are not a store."""
 
+import os
 import sqlite3
+import stat
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from imagesync import open_backend
+from imagesync.backends.local.connection import Connection
+from imagesync.backends.local.database import Database
 from imagesync.errors import BackendError, UsageError
 from tests.unit.backends.local.helpers import add_queued, start_python
+from tests.unit.backends.local.hostile import ENDLESS, make_store, run_sql
 
 
 def is_intact(folder: Path) -> bool:
@@ -55,3 +62,292 @@ def test_the_error_for_files_that_are_not_a_store_is_one_line(tmp_path: Path, da
         open_backend(store=path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def deny_writing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Makes one path read-only, also for an administrator."""
+    may, denied = os.access, set[Path]()
+    monkeypatch.setattr(os, "access", lambda path, mode: may(path, mode) and not (mode == os.W_OK and path in denied))
+    return denied.add
+
+
+def list_ids(database: Database, meanwhile: Callable[[], None] = lambda: None) -> list[str]:
+    """The ids of all images; ``meanwhile`` happens before the transaction ends."""
+    with database.transaction(write=False) as rows:
+        found = [row["id"] for row in rows.list_images()]
+        meanwhile()
+    return found
+
+
+def fail_after_removal(database: Database, image_id: str) -> None:
+    """A transaction that removes an image and then raises LookupError."""
+    with database.transaction(write=True) as rows:
+        rows.remove(image_id)
+        raise LookupError
+
+
+@pytest.mark.parametrize("name", ["", "store.db"])
+def test_a_store_that_is_read_only_can_be_read(tmp_path: Path, deny_writing: Callable[[Path], None], name: str) -> None:
+    """If the folder is, or the file; no write is begun, and no file is written."""
+    path = make_store(tmp_path / "s", images=3)
+    before = path.read_bytes()
+    deny_writing(tmp_path / "s" / name)
+    database = Database(tmp_path / "s")
+    database.open([])
+    assert not database.writable
+    assert len(list_ids(database)) == 3
+    with (
+        pytest.raises(BackendError, match=r"store .* is read-only; check its permissions"),
+        database.transaction(write=True),
+    ):
+        pass
+    assert (path.read_bytes(), sorted(os.listdir(tmp_path / "s"))) == (before, ["content", "store.db"])
+    backend = open_backend(store=tmp_path / "s")
+    assert len(backend.images()) == 3
+    with pytest.raises(BackendError, match="is read-only"):
+        add_queued(backend)
+
+
+def rewrite(folder: Path) -> None:
+    """Another process writes into the file, which keeps its size."""
+    (path,) = folder.glob("*.db")
+    content = path.read_bytes()
+    path.write_bytes(content)
+    os.utime(path, ns=(1, 1))
+
+
+def replace(folder: Path) -> None:
+    """Another process puts another file in its place, with the same size and times."""
+    (path,) = folder.glob("*.db")
+    status = path.stat()
+    new = path.with_suffix(".new")
+    new.write_bytes(path.read_bytes())
+    os.utime(new, ns=(status.st_atime_ns, status.st_mtime_ns))
+    new.replace(path)
+
+
+def lengthen(folder: Path) -> None:
+    """Another process adds a page, within the resolution of the clock."""
+    (path,) = folder.glob("*.db")
+    status = path.stat()
+    with path.open("ab") as file:
+        file.write(bytes(4096))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def begin_log(folder: Path) -> None:
+    """Another process has the database open, and may have written into its log."""
+    (folder / "store.db-wal").write_bytes(b"")
+
+
+@pytest.mark.parametrize("change", [rewrite, replace, lengthen, begin_log])
+def test_a_read_only_store_that_changes_while_it_is_read_is_an_error(
+    tmp_path: Path, deny_writing: Callable[[Path], None], change: Callable[[Path], None]
+) -> None:
+    """Half of the rows would be old and half new; the next read works."""
+    make_store(tmp_path, images=2)
+    deny_writing(tmp_path)
+    database = Database(tmp_path)
+    with pytest.raises(BackendError, match=r"another process changed it during the read; run the command again"):
+        list_ids(database, meanwhile=lambda: change(tmp_path))
+    (tmp_path / "store.db-wal").unlink(missing_ok=True)
+    assert len(list_ids(database)) == 2
+
+
+def test_a_read_only_store_shows_each_change_of_others(tmp_path: Path, deny_writing: Callable[[Path], None]) -> None:
+    """Between two reads, and also while another process has it open: its log has the newest rows."""
+    make_store(tmp_path, images=1)
+    deny_writing(tmp_path)
+    database = Database(tmp_path)
+    for number in (1, 2, 3):
+        assert len(list_ids(database)) == number
+        if number < 3:
+            save_with_access(tmp_path)
+    with sqlite3.connect(tmp_path / "store.db") as other:
+        other.execute("DELETE FROM images")
+        other.commit()
+        assert (tmp_path / "store.db-wal").exists()
+        assert list_ids(database) == []
+    other.close()
+
+
+def save_with_access(folder: Path) -> None:
+    """A process that may write adds an image and ends."""
+    code = "b = open_backend(store=sys.argv[1])\nb.create_image(name='n', disk_format='raw', container_format='bare')"
+    process = start_python(code, str(folder))
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+def test_an_error_in_a_transaction_saves_nothing(tmp_path: Path) -> None:
+    """Neither part of it; the next transaction works, and the lock is free."""
+    make_store(tmp_path, images=1)
+    database = Database(tmp_path)
+    (image_id,) = list_ids(database)
+    with pytest.raises(LookupError):
+        fail_after_removal(database, image_id)
+    assert list_ids(database) == [image_id]
+    with database.transaction(write=True) as rows:
+        rows.remove(image_id)
+    assert list_ids(Database(tmp_path)) == []
+
+
+def test_a_transaction_that_writes_is_alone(tmp_path: Path) -> None:
+    """From its beginning: what it read cannot change before it writes. One that reads sees one moment."""
+    make_store(tmp_path, images=1)
+    database, other = Database(tmp_path), sqlite3.connect(tmp_path / "store.db", timeout=0)
+    with database.transaction(write=True), pytest.raises(sqlite3.OperationalError, match="locked"):
+        other.execute("BEGIN IMMEDIATE")
+    with database.transaction(write=False) as rows:
+        assert len(rows.list_images()) == 1
+        other.execute("DELETE FROM images")
+        other.commit()
+        assert len(rows.list_images()) == 1
+    assert list_ids(database) == []
+    other.close()
+
+
+class Counting(Database):
+    """Counts its connections."""
+
+    number = 0
+
+    def _connect(self) -> Connection:
+        self.number += 1
+        return super()._connect()
+
+
+def test_connections_are_used_again_and_closed_at_the_end(tmp_path: Path) -> None:
+    """Closing the last one is slow, because SQLite then empties the log; a closed database can be used again."""
+    make_store(tmp_path)
+    database = Counting(tmp_path)
+    for _ in range(3):
+        list_ids(database)
+    assert database.number == 1
+    assert (tmp_path / "store.db-wal").exists()
+    database.close()
+    assert not (tmp_path / "store.db-wal").exists()
+    (image_id, *_) = list_ids(database)
+    assert database.number == 2
+    with pytest.raises(LookupError):
+        fail_after_removal(database, image_id)
+    list_ids(database)
+    assert database.number == 3
+    database.close()
+
+
+def test_a_new_database_is_readable_by_its_owner_only(tmp_path: Path) -> None:
+    """Before anything is written into it; its folder is created with its parents."""
+    before = os.umask(0)
+    try:
+        database = Database(tmp_path / "a" / "b")
+        database.open([])
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a" / "b" / "store.db").stat().st_mode) == 0o600
+    assert list_ids(database) == []
+
+
+def test_a_missing_store_in_a_read_only_folder_is_not_created(
+    tmp_path: Path, deny_writing: Callable[[Path], None]
+) -> None:
+    """One line."""
+    deny_writing(tmp_path)
+    with pytest.raises(BackendError, match="does not exist and cannot be created: the folder is read-only"):
+        Database(tmp_path).open([])
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("files", "others", "message"),
+    [
+        ({}, ["x"], "store.db is missing, but content has 1 file;"),
+        ({}, ["x", "y"], "store.db is missing, but content has 2 files;"),
+        ({"store.db": b""}, ["x"], "store.db is empty, but content has 1 file;"),
+        ({"store.db-wal": b"x"}, [], "store.db is missing, but its log exists;"),
+        ({"store.db": b"", "store.db-wal": b"x"}, [], "store.db is empty, but its log exists;"),
+        ({"store.db-wal": b""}, [], ""),
+        ({"store.db": b""}, [], ""),
+        ({}, [], ""),
+    ],
+)
+def test_a_lost_database_is_not_made_anew(
+    tmp_path: Path, files: dict[str, bytes], others: list[str], message: str
+) -> None:
+    """Data that is there, or a log, shows that there was one; an empty file alone is the beginning of a store."""
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    if not message:
+        Database(tmp_path).open(others)
+        assert is_intact(tmp_path)
+        return
+    with pytest.raises(BackendError, match=message) as caught:
+        Database(tmp_path).open(others)
+    assert "imagesync changed nothing; restore store.db from a backup" in str(caught.value)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
+
+
+@pytest.mark.parametrize(
+    ("version", "tables", "is_refused"),
+    [(0, True, True), (0, False, False), (1, True, False), (2, True, True), (-1, True, True)],
+)
+def test_the_version_of_a_database_is_checked(tmp_path: Path, version: int, tables: bool, is_refused: bool) -> None:
+    """An older one with tables is the database of another program; without tables, its creation was interrupted."""
+    path = make_store(tmp_path)
+    if not tables:
+        path.unlink()
+        run_sql(path, "PRAGMA journal_mode = WAL", "CREATE TABLE x (y)", "DROP TABLE x")
+    run_sql(path, f"PRAGMA user_version = {version}")
+    before = path.read_bytes()
+    database = Database(tmp_path)
+    if is_refused:
+        with pytest.raises((BackendError, UsageError), match="another program" if version < 2 else "has version 2"):
+            database.open([])
+        assert path.read_bytes() == before
+    else:
+        database.open([])
+        assert len(list_ids(database)) == 5 * tables
+        database.close()
+        assert run_sql(path, "PRAGMA user_version") == [(1,)]
+
+
+def test_two_processes_may_create_a_store_at_once(tmp_path: Path) -> None:
+    """The second one finds the tables of the first and changes nothing."""
+    first, second = Database(tmp_path), Database(tmp_path)
+    first._make()
+    with first.transaction(write=False) as rows:
+        project = rows.read_project_id()
+    second._make()
+    with second.transaction(write=False) as rows:
+        assert rows.read_project_id() == project
+
+
+def test_each_connection_has_the_time_limit_of_its_database(tmp_path: Path) -> None:
+    """A query of a hostile file may never end."""
+    make_store(tmp_path)
+    with (
+        closing(Database(tmp_path, max_seconds=0.05)._connect()) as connection,
+        pytest.raises(sqlite3.OperationalError, match="interrupted"),
+    ):
+        connection.execute(f"SELECT max(id) FROM ({ENDLESS} LIMIT 10000000)").fetchone()
+
+
+def test_the_room_of_the_rows_counts_the_log(tmp_path: Path) -> None:
+    """Rows that are only in the log are not more than there is."""
+    make_store(tmp_path, images=1)
+    database = Database(tmp_path)
+    with database.transaction(write=True) as rows:
+        (image,) = rows.list_images()
+        rows.put({**image, "padding": "x" * 10**6}, None)
+    assert os.stat(tmp_path / "store.db").st_size < 10**6
+    assert len(list_ids(database)) == 1
+
+
+def test_a_database_that_is_a_link_is_not_opened(tmp_path: Path) -> None:
+    """Also if it became one after the folder was checked."""
+    path = make_store(tmp_path / "real")
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "store.db").symlink_to(path)
+    with pytest.raises(BackendError, match="symbolic links"):
+        Database(tmp_path / "s").open([])

@@ -4,16 +4,21 @@ Each test says what the server answers, request by request; the last answer is r
 """
 
 import gzip
+import io
+import itertools
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import requests
+from keystoneauth1.noauth import NoAuth
 from keystoneauth1.plugin import BaseAuthPlugin
 from keystoneauth1.session import Session
+from urllib3 import HTTPResponse
 
 from imagesync.backends.base import Backend
 from imagesync.backends.glance.api import Api
@@ -37,8 +42,8 @@ from imagesync.errors import (
 from imagesync.model.catalog import Compression, FileSource, Fingerprint, Transfer
 from imagesync.model.image import Filter, LiveImage
 from imagesync.sources import open_source
-from tests.fault.conftest import OpenScripted
 from tests.fault.scripted import IMAGE_ID, RESET, Say, Server, image, listening
+from tests.fault.scripted_backend import OpenScripted
 
 
 def refused(kind: type[Exception], ask: Callable[[], object]) -> str:
@@ -398,6 +403,34 @@ def test_an_upload_answered_before_its_end_is_no_success(open_scripted: OpenScri
     assert "before it had received all data" in refused(
         Unavailable, lambda: service.backend.upload(IMAGE_ID, chunks, None)
     )
+
+
+class EarlyService(Session):
+    """A session whose service responds after the first chunk of a body, or before it."""
+
+    def __init__(self, chunks: int, status: int) -> None:
+        super().__init__(auth=NoAuth())
+        self._chunks, self._status = chunks, status
+
+    def request(self, *_: object, data: Iterable[bytes] = (), **_given: object) -> requests.Response:
+        """The response, when so many chunks were taken."""
+        list(itertools.islice(data, self._chunks))
+        answer = requests.Response()
+        answer.status_code = self._status
+        answer.raw = HTTPResponse(io.BytesIO(), status=self._status, preload_content=False)
+        return answer
+
+
+@pytest.mark.parametrize("size", [6, None])
+@pytest.mark.parametrize("chunks", [0, 1, 2, 3])
+def test_a_success_before_the_last_byte_of_the_body_is_no_success(size: int | None, chunks: int) -> None:
+    """Whether the size was announced or not: the image would be a part of the file."""
+    body, api = Body([b"abc", b"def"], size), Api(EarlyService(chunks, 204), "http://h/v2", "image service")
+    if chunks == 3:
+        api.upload("/images/a/file", body, size, {})
+    else:
+        text = refused(Unavailable, lambda: api.upload("/images/a/file", body, size, {}))
+        assert "responded before it had received all data" in text
 
 
 def test_a_download_that_breaks_off_is_no_shorter_file(open_scripted: OpenScripted) -> None:
