@@ -30,6 +30,7 @@ GUIDES: Final = (
     "protect",
     "several-clouds",
     "operations",
+    "editors",
 )
 """Pages of ``docs/`` whose commands need nothing but an empty folder."""
 CLOUD_GUIDES: Final = ("saved-plans",)
