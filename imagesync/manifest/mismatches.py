@@ -68,7 +68,6 @@ def describe_mismatch(error: Any, where: Sequence[str | int]) -> str:
         "minItems": "an empty list",
         "minProperties": "an empty mapping",
         "maxItems": f"more than {value} items",
-        "maxProperties": f"more than {value} properties",
         "not": f"{' and '.join(value.get('required', ())) if isinstance(value, dict) else value} exclude each other",
         "dependentRequired": f"{_list_dependents(value, error.instance)}",
         "anyOf": f"{display} is not {error.schema.get('x-expected', 'of an allowed kind')}",
