@@ -68,11 +68,11 @@ def test_each_page_with_commands_is_typed() -> None:
 
 
 def test_the_start_command_does_what_the_first_block_shows() -> None:
-    """Its parts after the installation are the commands of that block."""
+    """Its parts after the installation are the commands of that block. The shell then finds ``imagesync``."""
     first = next(block.text for block in read_blocks(read(README)) if block.kind == "sh")
-    parts = [part.strip().removeprefix(".venv/bin/") for part in first.split("&&")]
-    assert parts[2:] == list_commands(read(README))[:2]
-    assert parts[:2] == ["python3 -m venv .venv", "pip install -q ."]
+    parts = [part.strip() for part in first.split("&&")]
+    assert parts[:3] == ["python3 -m venv .venv", ". .venv/bin/activate", "pip install -q ."]
+    assert parts[3:] == list_commands(read(README))[:2]
 
 
 def test_the_manifest_block_is_the_quickstart() -> None:
