@@ -70,7 +70,6 @@ def describe_mismatch(error: Any, where: Sequence[str | int]) -> str:
         "minItems": "an empty list",
         "minProperties": "an empty mapping",
         "maxItems": f"more than {value} items",
-        "maxProperties": f"more than {value} properties",
         "dependentRequired": f"{_list_dependents(value, error.instance)}",
         "anyOf": f"{display} is not {error.schema.get('x-expected', 'of an allowed kind')}",
     }

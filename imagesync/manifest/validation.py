@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from imagesync.errors import MAX_PROBLEMS, Diagnostic
 from imagesync.manifest.mismatches import describe_mismatch, find_key_hint, list_types, suggest_value
+from imagesync.manifest.texts import describe_excess_properties
 from imagesync.manifest.yaml_reader import Node, Scalar
 from imagesync.secrets import show_key
 
@@ -266,6 +267,9 @@ def _describe_error(error: Any, root: Node, base: Sequence[str | int]) -> Iterat
     elif error.validator == "required":
         missing = ", ".join(str(name) for name in error.validator_value if name not in error.instance)
         yield node.problem(format_path(where), f"the key {missing} is missing", f"declare {missing}")
+    elif error.validator == "maxProperties":
+        message, hint = describe_excess_properties(len(node.items()), error.validator_value)
+        yield node.problem(format_path(where), message, hint)
     elif error.validator == "anyOf" and (chosen := _find_branch(error)):
         for item in chosen:
             yield from _describe_error(item, root, base)

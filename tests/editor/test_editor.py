@@ -140,7 +140,7 @@ PROBLEMS: Final = {
             "3: Expected a key: letters, digits and . _ -, beginning with a letter or digit, at most 64",
             "4: Expected a key: letters, digits and . _ -, beginning with a letter or digit, at most 64",
             "5: Expected a name: letters, digits, _ and -, beginning with a letter or _",
-            "6: Expected a count or per cent, such as 30%",
+            "6: Expected a number or a percentage, such as 30%",
             "8: Expected a target: it needs cloud or store",
             "9: cloud and store exclude each other",
             '10: Missing property "owner".',

@@ -7,6 +7,7 @@ from typing import Any, Final
 import jsonschema
 import pytest
 
+from imagesync.manifest.texts import MAX_PROPERTIES
 from imagesync.manifest.validation import drop_hints
 from imagesync.schemas import load_schema
 from tests.documents import SECTIONS, find_fields, make_title, resolve
@@ -66,6 +67,13 @@ def test_a_description_names_how_many_items_a_list_has(name: str) -> None:
     """The limit of the field itself, not of a field below it."""
     limits = list_limits(FIELDS[name], "maxItems")
     assert [limit for limit in limits if f"At most {limit:,} " not in FIELDS[name]["description"]] == []
+
+
+@pytest.mark.parametrize("name", [name for name, field in FIELDS.items() if "maxProperties" in field])
+def test_properties_have_the_limit_of_an_owned_image(name: str) -> None:
+    """In the schema, in the description, and in the check of a merged image."""
+    assert FIELDS[name]["maxProperties"] == MAX_PROPERTIES
+    assert f"At most {MAX_PROPERTIES} properties" in FIELDS[name]["description"]
 
 
 def list_limits(field: Mapping[str, Any], keyword: str) -> Iterator[int]:
