@@ -37,6 +37,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--every-point", action="store_true", help="those loops at every point, not only at one in four")
     parser.addoption("--turn", type=int, default=0, help="which of the four fourths of the points; any whole number")
     parser.addoption("--shells", action="store_true", help="also completion in fish and zsh, which must be installed")
+    parser.addoption(
+        "--editors", action="store_true", help="also what editors show, with the real yaml-language-server"
+    )
     parser.addoption("--update-cases", action="store_true", help="write the expected plans of tests/cases anew")
 
 
@@ -47,6 +50,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out |= {item for item in items if needs_cloud(item)}
     if not config.getoption("--shells"):
         left_out |= {item for item in items if item.get_closest_marker("shells")}
+    if not config.getoption("--editors"):
+        left_out |= {item for item in items if item.get_closest_marker("editors")}
     if not config.getoption("--exhaustive"):
         left_out |= {item for item in items if item.get_closest_marker("exhaustive")}
     left_out |= {item for item in items if item.get_closest_marker("by_turns")} - points.select_by_turns(config, items)

@@ -3,6 +3,8 @@
 A ``yaml`` block whose first line is ``# NAME.yaml`` is a file that the reader writes. A ``console`` block is a list of
 commands (``$ …``), each with its output: standard output, then standard error without the lines of progress. A command
 that fails is followed by ``$ echo $?``.
+
+Ids are new in each run. A page has a sample for each, always the same one for one image or project (``SampleIds``).
 """
 
 import os
@@ -13,6 +15,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
+from uuid import NAMESPACE_URL, uuid5
 
 from tests import command, forked
 from tests.command import ROOT, minimal_environment
@@ -31,6 +34,7 @@ GUIDES: Final = (
     "rename",
     "several-clouds",
     "operations",
+    "editors",
 )
 """Pages of ``docs/`` whose commands need nothing but an empty folder."""
 CLOUD_GUIDES: Final = ("saved-plans",)
@@ -43,14 +47,14 @@ FILE_NAME: Final = re.compile(r"^# ([\w./-]+\.ya?ml)\n")
 PROGRESS: Final = re.compile(r"^(done|started|running|failed) +[\w-]+:.*\n", re.MULTILINE)
 SHELL_WORDS: Final = frozenset("|<>;&$*\\`")
 """Characters of a command line that only a shell understands."""
+ID: Final = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{32}\b")
+"""The id of an image or of a project."""
 MASKS: Final = (
-    (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "ID"),
-    (re.compile(r"\b[0-9a-f]{32}\b"), "PROJECT"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"), "TIME"),
     (re.compile(r"\((just now|\d+ (second|minute)s? ago)\)"), "AGE"),
     (re.compile(r"\buntil \d{4}-\d\d-\d\d\b"), "until DAY"),
 )
-"""What differs from run to run, and what it is compared as."""
+"""What differs from run to run besides ids, and what it is compared as."""
 
 
 class Block(NamedTuple):
@@ -76,20 +80,50 @@ def find_commands(block: Block) -> list[re.Match[str]]:
 
 
 def mask(text: str) -> str:
-    """The text without what differs from run to run."""
+    """The text without times and ages."""
     for pattern, name in MASKS:
         text = pattern.sub(name, text)
     return text
 
 
 def is_same(output: str, other: str) -> bool:
-    """Whether two outputs differ in ids, times, ages and the order of lines only: lists are in the order of ids."""
+    """Whether two outputs differ in times, ages and the order of lines only: lists are in the order of the real ids."""
     return sorted(mask(output).splitlines()) == sorted(mask(other).splitlines())
 
 
 def include_file(block: re.Match[str]) -> str:
     """The block with the text that its file has now."""
     return f"{block[1]}{(ROOT / block['path']).read_text(encoding='utf-8')}```"
+
+
+class SampleIds:
+    """Gives each id that a run prints a sample that is the same in every run.
+
+    The samples depend on the page and on the order in which the ids appear. Ids of the page's own files are kept.
+    """
+
+    def __init__(self, page: str) -> None:
+        self._seed = page.partition("\n")[0]
+        self._samples = {
+            found[0]: found[0]
+            for block in read_blocks(page)
+            if block.kind == "yaml"
+            for found in ID.finditer(block.text)
+        }
+        self._count = 0
+
+    def replace(self, output: str) -> str:
+        """The output with samples. Its lines count in the order of their text, because some lists are in the order of ids."""
+        for line in sorted(output.splitlines(), key=lambda line: ID.sub("", mask(line))):
+            for found in ID.finditer(line):
+                self._add(found[0])
+        return ID.sub(lambda found: self._samples[found[0]], output)
+
+    def _add(self, actual: str) -> None:
+        if actual not in self._samples:
+            self._count += 1
+            sample = str(uuid5(NAMESPACE_URL, f"{self._seed} {self._count}"))
+            self._samples[actual] = sample if "-" in actual else sample.replace("-", "")
 
 
 class Typist:
@@ -99,12 +133,14 @@ class Typist:
         self._folder = folder
         self._env = dict(minimal_environment() if env is None else env)
         self._code = 0
+        self._ids = SampleIds("")
 
     def play(self, page: str) -> str:
-        """The page with what its commands print now; equal to the page if nothing but ids, times and ages differs.
+        """The page with what its commands print now; equal to the page if nothing but times and ages differs.
 
         AssertionError for a command that fails and is not followed by ``echo $?``.
         """
+        self._ids = SampleIds(page)
         return FENCE.sub(self._play_block, INCLUDED.sub(include_file, page))
 
     def _play_block(self, fence: re.Match[str]) -> str:
@@ -124,7 +160,7 @@ class Typist:
         result = self._run(found["line"])
         if not found["line"].startswith("echo $?"):
             self._code = result.code
-        output = result.stdout + PROGRESS.sub("", result.stderr)
+        output = self._ids.replace(result.stdout + PROGRESS.sub("", result.stderr))
         assert not result.code or after.startswith("echo $?"), f"{found['line']}: exit {result.code}\n{output}"
         return found[0] if is_same(output, found["output"]) else f"$ {found['line']}\n{output}"
 

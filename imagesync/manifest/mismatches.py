@@ -56,24 +56,30 @@ def describe_mismatch(error: Any, where: Sequence[str | int]) -> str:
     value = error.validator_value
     if _is_checksum(error.instance, where):
         return f"{display} is not a digest"
+    if "then" in error.schema_path:  # a condition on several fields has its own sentence
+        return str(error.schema["errorMessage"])
     sentences = {
         "minimum": f"{display} is less than the minimum of {value}",
         "maximum": f"{display} is more than the maximum of {value}",
         "enum": f"{display} is not {_list_words(value)}",
         "const": f"{display} is not {error.schema.get('x-expected', repr(value))}",
-        "type": f"{display} is not {KINDS.get(value, value) if isinstance(value, str) else value}",
+        "type": f"{display} is not {' or '.join(KINDS[kind] for kind in list_types(error.schema))}",
         "pattern": f"{display} is not {error.schema.get('x-expected', f'of the form {value}')}",
         "maxLength": f"longer than {value} characters",
         "minLength": "empty",
         "minItems": "an empty list",
         "minProperties": "an empty mapping",
         "maxItems": f"more than {value} items",
-        "maxProperties": f"more than {value} properties",
-        "not": f"{' and '.join(value.get('required', ())) if isinstance(value, dict) else value} exclude each other",
         "dependentRequired": f"{_list_dependents(value, error.instance)}",
         "anyOf": f"{display} is not {error.schema.get('x-expected', 'of an allowed kind')}",
     }
     return sentences.get(error.validator, f"{display} does not fit {error.validator}")
+
+
+def list_types(rule: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of the types that a rule allows; none if it allows all."""
+    kind = rule.get("type", ())
+    return (kind,) if isinstance(kind, str) else tuple(kind)
 
 
 def _list_words(words: object) -> str:
@@ -120,7 +126,7 @@ def suggest_value(error: Any, node: Node, where: Sequence[str | int]) -> str:
         found = get_close_matches(value.lower(), map(str, error.validator_value), 1)
         return f"did you mean {found[0]}?" if found else ""
     if error.validator == "type":
-        return _find_kind_hint(value, error.validator_value, node, where, rule)
+        return _find_kind_hint(value, list_types(rule)[0], node, where, rule)
     return _fill_hint(str(rule.get("x-hint", "")), value, where) if isinstance(rule, dict) else ""
 
 
@@ -153,8 +159,7 @@ def _list_wanted(error: Any) -> set[str]:
     rules = [error.schema, *error.schema.get("anyOf", ())] if isinstance(error.schema, dict) else []
     if error.validator == "const":
         return {"boolean" if isinstance(error.validator_value, bool) else "integer"}
-    found = [rule.get("type", ()) for rule in rules]
-    return {name for one in found for name in ((one,) if isinstance(one, str) else one)}
+    return {name for rule in rules for name in list_types(rule)}
 
 
 def _find_scalar_hint(text: str, node: Node, wanted: Collection[str], where: Sequence[str | int]) -> str:
@@ -195,9 +200,7 @@ def _find_checksum_hint(text: str) -> str:
     return f"write {name or fitting[0]}:HEX with these digits" if fitting else f"no algorithm has {len(digits)} digits"
 
 
-def _find_kind_hint(
-    value: object, wanted: object, node: Node, where: Sequence[str | int], rule: Mapping[str, Any]
-) -> str:
+def _find_kind_hint(value: object, wanted: str, node: Node, where: Sequence[str | int], rule: Mapping[str, Any]) -> str:
     """The hint for a list, a mapping or a text if the schema requires another of these kinds."""
     key = str(where[-1]) if where else "KEY"
     if wanted == "object" and isinstance(value, list):

@@ -41,7 +41,7 @@ def _look_closely(data: Mapping[str, Any], key: str) -> Iterator[Problem]:
         if is_reserved(name):
             yield place, "this name is reserved", "choose another name"
     if len(properties) > MAX_PROPERTIES:
-        yield ("properties",), f"{len(properties)} properties, the limit is {MAX_PROPERTIES}", "remove some of them"
+        yield ("properties",), *describe_excess_properties(len(properties), MAX_PROPERTIES)
     texts: list[tuple[Path, str]] = [(("name",), data.get("name", ""))]
     if rename := replaced.get("rename"):
         texts.append((("on_replace", "rename"), rename))
@@ -56,6 +56,11 @@ def _look_closely(data: Mapping[str, Any], key: str) -> Iterator[Problem]:
     for place, text in texts:
         if not _is_simple(text):
             yield from _find_unfit_characters(place, text)
+
+
+def describe_excess_properties(count: int, limit: int) -> tuple[str, str]:
+    """Message and hint for too many properties: the same for the schema's limit of one mapping and for a merged image."""
+    return f"{count} properties; the limit is {limit}", "remove some of them"
 
 
 def _is_each_simple(name: str, properties: Mapping[str, str], tags: Sequence[str]) -> bool:

@@ -11,7 +11,8 @@ from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from imagesync.errors import MAX_PROBLEMS, Diagnostic
-from imagesync.manifest.mismatches import describe_mismatch, find_key_hint, suggest_value
+from imagesync.manifest.mismatches import describe_mismatch, find_key_hint, list_types, suggest_value
+from imagesync.manifest.texts import describe_excess_properties
 from imagesync.manifest.yaml_reader import Node, Scalar
 from imagesync.secrets import show_key
 
@@ -64,6 +65,7 @@ class Shape:
     """
 
     def __init__(self, schema: Schema, part: str | None = None, *, placeholders: bool = True) -> None:
+        schema = drop_hints(schema)
         defs = dict(schema["$defs"])
         if not placeholders:
             defs["placeholder"] = {"not": {}}
@@ -179,7 +181,7 @@ class Shape:
         if id(rule) in self._kinds:
             return self._kinds[id(rule)]
         options = [rule, *map(self._resolve_refs, rule.get("anyOf", ()))]
-        kind = Kind(frozenset(word for option in options for word in _types_of(option)))
+        kind = Kind(frozenset(word for option in options for word in list_types(option)))
         for option in options:
             kind.children |= {name: self._make_kind(child) for name, child in option.get("properties", {}).items()}
             if isinstance(option.get("additionalProperties"), dict):
@@ -188,6 +190,18 @@ class Shape:
                 kind.items = self._make_kind(option["items"])
         self._kinds[id(rule)] = kind
         return kind
+
+
+def drop_hints(schema: Schema) -> Schema:
+    """The manifest schema without what only helps editors.
+
+    No known property has a rule of its own. A scalar in the place of text may look like a number or a boolean in an
+    editor; here it is text, because ``Kind.choose`` keeps its written form.
+    """
+    rules: dict[str, Schema] = {"text": {"type": "string"}}
+    if "properties" in schema["$defs"]:
+        rules["properties"] = {**schema["$defs"]["properties"], "properties": {}}
+    return {**schema, "$defs": {**schema["$defs"], **rules}}
 
 
 TEXT_KIND: Final = Kind(frozenset({"string"}))
@@ -214,11 +228,6 @@ def _make_plain(node: Node, kind: Kind) -> Any:
     if isinstance(value, list):
         return [_make_plain(child, kind.items or ANY_KIND) for child in value]
     return kind.choose(value, node.text)
-
-
-def _types_of(schema: Schema) -> tuple[str, ...]:
-    kind = schema.get("type", ())
-    return (kind,) if isinstance(kind, str) else tuple(kind)
 
 
 def locate(root: Node, path: Iterable[str | int]) -> Node:
@@ -258,6 +267,9 @@ def _describe_error(error: Any, root: Node, base: Sequence[str | int]) -> Iterat
     elif error.validator == "required":
         missing = ", ".join(str(name) for name in error.validator_value if name not in error.instance)
         yield node.problem(format_path(where), f"the key {missing} is missing", f"declare {missing}")
+    elif error.validator == "maxProperties":
+        message, hint = describe_excess_properties(len(node.items()), error.validator_value)
+        yield node.problem(format_path(where), message, hint)
     elif error.validator == "anyOf" and (chosen := _find_branch(error)):
         for item in chosen:
             yield from _describe_error(item, root, base)

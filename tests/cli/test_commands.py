@@ -37,7 +37,7 @@ def test_problems_are_lines_with_places_and_exit_1(tmp_path: Path) -> None:
 
 def test_no_target_lists_the_ways(tmp_path: Path) -> None:
     """There is no silent default; exit 64."""
-    assert "--cloud NAME" in run("plan", "examples/features/status.yaml", code=64).stderr
+    assert "--cloud NAME" in run("plan", "examples/cloud-features", code=64).stderr
 
 
 def test_validate_judges_every_target_and_every_file(tmp_path: Path) -> None:

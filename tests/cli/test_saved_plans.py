@@ -278,7 +278,7 @@ def test_colours_only_where_they_are_wanted(workspace: SavedPlanWorkspace) -> No
 
 
 def test_limits_on_the_command_line(workspace: SavedPlanWorkspace) -> None:
-    """``--max-delete`` and ``--max-update`` take a count or per cent; what is neither is a usage error."""
+    """``--max-delete`` and ``--max-update`` take a number or a percentage; what is neither is a usage error."""
     workspace.run("apply", "--yes", "--store", "store")
     changed = {key: {**image, "min_ram": 9} for key, image in IMAGES.items()}
     workspace.write(changed)

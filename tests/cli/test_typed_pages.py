@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import yaml
@@ -13,6 +14,7 @@ from tests import command
 from tests.command import ROOT
 from tests.pages import CLOUD_GUIDES, DOCS, GUIDES, README, Typist, list_commands, read_blocks
 
+UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 MAX_SENTENCE_WORDS = 30
 MAX_README_LINES = 200
 GENERATED = {"manifest", "commands", "reliability"}
@@ -37,6 +39,22 @@ def test_a_page_can_be_typed_in_an_empty_folder(tmp_path: Path, name: str) -> No
     assert Typist(tmp_path).play(page) == page
 
 
+def test_one_image_has_one_id_on_a_page(tmp_path: Path) -> None:
+    """Each run has its own ids; the page has a sample for each. Ids that a file of the page declares are kept."""
+    declared, first, second = "a" * 32, *(str(uuid4()) for _ in range(2))
+    page = f"# Page\n\n```yaml\n# x.yaml\nowner: {declared}\n```\n\n```console\n$ cat ids\n$ cat more\n```\n"
+    pages = []
+    for one, other in ((first, second), (second, first)):
+        (tmp_path / "ids").write_text(f"current {one}\nretired {other}\n{declared}\n")
+        (tmp_path / "more").write_text(f"{other}\n")
+        pages.append(Typist(tmp_path).play(page))
+    assert pages[0] == pages[1]
+    current, retired, again = re.findall(UUID, pages[0])
+    assert retired == again != current
+    assert not {first, second} & {current, retired}
+    assert pages[0].count(declared) == 2
+
+
 def test_readme_can_be_typed_in_a_checkout(tmp_path: Path) -> None:
     """With the examples, from a store that does not exist yet."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("lab-store"))
@@ -50,11 +68,11 @@ def test_each_page_with_commands_is_typed() -> None:
 
 
 def test_the_start_command_does_what_the_first_block_shows() -> None:
-    """Its parts after the installation are the commands of that block."""
+    """Its parts after the installation are the commands of that block. The shell then finds ``imagesync``."""
     first = next(block.text for block in read_blocks(read(README)) if block.kind == "sh")
-    parts = [part.strip().removeprefix(".venv/bin/") for part in first.split("&&")]
-    assert parts[2:] == list_commands(read(README))[:2]
-    assert parts[:2] == ["python3 -m venv .venv", "pip install -q ."]
+    parts = [part.strip() for part in first.split("&&")]
+    assert parts[:3] == ["python3 -m venv .venv", ". .venv/bin/activate", "pip install -q ."]
+    assert parts[3:] == list_commands(read(README))[:2]
 
 
 def test_the_manifest_block_is_the_quickstart() -> None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -20,20 +21,24 @@ def find_cache_folder() -> Path:
 
 def prepare_environment() -> Path:
     """The folder of the complete virtual prepare_environment; a second process waits until the first has created it."""
-    made_by = (REQUIREMENTS, HERE / "bootstrap.py", HERE / "configuration.py")
+    return prepare_folder((REQUIREMENTS, HERE / "bootstrap.py", HERE / "configuration.py"), _install)
+
+
+def prepare_folder(made_by: Sequence[Path], fill: Callable[[Path], None]) -> Path:
+    """The folder of the cache that ``fill`` makes from these files; it is called if no complete folder exists."""
     seed = sys.version.encode() + b"".join(path.read_bytes() for path in made_by)
     folder = find_cache_folder() / hashlib.sha256(seed).hexdigest()[:16]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (folder.parent / f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "complete").exists():
-            _install(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+            fill(folder)
             (folder / "complete").touch()
     return folder
 
 
 def _install(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-deps", "-r", str(REQUIREMENTS)]
     done = subprocess.run(pip, check=False, capture_output=True, text=True)

@@ -7,8 +7,12 @@ from typing import Any, Final
 import jsonschema
 import pytest
 
+from imagesync.manifest.texts import MAX_PROPERTIES
+from imagesync.manifest.validation import drop_hints
 from imagesync.schemas import load_schema
 from tests.documents import SECTIONS, find_fields, make_title, resolve
+from tests.schema_hints import SCHEMA as FILE
+from tests.schema_hints import render_schema, walk
 
 SCHEMA: Final = load_schema("manifest")
 FIELDS: Final = {
@@ -18,6 +22,16 @@ FIELDS: Final = {
 }
 MAX_TITLE_WORDS: Final = 6
 MAX_SENTENCE_WORDS: Final = 30
+
+
+def test_the_generated_parts_of_the_schema_are_up_to_date() -> None:
+    """``python -m tests.documents`` writes them again."""
+    assert FILE.read_text(encoding="utf-8") == render_schema()
+
+
+def test_the_schema_has_an_id_that_is_no_address() -> None:
+    """Editors and validators must not ask a network for it."""
+    assert SCHEMA["$id"] == "urn:imagesync:schema:manifest:1"
 
 
 @pytest.mark.parametrize("name", FIELDS)
@@ -55,9 +69,23 @@ def test_a_description_names_how_many_items_a_list_has(name: str) -> None:
     assert [limit for limit in limits if f"At most {limit:,} " not in FIELDS[name]["description"]] == []
 
 
+@pytest.mark.parametrize("name", [name for name, field in FIELDS.items() if "maxProperties" in field])
+def test_properties_have_the_limit_of_an_owned_image(name: str) -> None:
+    """In the schema, in the description, and in the check of a merged image."""
+    assert FIELDS[name]["maxProperties"] == MAX_PROPERTIES
+    assert f"At most {MAX_PROPERTIES} properties" in FIELDS[name]["description"]
+
+
 def list_limits(field: Mapping[str, Any], keyword: str) -> Iterator[int]:
     """The values of a keyword in each form of a field."""
     yield from (form[keyword] for form in (field, *field.get("anyOf", ())) if keyword in form)
+
+
+def test_every_word_has_a_meaning() -> None:
+    """Editors show it beside the word."""
+    enums = [node for node in walk(drop_hints(SCHEMA)) if node.get("enum")]
+    assert len(enums) >= 12
+    assert [node["enum"] for node in enums if len(node.get("enumDescriptions", ())) != len(node["enum"])] == []
 
 
 @pytest.mark.parametrize("name", ["manifest", "plan", "events"])

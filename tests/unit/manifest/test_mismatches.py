@@ -81,7 +81,7 @@ def test_what_was_meant_is_written_out(tmp_path: Path, fields: str, expected: st
         ),
         ("images: {}\nremoved: {b: bob}", "4:11: removed.b: 'bob' is not a mapping; write owner: VALUE below it"),
         ("version: '1'\nimages: {}", "1:1: version: '1' is not 1; the quotes make it text: write 1 without them"),
-        ("images: {}\npolicy: {max_delete: '3'}", "4:10: policy.max_delete: '3' is not a count or per cent, such as 30%; "
+        ("images: {}\npolicy: {max_delete: '3'}", "4:10: policy.max_delete: '3' is not a number or a percentage, such as 30%; "
          f"{NO_QUOTES} 3 without them"),
     ],
 )  # fmt: skip

@@ -75,7 +75,7 @@ def test_hostile_text_ends_in_diagnostics(tmp_path: Path, text: str) -> None:
         ("images: {a: {on_replace: {rename: '{name} \U0001f600'}}}", "images.a.on_replace.rename: has a character"),
         (
             f"profiles: {{p: {{properties: {{{MANY_A}}}}}}}\nimages: {{a: {{profiles: [p], properties: {{{MANY_B}}}}}}}",
-            "200 properties, the limit is 120",
+            "200 properties; the limit is 120; remove some of them",
         ),
     ],
 )
@@ -90,6 +90,16 @@ def test_an_image_has_room_for_so_many_properties(number: int, *, is_fit: bool) 
     """With those that imagesync adds the service's limit of 128 is kept."""
     found = list(find_text_problems({"properties": {f"p{index}": "x" for index in range(number)}}))
     assert (found == []) is is_fit
+
+
+@pytest.mark.parametrize("number", [121, 123, 600])
+@pytest.mark.parametrize("place", ["images: {a: {properties: {PROPERTIES}}}", "defaults: {properties: {PROPERTIES}}"])
+def test_too_many_properties_are_one_problem_with_their_number(tmp_path: Path, place: str, number: int) -> None:
+    """The schema and the check of the merged image have one limit and one message."""
+    text = place.replace("PROPERTIES", ", ".join(f"p{index}: x" for index in range(number)))
+    images = "" if text.startswith("images") else "images: {a: {source: none}}\n"
+    (problem,) = problems(tmp_path, f"{text}\n{images}")
+    assert problem.endswith(f".properties: {number} properties; the limit is 120; remove some of them")
 
 
 @pytest.mark.parametrize("text", ["日本 naïve\t", "a\nb", ""])

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from imagesync.manifest.validation import Shape, suggest
+from imagesync.manifest.validation import Shape, drop_hints, suggest
 from imagesync.manifest.yaml_reader import Node
+from imagesync.schemas import load_schema
 from tests.unit.manifest.one_file import problems, wanted
 
 
@@ -76,3 +77,21 @@ def test_what_does_not_fit_is_a_problem_although_no_rule_explains_it() -> None:
     assert shape.find_problems({"k": "a"}, Node({}, 1, 1, file="x.yaml"), ("images",)) == []
     (problem,) = shape.find_problems({"k": "a\n"}, Node({}, 1, 1, file="x.yaml"), ("images",))
     assert (problem.file, problem.where, problem.message) == ("x.yaml", "images", "does not fit the schema")
+
+
+def test_hints_for_editors_are_no_rules(tmp_path: Path) -> None:
+    """A known property takes any text, in its written form; other names are accepted. A list is a problem."""
+    fields = "hw_disk_bus: nvme, hw_boot_menu: yes, os_version: 24.10, my_flag: true, vmware_disktype: thin"
+    image = wanted(tmp_path, f"images: {{a: {{tags: [2024, true], properties: {{{fields}}}}}}}").images[0]
+    assert image.properties is not None
+    assert image.properties["os_version"] == "24.10"
+    assert image.properties["hw_disk_bus"] == "nvme"
+    (problem,) = problems(tmp_path, "images: {a: {properties: {hw_disk_bus: [virtio]}}}")
+    assert problem.endswith("images.a.properties.hw_disk_bus: a list is not text; put it in quotes if it is text")
+
+
+def test_known_properties_are_not_part_of_the_validation() -> None:
+    """They would slow down each load."""
+    schema = load_schema("manifest")
+    assert len(schema["$defs"]["properties"]["properties"]) > 150
+    assert drop_hints(schema)["$defs"]["properties"]["properties"] == {}
