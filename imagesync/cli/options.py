@@ -72,6 +72,15 @@ StorePath = Annotated[
 Values = Annotated[
     list[str], typer.Option("--set", help="Set the value of ${NAME} (repeatable).", metavar="NAME=VALUE")
 ]
+Only = Annotated[
+    list[str],
+    typer.Option(
+        "--only",
+        help="Use only the keys that match this glob (repeatable).",
+        metavar="KEY",
+        autocompletion=complete_keys,
+    ),
+]
 AllowOutside = Annotated[
     bool,
     typer.Option(
@@ -140,15 +149,7 @@ class Options:
     clouds_file: CloudsFile = None
     store: StorePath = None
     set_values: Values = field(default_factory=list)
-    only: Annotated[
-        list[str],
-        typer.Option(
-            "--only",
-            help="Plan only the keys that match this glob (repeatable).",
-            metavar="KEY",
-            autocompletion=complete_keys,
-        ),
-    ] = field(default_factory=list)
+    only: Only = field(default_factory=list)
     jobs: Annotated[
         int, typer.Option("--jobs", help="Run this many steps at the same time.", metavar="N", min=1, max=64)
     ] = 8

@@ -76,8 +76,13 @@ def make_settings(path: Path, options: Options, locking: Locking) -> Settings:
 
 def make_unlock_command(path: Path, options: Options) -> str:
     """The command that breaks the lease for which a run with these options waits; ready to paste."""
+    return write_command("unlock", path, options)
+
+
+def write_command(verb: str, path: Path, options: Options) -> str:
+    """The command VERB for the same manifests and the same place as these options; ready to paste."""
     place = str(path)
-    words = ["imagesync", "unlock", f"./{place}" if place.startswith("-") else place]
+    words = ["imagesync", verb, f"./{place}" if place.startswith("-") else place]
     for option, value in (
         ("--target", options.target),
         ("--cloud", options.cloud),

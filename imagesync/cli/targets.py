@@ -1,6 +1,7 @@
 """Options and the target of a catalog or plan -> the open backend that they select. Does I/O."""
 
 import os
+from pathlib import Path
 
 from imagesync.backends import find_environment_cloud, open_target
 from imagesync.backends.base import Backend
@@ -17,15 +18,29 @@ def open_selected(options: Options, target: Target) -> Backend:
     return _open(target, options)
 
 
+def open_selected_to_read(options: Options, target: Target) -> Backend:
+    """As ``open_selected``, for a command that only reads; UsageError for a store that does not exist."""
+    check_links(options, option="--allow-outside")
+    if place := options.store or target.store:
+        _check_store_exists(Path(place))
+    return _open(target, options)
+
+
 def open_existing(options: Options) -> Backend:
     """The backend for a command that reads no manifest; UsageError for a store that does not exist."""
     check_links(options)
-    if options.store and not (options.store / "store.db").exists():
-        raise UsageError(f"no store exists in {options.store}", "check the path; only imagesync apply creates stores")
+    if options.store:
+        _check_store_exists(options.store)
     given = _find_given(options)
     if not (given.cloud or given.store):
         raise UsageError("no cloud or store selected", "pass --cloud NAME or --store DIR, or set OS_CLOUD or OS_*")
     return _open(given, options)
+
+
+def _check_store_exists(path: Path) -> None:
+    if not (path / "store.db").exists():
+        display = _shorten_path(str(path))
+        raise UsageError(f"no store exists in {display}", "check the path; only imagesync apply creates stores")
 
 
 def open_target_of(plan: Plan, options: Options) -> Backend:

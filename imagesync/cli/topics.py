@@ -6,7 +6,7 @@ from typing import Final
 TOPICS: Final = {
     "Place": "--target --cloud --clouds-file --store",
     "Manifest": "--set --only --strict --allow-outside",
-    "Selection": "--name --owner --tag --visibility --all-owners --managed",
+    "Selection": "--name --owner --tag --visibility --all-owners --managed --allow-missing",
     "Sources": "--source-hosts --min-source-rate --no-source-check",
     "Actions": "--stage --discard-staged --to --reactivate --drift-only",
     "Limits": "--max-delete --max-update --allow-protected --destroy",
