@@ -15,6 +15,7 @@ from imagesync.errors import Diagnostic, Forbidden, ManifestError, NotFound, Usa
 from imagesync.model.catalog import Catalog, ImageSpec, Member, NamedProject, Visibility
 from imagesync.model.image import Inventory, LiveImage, MemberState
 from imagesync.model.plan import Plan, find_image_id
+from imagesync.model.record import hash_name
 from imagesync.planning.clashes import (
     Questions,
     collect_questions,
@@ -148,6 +149,12 @@ def take_inventory_for_plan(
         return replace(found, members=_list_members(backend, [each for each in with_members if each in shared]))
 
     return _read_until_consistent(read, ownership)
+
+
+def find_published_keys(backend: Backend, plan: Plan) -> frozenset[str]:
+    """The hashed names of all keys of a plan's catalog that have a published image, also outside the plan's scope."""
+    ownership = Ownership(plan.catalog, backend.identity().project_id, plan.owners)
+    return frozenset(hash_name(key) for key in group(_list_marked(backend, ownership).owned).find_current_ids())
 
 
 def _list_marked(backend: Backend, ownership: Ownership) -> Inventory:

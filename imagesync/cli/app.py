@@ -23,7 +23,19 @@ from imagesync.secrets import clean_diagnostic
 from imagesync.text import make_printable
 from imagesync.version import __version__
 
-COMMANDS: Final = ("validate", "plan", "apply", "rollback", "unlock", "show", "list", "adopt", "export", "schema")
+COMMANDS: Final = (
+    "validate",
+    "plan",
+    "apply",
+    "drift",
+    "rollback",
+    "unlock",
+    "show",
+    "list",
+    "adopt",
+    "export",
+    "schema",
+)
 """The commands in the order of ``--help``; each is a module of ``imagesync.cli.commands``."""
 PROGRAM: Final = "imagesync"
 COLLECT_RARELY: Final = (400_000, 50, 100)
