@@ -15,6 +15,7 @@ from imagesync.errors import Diagnostic, Forbidden, ManifestError, NotFound, Usa
 from imagesync.model.catalog import Catalog, ImageSpec, Member, NamedProject, Visibility
 from imagesync.model.image import Inventory, LiveImage, MemberState
 from imagesync.model.plan import Plan, find_image_id
+from imagesync.model.record import hash_name
 from imagesync.planning.clashes import (
     Questions,
     collect_questions,
@@ -22,7 +23,7 @@ from imagesync.planning.clashes import (
     find_shared_to_adopt,
     is_assigned,
 )
-from imagesync.planning.generations import Groups
+from imagesync.planning.generations import Groups, group
 from imagesync.planning.moves import group_by_new_key
 from imagesync.planning.ownership import Ownership, make_ownership
 from imagesync.planning.staleness import collect_taken_names
@@ -154,8 +155,15 @@ def take_inventory_for_plan(
 def find_current_ids(backend: Backend, catalog: Catalog) -> dict[str, str]:
     """The id of the current image of each of the catalog's images that has one. It costs one listing for each project."""
     ownership = make_ownership(identify_owners(backend, catalog), backend.identity().project_id)
-    found = group(_list_marked(backend, ownership).owned).find_current_ids()
+    groups, _ = group_by_new_key(catalog.moved, _list_marked(backend, ownership).owned)
+    found = groups.find_current_ids()
     return {spec.key: found[spec.key] for spec in catalog.images if spec.key in found}
+
+
+def find_published_keys(backend: Backend, plan: Plan) -> frozenset[str]:
+    """The hashed names of all keys of a plan's catalog that have a published image, also outside the plan's scope."""
+    ownership = Ownership(plan.catalog, backend.identity().project_id, plan.owners)
+    return frozenset(hash_name(key) for key in group(_list_marked(backend, ownership).owned).find_current_ids())
 
 
 def _list_marked(backend: Backend, ownership: Ownership) -> Inventory:

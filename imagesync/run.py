@@ -6,7 +6,7 @@ only.
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Final
 
 from imagesync.backends.base import Backend
 from imagesync.errors import ImagesyncError
-from imagesync.inventory import take_inventory_for_plan
+from imagesync.inventory import find_published_keys, take_inventory_for_plan
 from imagesync.lease import LOCK_TIMEOUT, UNLOCK
 from imagesync.lease.record import USUAL, Times
 from imagesync.model.plan import Delete, Kind, Plan
+from imagesync.model.record import hash_name
 from imagesync.model.report import Event, Outcome, Report
 from imagesync.planning.clock import Clock, read_clocks
 from imagesync.planning.contents import find_unknown
@@ -262,7 +263,23 @@ def run_plan(
             report = replace(report, leftover=_find_leftover(backend, report, plan_again, performer.writes))
             control.confirm_lease()
             report = control.add_reason(report)
-    return RunResult(report, plan.ids if plan.kind is Kind.STAGE else performer.ids)  # a candidate is not current
+    ids = plan.ids if plan.kind is Kind.STAGE else performer.ids  # a candidate is not current
+    if lease is not None:
+        _record_keys(backend, lease, report, ids)
+    return RunResult(report, ids)
+
+
+def _record_keys(backend: Backend, lease: "Held", report: Report, ids: Iterable[str]) -> None:
+    """Record which keys have a published image now: ``drift`` then knows that a missing image was deleted."""
+    known = lease.keys
+    if known is None:  # an earlier version wrote the lease, or its record was deleted
+        try:
+            known = find_published_keys(backend, report.plan)
+        except ImagesyncError:
+            return
+    failed = {one.step.action.key for one in report.results if one.outcome is not Outcome.DONE}
+    published = {hash_name(key) for key in ids if key not in failed}
+    lease.record_keys((known - {hash_name(key) for key in report.plan.removed}) | published)
 
 
 def _find_leftover(

@@ -22,6 +22,7 @@ from imagesync.manifest.resolution import resolve
 from imagesync.manifest.selection import Choice, select_target
 from imagesync.manifest.source_hosts import find_hosts_not_named
 from imagesync.model.catalog import Catalog, Target
+from imagesync.model.drift import DriftReport
 from imagesync.model.image import Capabilities, Identity, Inventory
 from imagesync.model.plan import Kind, Plan
 from imagesync.model.policy import Limit, Policy
@@ -30,6 +31,7 @@ from imagesync.planning.adoption import pick_adoptable, request_adoption
 from imagesync.planning.clock import find_untimely_steps
 from imagesync.planning.contents import drop_settled, is_same_except_keys
 from imagesync.planning.context import PlanInput
+from imagesync.planning.drift import find_drift as compare
 from imagesync.planning.planner import make_plan
 from imagesync.planning.policy import check
 from imagesync.planning.recovery import is_same_except_recovery
@@ -253,6 +255,19 @@ def _plan_again(
     if is_recovered:
         return plan, is_same_except_recovery(plan, display)
     return plan, replace(plan, notes=()) == replace(display, notes=())  # notes may name the clock that the lease shows
+
+
+def find_drift(backend: Backend, catalog: Catalog) -> DriftReport:
+    """What other users changed on the published images of a catalog since imagesync wrote them.
+
+    It only reads, asks no source, and takes no lease. Raises BackendError.
+    """
+    from imagesync.lease.taking import find_published_keys
+
+    check_place(catalog.target, backend.identity())
+    catalog = identify_owners(backend, catalog)
+    inventory, known = take_inventory(backend, catalog), find_published_keys(backend, catalog.name)
+    return compare(catalog, inventory, known, today=read_time(backend, None).latest.date().isoformat())
 
 
 def select_adoptable(backend: Backend, catalog: Catalog) -> Catalog:

@@ -27,6 +27,7 @@ COMMANDS: Final = (
     "validate",
     "plan",
     "apply",
+    "drift",
     "rollback",
     "unlock",
     "show",

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +24,7 @@ from imagesync.cli.interrupts import Interrupted, Interrupts
 from imagesync.cli.logs import has_log_file, note
 from imagesync.cli.options import Form, Locking, Options, Results, parse_pairs
 from imagesync.cli.partial_report import ReportSoFar
+from imagesync.cli.pasting import format_command
 from imagesync.cli.progress import EventLines, LogLines, ProgressStyle, Watcher, open_watcher
 from imagesync.cli.saved_plans import make_document
 from imagesync.cli.streams import say
@@ -38,9 +40,9 @@ from imagesync.render.result import report_to_json, run_finished_to_json
 from imagesync.render.style import Detail, format_count
 from imagesync.render.text import format_counts, format_plan
 from imagesync.run import Hooks, RunResult, Settings, Watch
-from imagesync.secrets import clean_diagnostic, hide_secrets, is_secret, is_secret_name
+from imagesync.secrets import clean_diagnostic, hide_secrets
 from imagesync.sources import SourceAccess
-from imagesync.text import format_json, make_printable, quote_word
+from imagesync.text import format_json, make_printable
 
 log = logging.getLogger(__name__)
 
@@ -76,30 +78,7 @@ def make_settings(path: Path, options: Options, locking: Locking) -> Settings:
 
 def make_unlock_command(path: Path, options: Options) -> str:
     """The command that breaks the lease for which a run with these options waits; ready to paste."""
-    return write_command("unlock", path, options)
-
-
-def write_command(verb: str, path: Path, options: Options) -> str:
-    """The command VERB for the same manifests and the same place as these options; ready to paste."""
-    place = str(path)
-    words = ["imagesync", verb, f"./{place}" if place.startswith("-") else place]
-    for option, value in (
-        ("--target", options.target),
-        ("--cloud", options.cloud),
-        ("--clouds-file", options.clouds_file),
-        ("--store", options.store),
-    ):
-        words += [option, str(value)] if value is not None else []
-    for pair in options.set_values:
-        words += ["--set", _hide_secret(pair)]
-    words += ["--allow-outside"] if options.allow_outside else []
-    return " ".join(map(quote_word, words))
-
-
-def _hide_secret(pair: str) -> str:
-    """``pair``; with the placeholder VALUE if its name or its value looks like a secret."""
-    name, _, value = pair.partition("=")
-    return f"{name}=VALUE" if is_secret_name(name) or is_secret(value) else pair
+    return format_command("unlock", path, replace(options, only=[]))
 
 
 def show_plan(plan: Plan, form: Form, color: bool | None, folder: Path, detail: Detail) -> None:

@@ -106,6 +106,7 @@ class Chain:
 
         ``is_fresh``: with an id that no other run can know. ``before``: the lease of a holder that did not release it.
         """
+        is_first = end is None and before is None  # no image of the catalog exists, else ``before`` is assumed
         following = "" if end is None or is_fresh or end.next in self._doomed else end.next
         return Lease(
             following or self._world.new_id(),
@@ -118,6 +119,7 @@ class Chain:
             after=()
             if before is None
             else tuple(one for one in before.maybe_running if not self._world.has_ended(one)),
+            keys=end.keys if end else frozenset() if is_first else None,
         )
 
     def post(self, lease: Lease) -> Posted:

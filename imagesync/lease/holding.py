@@ -7,12 +7,12 @@ each write (``execution.writes``) makes it fail.
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 from imagesync.errors import ImagesyncError, LeaseLost, NotFound
 from imagesync.lease.chain import Chain, World
-from imagesync.lease.record import AFTER, BEAT, STATE, Lease, State, Times, find_end
+from imagesync.lease.record import AFTER, BEAT, KEYS, STATE, Lease, State, Times, find_end, write_keys
 
 
 class Held:
@@ -41,6 +41,7 @@ class Held:
         """Whether an earlier holder must have noticed by now that its lease ended."""
         self._confirmed = self._taken = sent
         self._beats = 0
+        self._keys: frozenset[str] | None = None
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -56,6 +57,15 @@ class Held:
     def id(self) -> str:
         """The id of its record."""
         return self._lease.id
+
+    @property
+    def keys(self) -> frozenset[str] | None:
+        """The hashed keys that had a published image after the last run; None if it did not record them."""
+        return self._lease.keys
+
+    def record_keys(self, keys: Iterable[str]) -> None:
+        """Record these hashed keys when the lease is released."""
+        self._keys = frozenset(keys)
 
     @property
     def moment(self) -> datetime | None:
@@ -148,7 +158,8 @@ class Held:
             return
         state = State.FREE if self.is_settled else State.UNSETTLED
         try:
-            self._chain.patch(self.id, {**self._beat_once(), STATE: state.value})
+            keys = {} if self._keys in (None, self.keys) else {KEYS: write_keys(self._keys or ())}
+            self._chain.patch(self.id, {**self._beat_once(), STATE: state.value, **keys})
         except NotFound:
             self._warn(
                 f"the lease of catalog {self._lease.catalog} was broken during this run; check which other run was active"

@@ -6,6 +6,7 @@ with that id is the next holder. Other tenants do not see the record and cannot 
 compared: if a record does not change for a while, by the clock of the waiting run, its holder is dead.
 """
 
+import base64
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -16,7 +17,7 @@ from uuid import UUID
 from imagesync.errors import ImagesyncError
 from imagesync.lease import UNLOCK
 from imagesync.model.catalog import Role, Status, Visibility
-from imagesync.model.image import LiveImage
+from imagesync.model.image import MAX_PROPERTY_BYTES, LiveImage
 from imagesync.model.record import ID, LEASE, ROLE, is_bound
 from imagesync.text import make_printable, shorten
 
@@ -27,6 +28,7 @@ BEAT: Final = "imagesync_lease_heartbeat"
 HOLDER: Final = "imagesync_lease_holder"
 STATE: Final = "imagesync_lease_state"
 AFTER: Final = "imagesync_lease_after"
+KEYS: Final = "imagesync_lease_keys"
 
 MAX_NUMBER: Final = 2**53
 """Upper bound of the number in the chain; a higher one must be damaged and is read as 0."""
@@ -34,6 +36,10 @@ MAX_HOLDERS: Final = 8
 """Earlier holders that are read from one record."""
 MAX_HOLDER_CHARS: Final = 100
 """Characters of each part of a holder that are read from a record."""
+KEYS_FORM: Final = "1:"
+"""The beginning of a value of ``KEYS``: the version of its form."""
+HASH_BYTES: Final = 4
+"""Bytes of one hashed key in a value of ``KEYS``, as in ``model.record.hash_name``."""
 
 
 class State(StrEnum):
@@ -97,6 +103,8 @@ class Lease:
 
     ``nonce`` identifies the run that made it. ``beat`` changes with each heartbeat; ``updated`` is the time of the last
     change by the service's clock. ``after``: earlier holders that may not have noticed yet that their lease ended.
+    ``keys``: the hashed names of the keys that had a published image after the last run; None if they are not recorded.
+    A deleted image leaves no other trace in the service.
     """
 
     id: str
@@ -109,6 +117,7 @@ class Lease:
     state: State = State.HELD
     updated: str = field(default="", compare=False)
     after: tuple[Holder, ...] = ()
+    keys: frozenset[str] | None = None
 
     def properties(self) -> dict[str, str]:
         """The record as properties of its image."""
@@ -123,6 +132,7 @@ class Lease:
             STATE: self.state.value,
             HOLDER: _write_holder(self.holder),
             **({AFTER: json.dumps([_write_holder(one) for one in self.after])} if self.after else {}),
+            **({KEYS: write_keys(self.keys)} if self.keys is not None else {}),
         }
 
     @property
@@ -195,7 +205,26 @@ def read_lease(image: LiveImage, project: str, catalog: str) -> Lease | None:
         State(state) if state in list(State) else State.HELD,
         image.updated_at,
         _parse_holders(text(AFTER, "")),
+        _parse_keys(text(KEYS, "")),
     )
+
+
+def write_keys(keys: Iterable[str]) -> str:
+    """Hashed keys as the value of a property; empty, which is read as None, for more than some 12,000 of them."""
+    packed = b"".join(bytes.fromhex(key) for key in sorted(keys))
+    text = KEYS_FORM + base64.b64encode(packed).decode()
+    return text if len(text) <= MAX_PROPERTY_BYTES else ""
+
+
+def _parse_keys(text: str) -> frozenset[str] | None:
+    if not text.startswith(KEYS_FORM):
+        return None
+    try:
+        packed = base64.b64decode(text.removeprefix(KEYS_FORM), validate=True)
+    except ValueError:
+        return None
+    parts = range(0, len(packed), HASH_BYTES)
+    return frozenset(packed[at : at + HASH_BYTES].hex() for at in parts) if len(packed) % HASH_BYTES == 0 else None
 
 
 def _parse_number(text: str) -> int:

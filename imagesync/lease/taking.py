@@ -272,6 +272,12 @@ def find_held_lease(backend: Backend, catalog: str) -> Lease | None:
     return find_end(lease for lease in chain.list() if lease.state is State.HELD)
 
 
+def find_published_keys(backend: Backend, catalog: str) -> frozenset[str] | None:
+    """The hashed names of the keys that had a published image after the last run; None if no record has them."""
+    end = find_end(Chain(backend, catalog, USUAL, make_world()).list())
+    return end.keys if end else None
+
+
 def find_running_holder(backend: Backend, catalog: str) -> Lease | None:
     """The lease of another run that may be running now, by one listing.
 

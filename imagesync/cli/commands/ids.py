@@ -52,7 +52,7 @@ def ids(
     image_ids), and env (IMAGE_ID_WEB_SERVER=… for the key web-server).
     """
     from imagesync.cli.catalogs import load_catalog
-    from imagesync.cli.runs import write_command
+    from imagesync.cli.pasting import format_command
     from imagesync.cli.streams import say
     from imagesync.cli.targets import open_selected_to_read
     from imagesync.errors import ImagesyncError
@@ -83,7 +83,7 @@ def ids(
         has = "has" if len(missing) == 1 else "have"
         message = f"{format_count(len(missing), 'key')} {has} no image on {place}: {', '.join(shorten_list(missing, MAX_NAMED))}"
         if not allow_missing:
-            apply = write_command("apply", path, options)
+            apply = format_command("apply", path, options)
             raise ImagesyncError(message, f"create them: {apply}; or pass --allow-missing to leave them out")
         if not logs.quiet:
             say(message)

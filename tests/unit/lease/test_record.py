@@ -8,6 +8,7 @@ import pytest
 from imagesync.lease.record import (
     BEAT,
     HOLDER,
+    KEYS,
     MAX_HOLDERS,
     NEXT,
     NUMBER,
@@ -26,9 +27,10 @@ from imagesync.lease.record import (
     is_live,
     read_lease,
     update_sightings,
+    write_keys,
 )
 from imagesync.model.catalog import Status, Visibility
-from imagesync.model.image import LiveImage
+from imagesync.model.image import MAX_PROPERTY_BYTES, LiveImage
 from imagesync.model.record import ID, LEASE, ROLE
 
 PROJECT = "project-1"
@@ -64,10 +66,26 @@ def never(holder: Holder) -> bool:
         replace(HELD, state=State.BROKEN),
         replace(HELD, after=(Holder("z", "boot-z"), Holder("y"))),
         replace(HELD, after=(Holder(),)),
+        replace(HELD, keys=frozenset()),
+        replace(HELD, keys=frozenset({"00c0ffee", "12345678"})),
     ],
 )
 def test_a_lease_is_read_as_it_was_written(lease: Lease) -> None:
     assert read_lease(stored(lease), PROJECT, "base") == lease
+
+
+@pytest.mark.parametrize("text", ["", "1", "2:AAAA", "1:AAAA", "1:not base64", "1:AMD/7g"])
+def test_damaged_keys_are_unknown(text: str) -> None:
+    """As in the records of earlier versions, which have none."""
+    found = read_lease(damaged(**{KEYS: text}), PROJECT, "base")
+    assert found is not None
+    assert found.keys is None
+
+
+def test_too_many_keys_are_not_recorded() -> None:
+    """The service keeps 65,535 bytes of a property."""
+    assert len(write_keys(f"{number:08x}" for number in range(12_000))) <= MAX_PROPERTY_BYTES
+    assert write_keys(f"{number:08x}" for number in range(13_000)) == ""
 
 
 def test_only_eight_earlier_holders_are_read() -> None:

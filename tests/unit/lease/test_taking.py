@@ -29,6 +29,7 @@ from imagesync.lease.taking import (
     break_lease,
     count_seconds_to_settle,
     find_held_lease,
+    find_published_keys,
     hold,
     take,
     wait_for_last_holder,
@@ -528,6 +529,24 @@ def test_unlock_does_not_break_the_lease_of_a_run_that_followed_meanwhile(runs: 
     assert other.holder == B
     second.beat()
     assert not second.is_lost()
+
+
+def test_the_recorded_keys_follow_the_lease(runs: TwoRuns) -> None:
+    """Through runs that record nothing, a dead run and unlock; a chain that a lost record ends has none."""
+    first = runs.take(A)
+    assert first.keys == frozenset()
+    first.record_keys({"00c0ffee"})
+    first.release()
+    assert find_published_keys(runs.backend, "base") == {"00c0ffee"}
+    runs.take(A)
+    lease = find_held_lease(runs.backend, "base")
+    assert lease is not None
+    assert break_lease(runs.backend, lease, runs.clock.world(B)) is None
+    assert runs.take(B).keys == {"00c0ffee"}
+    for record in runs.records():
+        runs.backend.delete_image(record.id)
+    assert find_published_keys(runs.backend, "base") is None
+    assert runs.take(A, is_new=False).keys is None
 
 
 def test_unlock_changes_nothing_if_the_lease_was_released_meanwhile(runs: TwoRuns) -> None:

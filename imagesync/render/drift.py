@@ -1,0 +1,142 @@
+"""Drift -> text and JSON. Pure: the time, the width and the commands that restore are parameters."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any, Final
+
+from imagesync.model.drift import Drift, DriftReport, Remedy
+from imagesync.render.blocks import wrap
+from imagesync.render.style import Ink, Paint, format_count, format_value, leave_plain
+from imagesync.text import make_printable, shorten_list
+
+CommandOf = Callable[[Remedy], str]
+"""The command that restores values with this remedy, ready to paste."""
+_INDENT: Final = "    "
+_HEADINGS: Final = {
+    Remedy.DRIFT_ONLY: "Restore {count}, and change nothing else:",
+    Remedy.REACTIVATE: "Reactivate deactivated images, with all other changes of the plan:",
+    Remedy.APPLY: "Make deleted images again and set the new values of the manifest, with all other changes of the plan:",
+}
+_ITEMS: Final[Mapping[tuple[str, ...], str]] = {("tags",): "tag", ("members",): "member"}
+
+
+def format_drift(
+    report: DriftReport,
+    place: str,
+    command_of: CommandOf,
+    *,
+    now: datetime,
+    paint: Paint = leave_plain,
+    width: int | None = None,
+) -> str:
+    """The text: a heading, each image with its drifted values, and the commands that restore them."""
+    lines = wrap(f"{place}: {_count(report)}", width, "  ")
+    lines = [paint(Ink.BOLD, line) for line in lines]
+    for _, group in groupby(report.found, key=lambda drift: (drift.key, drift.image_id)):
+        lines += ["", *_format_image(list(group), now, paint, width)]
+    if report.unknown:
+        lines += ["", *wrap(_describe_unknown(report.unknown), width, "  ")]
+    lines += _list_commands(report.found, command_of, width)
+    return "\n".join(lines)
+
+
+def _count(report: DriftReport) -> str:
+    images = {(drift.key, drift.image_id) for drift in report.found if drift.image_id}
+    missing = sum(drift.image_id is None for drift in report.found)
+    values = len(report.found) - missing
+    if not report.found:
+        return f"no drift; {format_count(report.checked, 'image')} checked"
+    parts = [f"{format_count(values, 'value')} changed on {format_count(len(images), 'image')}"] if values else []
+    parts += [f"{format_count(missing, 'image')} deleted"] if missing else []
+    return f"drift: {', '.join(parts)}; {format_count(report.checked, 'image')} checked"
+
+
+def _format_image(found: Sequence[Drift], now: datetime, paint: Paint, width: int | None) -> Iterator[str]:
+    first = found[0]
+    key = paint(Ink.CHANGE if first.image_id else Ink.REMOVE, make_printable(first.key))
+    if first.image_id is None:
+        yield from wrap(f"{key}: its image was published by an earlier run, and no longer exists", width, _INDENT)
+        return
+    yield f"{key}: image {make_printable(first.image_id)}"
+    if first.updated:
+        yield from wrap(f"{_INDENT}last update of the image: {_format_time(first.updated, now)}", width, _INDENT * 2)
+    for drift in found:
+        yield from wrap(f"{_INDENT}{_describe(drift)}", width, _INDENT * 2)
+
+
+def _describe(drift: Drift) -> str:
+    name = make_printable(".".join(drift.path))
+    end = _explain(drift)
+    if item := _ITEMS.get(drift.path):
+        which = f"{item} {format_value(drift.was)}" if drift.is_was_known else f"a {item} (its name is not recorded)"
+        return f"{which}: was set, is now removed{end}"
+    if drift.path == ("properties",):
+        return f"a property (its name is not recorded): was set, is now removed{end}"
+    was = f"was {format_value(drift.was)}" if drift.is_was_known else "had another value (it is not recorded)"
+    return f"{name}: {was}, is now {format_value(drift.now)}{end}"
+
+
+def _explain(drift: Drift) -> str:
+    if drift.remedy is Remedy.NONE:
+        return " (no longer in the manifest)"
+    return " (the manifest changed, too)" if drift.remedy is Remedy.APPLY else ""
+
+
+def _format_time(text: str, now: datetime) -> str:
+    """The service's time, and how long ago that was."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return make_printable(text)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return f"{moment:%Y-%m-%d %H:%M} UTC ({format_age((now - moment).total_seconds())})"
+
+
+def format_age(seconds: float) -> str:
+    """``just now``, ``3 minutes ago``, ``5 hours ago``, ``12 days ago``."""
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            return f"{format_count(int(seconds // length), unit)} ago"
+    return "just now"
+
+
+def _describe_unknown(keys: Sequence[str]) -> str:
+    one = len(keys) == 1
+    return (
+        f"Not checked, because no image exists and no run recorded one: {', '.join(shorten_list(keys))}. "
+        f"{'It is' if one else 'They are'} new in the manifest, or {'its image was' if one else 'their images were'} "
+        "deleted; the next apply makes them"
+    )
+
+
+def _list_commands(found: Sequence[Drift], command_of: CommandOf, width: int | None) -> Iterator[str]:
+    for remedy, heading in _HEADINGS.items():
+        count = sum(drift.remedy is remedy for drift in found)
+        if count:
+            text = heading.format(count=format_count(count, "value"))
+            yield from ("", *wrap(text, width, "  "), f"  {command_of(remedy)}")
+
+
+def drift_to_json(report: DriftReport, catalog: str, place: dict[str, Any], command_of: CommandOf) -> dict[str, Any]:
+    """The same values for programs; ``restore`` is the command, None if no command restores the value."""
+    return {
+        "catalog": catalog,
+        "target": place,
+        "checked": report.checked,
+        "unknown": list(report.unknown),
+        "drift": [
+            {
+                "key": drift.key,
+                "image_id": drift.image_id,
+                "path": list(drift.path),
+                "was": list(drift.was) if isinstance(drift.was, tuple) else drift.was,
+                "was_known": drift.is_was_known,
+                "now": list(drift.now) if isinstance(drift.now, tuple) else drift.now,
+                "updated_at": drift.updated or None,
+                "remedy": drift.remedy.value,
+                "restore": None if drift.remedy is Remedy.NONE else command_of(drift.remedy),
+            }
+            for drift in report.found
+        ],
+    }
