@@ -342,7 +342,8 @@ def test_no_step_writes_without_the_lease_or_to_an_image_that_the_plan_does_not_
     store = Recording(tmp_path / "store")
     image = make_shared_image(store, Status.DEACTIVATED if isinstance(action, Reactivate) else Status.ACTIVE)
     values: dict[str, Value] = {"name": "n", "owner": image.owner, "protected": False}
-    values |= {"changed": {"protected": True}, "other owner": {"owner": "f" * 32}}.get(obstacle, {})
+    found: dict[str, dict[str, Value]] = {"changed": {"protected": True}, "other owner": {"owner": "f" * 32}}
+    values |= found.get(obstacle, {})
 
     def check_lease() -> None:
         if obstacle == "lease lost":

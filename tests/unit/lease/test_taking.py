@@ -537,12 +537,12 @@ def test_the_recorded_keys_follow_the_lease(runs: TwoRuns) -> None:
     assert first.keys == frozenset()
     first.record_keys({"00c0ffee"})
     first.release()
-    assert find_published_keys(runs.backend, "base") == {"00c0ffee"}
+    assert find_published_keys(runs.backend, "base") == frozenset({"00c0ffee"})
     runs.take(A)
     lease = find_held_lease(runs.backend, "base")
     assert lease is not None
     assert break_lease(runs.backend, lease, runs.clock.world(B)) is None
-    assert runs.take(B).keys == {"00c0ffee"}
+    assert runs.take(B).keys == frozenset({"00c0ffee"})
     for record in runs.records():
         runs.backend.delete_image(record.id)
     assert find_published_keys(runs.backend, "base") is None

@@ -236,7 +236,7 @@ def test_a_key_that_is_left_takes_no_name() -> None:
 
 def test_the_members_of_every_image_to_adopt_are_read() -> None:
     """Of each key that declares members; only shared images have any."""
-    shared = {"visibility": Visibility.SHARED, "members": frozenset({"p"}), "members_declared": True}
+    shared: dict[str, Any] = {"visibility": Visibility.SHARED, "members": frozenset({"p"}), "members_declared": True}
     wanted = catalog(*(spec(key, adopt=True, **shared) for key in "abc"), spec("d", adopt=True), spec("e", **shared))
     foreign = tuple(
         replace(live(spec(key), f"id-{key}"), properties={}, visibility=visibility)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from typing import Any
 
 import pytest
 
@@ -390,10 +391,10 @@ def test_under_staged_only_images_that_may_hold_the_build_stay_until_they_are_co
 
 def test_only_an_upload_needs_formats() -> None:
     """A record without data may lack both; an upload may lack neither."""
-    bare = {"disk_format": None, "container_format": None}
+    bare: dict[str, Any] = {"disk_format": None, "container_format": None}
     record = spec("a", source=Content.NO_DATA, fingerprint=Fingerprint(), **bare)
     assert kinds(plan(catalog(record), inventory())) == [("Create", "a", "new")]
-    for lacking in (bare, {"disk_format": None}, {"container_format": None}):
+    for lacking in (bare, *({name: None} for name in bare)):
         with pytest.raises(PlanRefused, match="an upload needs disk_format and container_format"):
             plan(catalog(spec("a", **lacking)), inventory())
 
@@ -477,7 +478,7 @@ def test_a_passed_over_image_is_recorded_without_the_declared_content() -> None:
 def test_of_two_current_images_the_newest_is_the_damaged_one() -> None:
     """The note about a rejected build speaks of the image that references mean."""
     wanted = spec("a", fingerprint=Fingerprint((Checksum("sha512", "b" * 128),), 4096))
-    damaged = {"os_hash_algo": "sha512", "os_hash_value": "f" * 128}
+    damaged: dict[str, Any] = {"os_hash_algo": "sha512", "os_hash_value": "f" * 128}
     rejected = candidate(wanted, status=Status.DEACTIVATED)
     for older, newer in (({}, damaged), (damaged, {})):
         other = spec("a", "c")

@@ -392,7 +392,7 @@ def test_the_page_of_a_redirect_is_dropped() -> None:
     other.status_code = 200
     for hook in WebSession(SourceAccess())._session.hooks["response"]:
         hook(answer)
-        hook(other, timeout=1)
+        hook(other)
     assert page.closed
     assert answer.raw.read() == b""
     assert other.raw is body
