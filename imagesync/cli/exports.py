@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import typer
@@ -19,7 +19,7 @@ from imagesync.cli.streams import say
 from imagesync.cli.targets import open_existing
 from imagesync.errors import Bug, ManifestError, UsageError
 from imagesync.inventory import read_members
-from imagesync.manifest.export import KEY, Exported, export_manifest, find_differences, slug
+from imagesync.manifest.export import HEADER, KEY, Exported, export_manifest, find_differences, slug
 from imagesync.manifest.files import SUFFIXES
 from imagesync.manifest.loader import load
 from imagesync.manifest.resolution import resolve
@@ -63,28 +63,46 @@ def export_images(wanted: Selection, place: Destination, options: Options) -> Ex
     if place.force and (place.out is None or str(place.out) == "-"):
         raise UsageError("--force has no effect without --out FILE", "add --out FILE, or remove --force")
     with open_existing(options) as backend:
-        identity = backend.identity()
-        catalog = place.catalog or slug(identity.project_name) or "exported"
-        if not KEY.fullmatch(catalog):
-            raise UsageError(
-                f"--catalog {make_printable(catalog)}: not a valid name",
-                "use at most 64 letters, digits, and the characters . _ -",
-            )
+        catalog = choose_name(place.catalog, backend)
         path = _choose_path(place, catalog)
-        missing: list[str] = []
-        images = _drop_odd_ids(_select(_find(backend, wanted, missing), wanted), missing)
-        _check_owners(wanted.owners, images)
-        members = read_members(backend, images, options.jobs)
-        able = backend.capabilities()
-    made = export_manifest(catalog, images, members, project=identity.project_id, read_only=able.read_only)
-    _check(made)
-    problems = [*made.problems, *(f"left out: {sentence}" for sentence in shorten_list(list(dict.fromkeys(missing))))]
-    for problem in problems:
+        made = make_manifest(backend, wanted, catalog, jobs=options.jobs)
+    for problem in made.problems:
         say(problem)
     if path is not None and path.parent == place.out:
         _make_folder(path.parent)
     _write(made, path)
-    return ExitCode.FAILED if problems else ExitCode.DONE
+    return ExitCode.FAILED if made.problems else ExitCode.DONE
+
+
+def choose_name(given: str | None, backend: Backend) -> str:
+    """The name of the catalog: that of ``--catalog``, else that of the project; UsageError if it is not valid."""
+    catalog = given or slug(backend.identity().project_name) or "exported"
+    if not KEY.fullmatch(catalog):
+        message = f"--catalog {make_printable(catalog)}: not a valid name"
+        raise UsageError(message, "use at most 64 letters, digits, and the characters . _ -")
+    return catalog
+
+
+def make_manifest(
+    backend: Backend, wanted: Selection, catalog: str, *, jobs: int, header: str = HEADER, places: str = ""
+) -> Exported:
+    """The manifest of the selected images, which the loader has checked. For ``header`` and ``places`` see ``export_manifest``."""
+    missing: list[str] = []
+    images = _drop_odd_ids(_select(_find(backend, wanted, missing), wanted), missing)
+    _check_owners(wanted.owners, images)
+    members = read_members(backend, images, jobs)
+    made = export_manifest(
+        catalog,
+        images,
+        members,
+        project=backend.identity().project_id,
+        read_only=backend.capabilities().read_only,
+        header=header,
+        places=places,
+    )
+    _check(made)
+    left_out = (f"left out: {sentence}" for sentence in shorten_list(list(dict.fromkeys(missing))))
+    return replace(made, problems=(*made.problems, *left_out))
 
 
 def _check_owners(owners: Sequence[str], images: Sequence[LiveImage]) -> None:

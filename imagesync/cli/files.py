@@ -10,6 +10,7 @@ import re
 import stat
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -134,6 +135,23 @@ def write_private(path: Path, text: str, *, mode: int = 0o600) -> None:
 def write_json(path: Path, document: Any) -> None:
     """Write a complete file of sorted JSON, or none."""
     write_private(path, format_json(document) + "\n")
+
+
+def create_files(texts: Mapping[Path, str]) -> None:
+    """Create new files with these texts, all of them or none; ImagesyncError for a path that exists, also as a link."""
+    created: list[Path] = []
+    try:
+        for path, text in texts.items():
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+            created.append(path)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+    except BaseException as error:
+        for done in created:
+            done.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise make_write_error(path, error) from error
+        raise
 
 
 def open_private(path: Path) -> TextIO:

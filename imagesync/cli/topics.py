@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 TOPICS: Final = {
-    "Target": "--target --cloud --clouds-file --store",
+    "Target": "--target --cloud --from-cloud --clouds-file --store",
     "Manifest": "--set --only --strict --allow-outside",
     "Selection": "--name --owner --tag --visibility --all-owners --managed --allow-missing",
     "Sources": "--source-hosts --min-source-rate --no-source-check",

@@ -13,6 +13,7 @@ from typing import Final
 
 from imagesync.manifest.entries import REFERRING, Entry, Surroundings, make_entry, properties_of
 from imagesync.manifest.files import MAX_FILE_BYTES
+from imagesync.manifest.skeleton import MODELINE, SCHEMA_FILE
 from imagesync.manifest.texts import MAX_PROPERTIES, find_text_problems
 from imagesync.manifest.yaml_reader import MAX_KEYS, MAX_VALUES
 from imagesync.manifest.yaml_writer import Data, yaml_text
@@ -23,10 +24,9 @@ from imagesync.model.record import PREFIX, read
 from imagesync.model.references import resolve_references
 from imagesync.text import make_printable
 
-HEADER: Final = """\
-# yaml-language-server: $schema=manifest.schema.json
-# Written by imagesync export; "imagesync schema > manifest.schema.json" gives editors the schema beside it.
-"""
+HEADER: Final = (
+    f'{MODELINE}# Written by imagesync export; "imagesync schema > {SCHEMA_FILE}" gives editors the schema beside it.\n'
+)
 KEY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _FILLED: Final = (Status.ACTIVE, Status.DEACTIVATED)
 _MAX_KEY_CHARS: Final = 64
@@ -52,10 +52,13 @@ def export_manifest(
     project: str,
     read_only: frozenset[str] = frozenset(),
     max_values: int = MAX_VALUES,
+    header: str = HEADER,
+    places: str = "",
 ) -> Exported:
     """The manifest of these images; ``members`` by image id, of the images whose members are known.
 
-    ``max_values``: the limit of values in a manifest.
+    ``max_values``: the limit of values in a manifest. ``header``: the comments at its beginning. ``places``: its lines
+    about targets.
     """
     problems = [_describe_problem(image, why) for image in images if (why := _explain_exclusion(image))]
     writable = [image for image in images if not _explain_exclusion(image)]
@@ -69,7 +72,8 @@ def export_manifest(
         why = _explain_excess(max_values)
         problems += [_describe_problem(kept.pop(key), why) for key in excess]
         entries, lines_of_text = _make_entries(kept, project, members, read_only)
-    return Exported(_write_shortest(catalog, entries), kept, tuple(sorted([*problems, *lines_of_text])))
+    text = _write_shortest(f"{header}{yaml_text({'version': 1, 'catalog': catalog})}{places}", entries)
+    return Exported(text, kept, tuple(sorted([*problems, *lines_of_text])))
 
 
 def _make_entries(
@@ -181,22 +185,19 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9._]+", "-", plain).strip("-._")[:_MAX_KEY_CHARS].rstrip("-._")
 
 
-def _write_shortest(catalog: str, entries: Mapping[str, Entry]) -> str:
+def _write_shortest(head: str, entries: Mapping[str, Entry]) -> str:
     """The text with or without common values in ``defaults``, whichever is shorter; one image has nothing in common."""
     if len(entries) < 2:
-        return _write_manifest(catalog, {}, entries)
+        return _write_manifest(head, {}, entries)
     defaults = _find_common_values(list(entries.values()))
-    plain = _write_manifest(catalog, {}, entries)
-    lifted = _write_manifest(
-        catalog, defaults, {key: _remove_defaults(entry, defaults) for key, entry in entries.items()}
-    )
+    plain = _write_manifest(head, {}, entries)
+    lifted = _write_manifest(head, defaults, {key: _remove_defaults(entry, defaults) for key, entry in entries.items()})
     return min(plain, lifted, key=len)
 
 
-def _write_manifest(catalog: str, defaults: Entry, entries: Mapping[str, Entry]) -> str:
-    head = yaml_text({"version": 1, "catalog": catalog})
+def _write_manifest(head: str, defaults: Entry, entries: Mapping[str, Entry]) -> str:
     common = yaml_text({"defaults": defaults}) if defaults else ""
-    return f"{HEADER}{head}{common}{yaml_text({'images': entries})}"
+    return f"{head}{common}{yaml_text({'images': entries})}"
 
 
 def _find_common_values(entries: Sequence[Entry]) -> Entry:

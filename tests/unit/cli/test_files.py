@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from imagesync.cli.files import check_results, check_writable, find_folder, is_stream, open_private, write_private
+from imagesync.cli.files import (
+    check_results,
+    check_writable,
+    create_files,
+    find_folder,
+    is_stream,
+    open_private,
+    write_private,
+)
 from imagesync.errors import ImagesyncError, UsageError
 
 
@@ -175,3 +183,22 @@ def test_no_file_is_named_for_two_results(tmp_path: Path, monkeypatch: pytest.Mo
         for named in ((out, again), (other, out, again), (out, None, again)):
             with pytest.raises(UsageError, match="two results would be written to"):
                 check_results(*named)
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "link to nothing", "folder"])
+def test_new_files_replace_nothing(tmp_path: Path, kind: str) -> None:
+    """Not even what appeared after the check; the files that were created before it are removed."""
+    victim, taken = tmp_path / "victim", tmp_path / "b"
+    victim.write_text("mine")
+    if kind == "file":
+        taken.write_text("mine")
+    elif kind == "folder":
+        taken.mkdir()
+    else:
+        taken.symlink_to(victim if kind == "link" else tmp_path / "new")
+    before = {path.name for path in tmp_path.iterdir()}
+    with pytest.raises(ImagesyncError, match="b cannot be written: File exists"):
+        create_files({tmp_path / "a": "new", taken: "new", tmp_path / "c": "new"})
+    assert {path.name for path in tmp_path.iterdir()} == before
+    assert victim.read_text() == "mine"
+    assert kind != "file" or taken.read_text() == "mine"
