@@ -4,10 +4,21 @@ from dataclasses import replace
 
 import pytest
 
-from imagesync.model.catalog import Content, Fingerprint, Role, Status
+from imagesync.model.catalog import (
+    Checksum,
+    Content,
+    Fingerprint,
+    ImageSpec,
+    Role,
+    SourceFault,
+    Status,
+    UrlSource,
+    Visibility,
+)
+from imagesync.model.image import LiveImage
 from imagesync.model.plan import Create, Delete, Reactivate, Update
-from imagesync.model.policy import Policy
-from tests.unit.factories import candidate, catalog, inventory, live, plan, spec
+from imagesync.model.policy import Policy, Publish
+from tests.unit.factories import candidate, catalog, inventory, live, plan, retired, spec
 from tests.unit.planning.plans import kinds
 
 
@@ -78,3 +89,50 @@ def test_a_staging_record_with_the_pinned_id_is_never_deleted() -> None:
     other = candidate(spec("a", "b"), "left", status=Status.QUEUED)
     made = plan(catalog(kept), inventory(live(spec("a", "a"), "id-a"), left, other))
     assert {getattr(step.action, "image_id", "") for step in made.steps if isinstance(step.action, Delete)} == {"left"}
+
+
+def damaged(key: str = "a", **attrs: object) -> tuple[ImageSpec, LiveImage]:
+    """A declared image, and its live one whose data is not what imagesync published."""
+    wanted = spec(key, fingerprint=Fingerprint((Checksum("sha512", "b" * 128),), 4096), **attrs)
+    return wanted, live(wanted, "now", os_hash_algo="sha512", os_hash_value="f" * 128)
+
+
+def test_restoring_drift_replaces_damaged_data_and_makes_no_other_build() -> None:
+    """New content, a missing image and another format wait for a whole apply."""
+    wanted, image = damaged()
+    only = Policy(drift_only=True)
+    made = plan(catalog(wanted, spec("b", "c"), spec("new")), inventory(image, live(spec("b"))), only)
+    assert kinds(made) == [("Create", "a", "content-tampered"), ("Update", "a", "superseded")]
+    kept = candidate(spec("a", "c"))
+    marked = live(spec("a"), "marked", Role.DELETING, hidden=True)
+    made = plan(catalog(wanted), inventory(image, kept, marked, retired(spec("a"), "old", days=99)), only)
+    assert [kind for kind, *_ in kinds(made)] == ["Create", "Update"]
+
+
+@pytest.mark.parametrize("is_left", ["rejected", "staged-only", "expired", "no list"])
+def test_of_a_key_that_is_left_only_staged_images_that_it_needs_stay(is_left: str) -> None:
+    """Other left-over records and images that are marked for deletion are deleted as for any key."""
+    wanted = spec("a", "b", expires="2026-11-23" if is_left == "expired" else None)
+    if is_left == "no list":
+        fault = SourceFault("HTTP 503", "wait", is_passing=True, hides_content=True)
+        wanted = replace(wanted, fault=fault, source=UrlSource(("https://x/a",)), fingerprint=Fingerprint())
+    status = Status.DEACTIVATED if is_left == "rejected" else Status.ACTIVE
+    found = inventory(
+        live(spec("a"), "now", hidden=is_left == "expired"),
+        *([] if is_left == "staged-only" else [candidate(spec("a", "b"), "needed", status=status)]),
+        live(spec("a", "c"), "leftover", Role.STAGING, hidden=True, status=Status.QUEUED),
+        live(spec("a", "c"), "marked", Role.DELETING, hidden=True),
+    )
+    made = plan(catalog(wanted), found, Policy(publish=Publish.STAGED_ONLY) if is_left == "staged-only" else None)
+    deleted = {getattr(step.action, "image_id", "") for step in made.steps if isinstance(step.action, Delete)}
+    assert deleted == ({"marked"} if is_left in ("no list", "expired") else {"marked", "leftover"})
+    assert len(made.steps) == len(deleted)
+
+
+@pytest.mark.parametrize(("members", "has_image", "noted"), [("p", True, True), ("p", False, False), ("", True, False)])
+def test_a_new_build_for_members_is_announced(members: str, *, has_image: bool, noted: bool) -> None:
+    """Each member must accept it; a first build has nothing to compare with."""
+    shared = {"visibility": Visibility.SHARED, "members": frozenset(members), "members_declared": True}
+    found = inventory(*([live(spec("a", **shared), "now")] if has_image else []))
+    made = plan(catalog(spec("a", "b", **shared)), found)
+    assert any("each member must accept the new build" in note for note in made.notes) is noted
