@@ -794,3 +794,27 @@ def test_a_changed_status_is_part_of_how_the_run_left_the_image(store: FaultySto
     store.reactivate(image.id)
     with pytest.raises(Conflict, match="status is 'active'"):
         writes.read_unchanged(image.id)
+
+
+def test_without_the_lease_no_image_is_claimed(store: FaultyStore) -> None:
+    """The claim is the first write to an image that no run has written to."""
+    image = unclaimed(store)
+
+    def check_lease() -> None:
+        raise LeaseLost("the lease is lost")
+
+    store.sent.clear()
+    with pytest.raises(LeaseLost):
+        Writes(store, check_lease=check_lease).update(image, ATTRS)
+    assert store.sent == []
+
+
+def test_a_claim_that_did_not_arrive_is_reported_as_unanswered(store: FaultyStore) -> None:
+    """No other run wrote to the image."""
+    image = unclaimed(store)
+    store.updates = [UpdateFault.NOT_RECEIVED]
+    writes = Writes(store)
+    with pytest.raises(Unavailable, match="no answer"):
+        writes.update(image, ATTRS)
+    assert writes.is_unanswered
+    assert stored(store, image) == image

@@ -233,3 +233,17 @@ def test_every_key_that_cannot_adopt_is_refused_at_its_line() -> None:
     with pytest.raises(PlanRefused) as refused:
         plan(catalog(*wanted), inventory())
     assert [text.split(": images.")[0] for text in refused.value.refusals] == ["f:3:5", "f:7:1"]
+
+
+def test_restoring_drift_waits_for_no_build_that_is_not_made() -> None:
+    """A reference means the current image; a key without an image cannot be referred to."""
+    root = spec("root", properties={"kernel_id": "${images.kernel.id}"})
+    image = live(root, min_ram=0)
+    image = replace(image, properties={**image.properties, "kernel_id": "theirs"})
+    wanted, only = catalog(spec("kernel", "b"), root), Policy(drift_only=True)
+    made = plan(wanted, inventory(live(spec("kernel", "a"), "k"), image), only)
+    assert [(step.action.key, step.needs) for step in made.steps] == [("root", ())]
+    assert changes(made) == {"properties.kernel_id": ("theirs", "k")}
+    assert made.absent == ()
+    with pytest.raises(PlanRefused, match="refers to images.kernel, which has no image, and this run makes none"):
+        plan(wanted, inventory(image), only)
