@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -342,8 +342,8 @@ def test_no_step_writes_without_the_lease_or_to_an_image_that_the_plan_does_not_
     store = Recording(tmp_path / "store")
     image = make_shared_image(store, Status.DEACTIVATED if isinstance(action, Reactivate) else Status.ACTIVE)
     values: dict[str, Value] = {"name": "n", "owner": image.owner, "protected": False}
-    found: dict[str, dict[str, Value]] = {"changed": {"protected": True}, "other owner": {"owner": "f" * 32}}
-    values |= found.get(obstacle, {})
+    differing: dict[str, dict[str, Value]] = {"changed": {"protected": True}, "other owner": {"owner": "f" * 32}}
+    values |= differing.get(obstacle, {})
 
     def check_lease() -> None:
         if obstacle == "lease lost":
@@ -532,7 +532,12 @@ def test_the_right_to_publish_is_checked_only_if_the_old_build_of_the_key_become
     store = Recording(tmp_path / "store")
     make_shared_image(store, Status.ACTIVE)
     asked: list[str] = []
-    store.can_publish = lambda image_id: bool(asked.append(image_id))  # type: ignore[method-assign]
+
+    def can_publish(image_id: str) -> bool:
+        asked.append(image_id)
+        return False
+
+    store.can_publish = can_publish  # type: ignore[method-assign]
     change = FieldChange((path,), "private", visibility, Reason.SUPERSEDED)
     old = Step("old", Update(key, NEW, (change,), replace(RECORD, key=key, role=role)), Reason.SUPERSEDED)
     step = Step("s", Update("x", OURS, (), RECORD), Reason.STAGED)
@@ -554,9 +559,12 @@ def test_images_to_delete_are_listed_in_the_own_project_and_in_those_of_their_ow
     make_shared_image(store, Status.ACTIVE)
     project, seen = store.identity().project_id, list[tuple[str, ...]]()
     read_inventory = store.inventory
-    store.inventory = lambda catalog, owners=(): (  # type: ignore[method-assign]
-        seen.append(tuple(owners)) or read_inventory(catalog, owners)
-    )
+
+    def inventory(catalog: str, owners: Sequence[str] = ()) -> list[LiveImage]:
+        seen.append(tuple(owners))
+        return read_inventory(catalog, owners)
+
+    store.inventory = inventory  # type: ignore[method-assign]
     relies = (Reliance(NEW, "x", {"owner": "e" * 32}), Reliance(KEPT, "x", {"owner": owner}))
     deletes = [Delete("x", OURS), Delete("x", KEPT)]
     outcomes = Performer(store, Plan("base", TARGET, relies=relies)).delete(deletes, 1, Waiting())

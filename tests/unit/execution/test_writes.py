@@ -1,5 +1,6 @@
 """Writes: every PATCH moves the guard, and only a read of the image shows what was saved."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -674,7 +675,7 @@ def test_only_values_that_may_change_are_not_compared(
 ) -> None:
     """For example the status while the service fills the image."""
     image = active(by_hand)
-    before = replace(image, **({"status": Status.QUEUED} if path == "status" else {"min_ram": 3}))  # type: ignore[arg-type]
+    before = replace(image, **({"status": Status.QUEUED} if path == "status" else {"min_ram": 3}))
     if path in ignored:
         assert Writes(by_hand).update(before, {"name": "new"}, ignored=ignored).name == "new"
         return
@@ -712,7 +713,12 @@ def test_a_conflict_is_an_error_at_once_although_the_guard_is_as_it_was(tmp_path
     if kind == "claim":
         made = change_by_hand(store, made.id, {GUARD: None})
     writes = Writes(store, nonce="mine")
-    write = {"disown": writes.disown, "renew": writes.renew}.get(kind, lambda image: writes.update(image, ATTRS))
+
+    def update(image: LiveImage) -> LiveImage:
+        return writes.update(image, ATTRS)
+
+    kinds: dict[str, Callable[[LiveImage], object]] = {"disown": writes.disown, "renew": writes.renew}
+    write = kinds.get(kind, update)
     with pytest.raises(Conflict, match="this run's change was not made"):
         write(made)
     assert len(store.sent) == 1

@@ -1,6 +1,7 @@
 """The steps of one key: status, references, records without data."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -91,7 +92,7 @@ def test_a_staging_record_with_the_pinned_id_is_never_deleted() -> None:
     assert {getattr(step.action, "image_id", "") for step in made.steps if isinstance(step.action, Delete)} == {"left"}
 
 
-def damaged(key: str = "a", **attrs: object) -> tuple[ImageSpec, LiveImage]:
+def damaged(key: str = "a", **attrs: Any) -> tuple[ImageSpec, LiveImage]:
     """A declared image, and its live one whose data is not what imagesync published."""
     wanted = spec(key, fingerprint=Fingerprint((Checksum("sha512", "b" * 128),), 4096), **attrs)
     return wanted, live(wanted, "now", os_hash_algo="sha512", os_hash_value="f" * 128)
@@ -132,7 +133,7 @@ def test_of_a_key_that_is_left_only_staged_images_that_it_needs_stay(is_left: st
 @pytest.mark.parametrize(("members", "has_image", "noted"), [("p", True, True), ("p", False, False), ("", True, False)])
 def test_a_new_build_for_members_is_announced(members: str, *, has_image: bool, noted: bool) -> None:
     """Each member must accept it; a first build has nothing to compare with."""
-    shared = {"visibility": Visibility.SHARED, "members": frozenset(members), "members_declared": True}
+    shared: dict[str, Any] = {"visibility": Visibility.SHARED, "members": frozenset(members), "members_declared": True}
     found = inventory(*([live(spec("a", **shared), "now")] if has_image else []))
     made = plan(catalog(spec("a", "b", **shared)), found)
     assert any("each member must accept the new build" in note for note in made.notes) is noted
