@@ -283,3 +283,12 @@ def test_a_new_build_is_compared_with_the_newest_image_that_it_replaces() -> Non
     (create,) = [step.action for step in made.steps if isinstance(step.action, Create)]
     assert create.replaces == ("older", "newer")
     assert [(change.path, change.before, change.after) for change in create.changes] == [(("min_ram",), 2, 3)]
+
+
+def test_beside_a_rejected_candidate_one_of_another_build_is_not_wanted() -> None:
+    """A staging run leaves both; the next apply deletes only the other one."""
+    rejected, other = candidate(spec("a", "b"), "no", status=Status.DEACTIVATED), candidate(spec("a", "c"), "other")
+    found = inventory(live(spec("a"), "now"), rejected, other)
+    made = plan_stage(catalog(spec("a", "b")), found)
+    assert {one.image_id: one.fate for one in made.candidates} == {"no": Fate.REJECTED, "other": Fate.UNWANTED}
+    assert actions(plan(catalog(spec("a", "b")), found)) == [("Delete", "other", "discarded")]

@@ -8,16 +8,18 @@ import pytest
 from imagesync.model.catalog import (
     Checksum,
     Content,
+    FileSource,
     Fingerprint,
     ImageSpec,
     Role,
     SourceFault,
     Status,
+    Transfer,
     UrlSource,
     Visibility,
 )
 from imagesync.model.image import LiveImage
-from imagesync.model.plan import Create, Delete, Reactivate, Update
+from imagesync.model.plan import Create, Delete, Reactivate, Reason, Update
 from imagesync.model.policy import Policy, Publish
 from tests.unit.factories import candidate, catalog, inventory, live, plan, retired, spec
 from tests.unit.planning.plans import kinds
@@ -137,3 +139,35 @@ def test_a_new_build_for_members_is_announced(members: str, *, has_image: bool, 
     found = inventory(*([live(spec("a", **shared), "now")] if has_image else []))
     made = plan(catalog(spec("a", "b", **shared)), found)
     assert any("each member must accept the new build" in note for note in made.notes) is noted
+
+
+def test_restoring_drift_does_not_rewrite_the_record() -> None:
+    """A value that the manifest newly declares is already live: a whole apply records it, and changes nothing else."""
+    found = inventory(live(spec("a")))
+    wanted = catalog(spec("a", min_ram=0))
+    (step,) = plan(wanted, found).steps
+    assert isinstance(step.action, Update)
+    assert (step.action.changes, step.reason) == ((), Reason.MANIFEST_CHANGED)
+    assert plan(wanted, found, Policy(drift_only=True)).steps == ()
+
+
+@pytest.mark.parametrize("role", [Role.CURRENT, Role.STAGING])
+@pytest.mark.parametrize("status", [Status.ACTIVE, Status.DEACTIVATED])
+@pytest.mark.parametrize("wanted_status", [Status.ACTIVE, Status.DEACTIVATED])
+def test_an_image_is_copied_to_further_stores_while_it_is_active(
+    role: Role, status: Status, wanted_status: Status
+) -> None:
+    """A current image is deactivated after its update, a candidate before it; a reactivation always comes first."""
+    source = FileSource("/images/a.raw", "a.raw", transfer=Transfer(stores=("fast", "slow")))
+    wanted = spec("a", source=source, status=wanted_status)
+    is_current = role is Role.CURRENT
+    declared = replace(wanted, status=status)
+    image = live(declared, "id-a", role, hidden=not is_current, stores=("fast",), status=status)
+    if role is Role.STAGING and status is Status.DEACTIVATED and wanted_status is Status.ACTIVE:
+        return  # rejected
+    steps = plan(catalog(wanted), inventory(image)).steps
+    copied = [change.path for step in steps if isinstance(step.action, Update) for change in step.action.changes].count(
+        ("stores",)
+    )
+    is_active = wanted_status is Status.ACTIVE or (is_current and status is Status.ACTIVE)
+    assert copied == is_active

@@ -283,7 +283,7 @@ def test_a_published_image_of_another_project_is_recorded_only_with_digests_that
     role: Role, able: Capabilities | None
 ) -> None:
     """Those of the service and the declared one; a digest that only its record names may be forged."""
-    hidden = {"hidden": True, "visibility": Visibility.PRIVATE, "name": "a (staging)", "protected": False}
+    hidden: dict[str, Any] = {"hidden": True, "visibility": Visibility.PRIVATE, "name": "a (staging)"}
     image = live(wanted(), "theirs", role, owner=OTHER, checksum=MD5, **HASH, **hidden)
     image = rewrite(image, digests=(SHA512, Checksum("sha256", "e" * 64)), declared=(Checksum("sha1", "1" * 40),))
     update = updates(made(wanted(), image, able=able))["theirs"]
