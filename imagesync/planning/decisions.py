@@ -279,7 +279,8 @@ def _make(spec: ImageSpec, generations: Generations, reason: Reason, may_hold: t
     pinned = next((owned for owned in generations.every if owned.id == spec.id), None)
     if pinned is None:
         return Make(reason)
-    if pinned.image.status is Status.QUEUED and (spec.has_data or pinned.record.role is Role.STAGING):
+    is_fillable = pinned.image.status is Status.QUEUED and pinned.record.role is not Role.DELETING
+    if is_fillable and (spec.has_data or pinned.record.role is Role.STAGING):
         return Make(Reason.INCOMPLETE, fill=pinned.id)
     return Refuse(
         f"{where}: the pinned id {pinned.id} already has an image ({pinned.image.status.value}), and the service never uses "

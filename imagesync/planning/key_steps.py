@@ -75,8 +75,6 @@ def _plan_changes(context: PlanningContext, spec: ImageSpec) -> KeyPlan:
             if policy.drift_only and reason is not Reason.CONTENT_TAMPERED:
                 return KeyPlan()
             generations = _add_passed_over(context, spec, generations)
-            if spec.key in context.lapsed and not generations.current:
-                return KeyPlan(notes=(_note_expired(spec),))
             notes = (
                 *_note_members(spec, generations),
                 *_note_passed_over(spec, generations),

@@ -46,7 +46,7 @@ def _stage_key(context: PlanningContext, spec: ImageSpec) -> KeyPlan:
             return KeyPlan(refusals=(spec.place.add_to(sentence),))
         case Leave(sentence):
             return KeyPlan(notes=(sentence,) if sentence else ())
-        case Make() as make if spec.has_data and not _is_lapsed(context, spec):
+        case Make() as make if spec.has_data:
             item = create(context, spec, context.groups[spec.key], make)
             assert isinstance(item.action, Create)  # noqa: S101 - for the type checker
             staged = replace(item, action=replace(item.action, stage=True, replaces=(), changes=()))
@@ -64,10 +64,6 @@ def _drop_other_needs(steps: Sequence[Step]) -> tuple[Step, ...]:
     """The steps without waits for steps of other plans: an image without data is made when the candidate is published."""
     ids = {item.id for item in steps}
     return tuple(replace(item, needs=tuple(need for need in item.needs if need in ids)) for item in steps)
-
-
-def _is_lapsed(context: PlanningContext, spec: ImageSpec) -> bool:
-    return spec.key in context.lapsed and not context.groups[spec.key].current
 
 
 def discard_plan(given: PlanInput, *, keys: str) -> Plan:

@@ -248,3 +248,14 @@ def test_the_marks_settle_before_anything_is_deleted(store: Settling, seconds: f
         assert isinstance(outcome, Performed)
         assert outcome.outcome is (Outcome.DONE if stop_after is None else Outcome.DEFERRED)
         assert slept == pauses[: stop_after or len(pauses)]
+
+
+def test_a_deleted_image_is_not_checked_at_the_end(store: Settling) -> None:
+    """It would be reported as deleted by another user. One that is only marked is checked."""
+    gone, kept = owned(store), owned(store)
+    writes = Writes(store, [rely(gone), rely(kept)], nonce="mine")
+    waiting = Waiting(sleep=lambda _seconds: None, clock=iter(range(1000)).__next__)
+    change_by_hand(store, kept.id, {ROLE: "current"})
+    Deletions(store, writes, "base", [], 2).delete([Delete("a", image.id, 1) for image in (gone, kept)], waiting)
+    assert store.images() == [stored(store, kept)]
+    assert writes.list_left() == []

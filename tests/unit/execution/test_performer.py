@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -342,8 +342,8 @@ def test_no_step_writes_without_the_lease_or_to_an_image_that_the_plan_does_not_
     store = Recording(tmp_path / "store")
     image = make_shared_image(store, Status.DEACTIVATED if isinstance(action, Reactivate) else Status.ACTIVE)
     values: dict[str, Value] = {"name": "n", "owner": image.owner, "protected": False}
-    found: dict[str, dict[str, Value]] = {"changed": {"protected": True}, "other owner": {"owner": "f" * 32}}
-    values |= found.get(obstacle, {})
+    differing: dict[str, dict[str, Value]] = {"changed": {"protected": True}, "other owner": {"owner": "f" * 32}}
+    values |= differing.get(obstacle, {})
 
     def check_lease() -> None:
         if obstacle == "lease lost":
@@ -438,3 +438,136 @@ def test_a_build_retires_only_if_its_successor_is_as_the_plan_knows_it(
         return
     Performer(store, plan)(step, lambda _amount: None)
     assert store.images(OURS)[0].hidden
+
+
+class ChangedByHand(Recording):
+    """A store in which another user renames the image during the first ``moment``."""
+
+    moment = ""
+
+    def remove_member(self, image_id: str, project: str) -> None:
+        super().remove_member(image_id, project)
+        self._rename("remove_member")
+
+    def import_image(self, image_id: str, method: str, **options: Unpack[ImportFields]) -> None:
+        self._rename("import_image")
+
+    def images(self, image_id: str | None = None) -> list[LiveImage]:
+        return [replace(one, stores=("fast", "slow")) for one in super().images(image_id)]
+
+    def _rename(self, moment: str) -> None:
+        if moment == self.moment:
+            super().update_image(OURS, name="theirs")
+
+
+@pytest.mark.parametrize(
+    ("moment", "change"),
+    [
+        ("remove_member", FieldChange(("members",), (OLD_MEMBER,), (), Reason.DRIFT)),
+        ("remove_member", FieldChange(("visibility",), "shared", "private", Reason.DRIFT)),
+        ("", FieldChange(("members",), (OLD_MEMBER,), (), Reason.DRIFT)),
+    ],
+)
+def test_a_change_by_hand_while_members_are_removed_stops_the_update(
+    tmp_path: Path, moment: str, change: FieldChange
+) -> None:
+    """No guard stops these requests, so the image is read and compared again before it is updated."""
+    store = ChangedByHand(tmp_path / "store")
+    make_shared_image(store, Status.ACTIVE)
+    store.moment = moment
+    plan = Plan("base", TARGET, relies=(Reliance(OURS, "x", {"name": "n"}),))
+    step = Step("s", Update("x", OURS, (change,), RECORD), Reason.DRIFT)
+    if not moment:
+        Performer(store, plan)(step, lambda _amount: None)
+        return
+    with pytest.raises(Conflict, match="name is 'theirs', it was 'n'"):
+        Performer(store, plan)(step, lambda _amount: None)
+    image = store.images(OURS)[0]
+    assert (image.name, image.visibility, image.properties["imagesync_rev_1"]) == ("theirs", Visibility.SHARED, "one")
+
+
+class CopiedByHand(Copying):
+    """A store in which another user renames the image while it is copied."""
+
+    def import_image(self, image_id: str, method: str, **options: Unpack[ImportFields]) -> None:
+        super().import_image(image_id, method, **options)
+        Local.update_image(self, image_id, name="theirs")
+
+
+def test_a_change_by_hand_during_a_copy_is_detected_before_the_record_names_the_stores(tmp_path: Path) -> None:
+    """A copy may take an hour."""
+    store = CopiedByHand(tmp_path / "store")
+    store.folder = tmp_path
+    with pytest.raises(Conflict, match="name is 'theirs'"):
+        copy_to_slow(store, Reason.MANIFEST_CHANGED)
+    left = read(store.images()[0])
+    assert left is not None
+    assert "stores" not in left.managed.fields
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+@pytest.mark.parametrize("role", [Role.STAGING, Role.RETIRED, Role.CURRENT])
+def test_data_is_verified_whatever_users_see_of_the_image(tmp_path: Path, role: Role, *, hidden: bool) -> None:
+    """A candidate or a retired build is hidden until the update that publishes it: it is verified before."""
+    store = Recording(tmp_path / "store")
+    make_shared_image(store, Status.ACTIVE)
+    store.update_image(OURS, hidden=hidden, properties={"imagesync_role": role.value})
+    store.written.clear()
+    update = Update(
+        "x", OURS, (FieldChange(("hidden",), hidden, False, Reason.STAGED),), RECORD, (Checksum("md5", "0" * 32),)
+    )
+    with pytest.raises(ChecksumMismatch):
+        Performer(store, Plan("base", TARGET))(Step("s", update, Reason.STAGED), lambda _amount: None)
+    assert store.written == []
+
+
+@pytest.mark.parametrize("role", [Role.RETIRED, Role.CURRENT])
+@pytest.mark.parametrize("visibility", ["public", "community", "shared"])
+@pytest.mark.parametrize("path", ["visibility", "name"])
+@pytest.mark.parametrize("key", ["x", "y"])
+def test_the_right_to_publish_is_checked_only_if_the_old_build_of_the_key_becomes_public(
+    tmp_path: Path, role: Role, visibility: str, path: str, key: str
+) -> None:
+    """Before a candidate is published: later the old build could not retire. Other keys need no right."""
+    store = Recording(tmp_path / "store")
+    make_shared_image(store, Status.ACTIVE)
+    asked: list[str] = []
+
+    def can_publish(image_id: str) -> bool:
+        asked.append(image_id)
+        return False
+
+    store.can_publish = can_publish  # type: ignore[method-assign]
+    change = FieldChange((path,), "private", visibility, Reason.SUPERSEDED)
+    old = Step("old", Update(key, NEW, (change,), replace(RECORD, key=key, role=role)), Reason.SUPERSEDED)
+    step = Step("s", Update("x", OURS, (), RECORD), Reason.STAGED)
+    is_needed = (role, visibility, path, key) == (Role.RETIRED, "public", "visibility", "x")
+    error = None
+    try:
+        Performer(store, Plan("base", TARGET, (step, old)))(step, lambda _amount: None)
+    except Forbidden as failure:
+        error = failure
+    assert (bool(error), bool(asked), bool(store.written)) == (is_needed, is_needed, not is_needed)
+
+
+@pytest.mark.parametrize(("owner", "listed"), [("f" * 32, 2), (None, 1)])
+def test_images_to_delete_are_listed_in_the_own_project_and_in_those_of_their_owners(
+    tmp_path: Path, owner: str | None, listed: int
+) -> None:
+    """Each project once, whatever images the plan relies on."""
+    store = Recording(tmp_path / "store")
+    make_shared_image(store, Status.ACTIVE)
+    project, seen = store.identity().project_id, list[tuple[str, ...]]()
+    read_inventory = store.inventory
+
+    def inventory(catalog: str, owners: Sequence[str] = ()) -> list[LiveImage]:
+        seen.append(tuple(owners))
+        return read_inventory(catalog, owners)
+
+    store.inventory = inventory  # type: ignore[method-assign]
+    relies = (Reliance(NEW, "x", {"owner": "e" * 32}), Reliance(KEPT, "x", {"owner": owner}))
+    deletes = [Delete("x", OURS), Delete("x", KEPT)]
+    outcomes = Performer(store, Plan("base", TARGET, relies=relies)).delete(deletes, 1, Waiting())
+    assert outcomes[OURS] == Performed(OURS)
+    assert {len(set(owners) - {""}) for owners in seen} == {listed}
+    assert all(project in owners and "e" * 32 not in owners for owners in seen)

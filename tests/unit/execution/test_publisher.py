@@ -15,7 +15,7 @@ from imagesync import Performer, execute
 from imagesync.backends.base import CreateFields, ImportFields, UpdateFields
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
-from imagesync.errors import Forbidden, LeaseLost, QuotaExceeded, Unavailable
+from imagesync.errors import Conflict, Forbidden, LeaseLost, QuotaExceeded, Unavailable
 from imagesync.model.catalog import (
     Auto,
     Catalog,
@@ -583,3 +583,45 @@ def test_a_record_that_the_service_fills_is_unverified_until_its_data_was_verifi
     record = read(service.images()[0])
     assert record is not None
     assert (record.unverified, bool(record.declared), digest in record.digests) == (False, not verify, verify)
+
+
+def test_a_record_is_created_in_the_project_that_owner_names(tmp_path: Path) -> None:
+    """A record in another project could not be given to it later; without ``owner`` it is in the session's."""
+    service = Noting(tmp_path / "store")
+    assert apply(service, want_image(tmp_path, b"\0one", owner="f" * 32)).succeeded
+    assert service.made["owner"] == "f" * 32
+    assert [image.owner for image in service.images()] == ["f" * 32]
+
+
+class ChoosingAndNoting(Choosing):
+    """Stores whether each image was bound to its id when its data arrived."""
+
+    bound: tuple[bool, ...] = ()
+
+    def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None, *, store: str | None = None) -> None:
+        (image,) = self.images(image_id)
+        self.bound += (image.properties[ID] == image_id,)
+        super().upload(image_id, chunks, size, store=store)
+
+
+def test_a_record_is_bound_before_its_data_is_sent(tmp_path: Path) -> None:
+    """A run that is killed during the upload must leave a record that the next run owns."""
+    service = ChoosingAndNoting(Store(tmp_path / "store"), "choosing")
+    assert apply(service, want_image(tmp_path, b"\0data")).succeeded
+    assert service.bound == (True,)
+
+
+class Taken(Local):
+    """A store that refuses each new record with 409."""
+
+    def create_image(self, **attrs: Any) -> LiveImage:
+        raise Conflict("the database is locked", "try again")
+
+
+@pytest.mark.parametrize("pinned", [None, str(uuid4())])
+def test_a_refused_record_is_explained_by_its_id_only_if_the_id_is_pinned(tmp_path: Path, pinned: str | None) -> None:
+    """A chosen id is random: the service refused the record for its own reason, and says so."""
+    service = Taken(Store(tmp_path / "store"), "taken")
+    report = apply(service, want_image(tmp_path, b"\0data", id=pinned))
+    expected = f"the id {pinned} is in use or was used before" if pinned else "the database is locked"
+    assert [result.error.startswith(expected) for result in report.results] == [True]

@@ -1,5 +1,6 @@
 """Writes: every PATCH moves the guard, and only a read of the image shows what was saved."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -634,3 +635,192 @@ def test_other_requests_without_an_answer_leave_the_run_unsettled_too(tmp_path: 
         with pytest.raises(Unavailable):
             writes.change_members(image.id, (), ["p" * 32])
     assert writes.is_unanswered
+
+
+CHANGES: dict[str, UpdateFields] = {
+    "name": {"name": "new"},
+    "hidden": {"hidden": True},
+    "protected": {"protected": True},
+    "min_disk": {"min_disk": 3},
+    "min_ram": {"min_ram": 5},
+    "visibility": {"visibility": "community"},
+    "more tags": {"tags": ("t", "u")},
+    "no tags": {"tags": ()},
+    "a property": {"properties": {"p": "1"}},
+    "another value": {"properties": {"q": "2"}},
+    "no property": {"properties": {"q": None}},
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_whatever_this_run_sent_is_undone_if_another_user_changed_the_image(by_hand: ChangedByHand, name: str) -> None:
+    """Each field, tag and property has its earlier value again, and the other user's change stays."""
+    image = active(by_hand, q="1")
+    image = super(FaultyStore, by_hand).update_image(image.id, tags=["t"])
+    by_hand.change = {"properties": {"imagesync_key": "theirs"}}
+    with pytest.raises(Conflict, match="this run's own change was undone"):
+        Writes(by_hand, nonce="mine").update(image, CHANGES[name])
+    left = stored(by_hand, image)
+    without = {key: value for key, value in left.properties.items() if not key.startswith("imagesync_")}
+    assert without == {"q": "1"}
+    assert left.properties["imagesync_key"] == "theirs"
+    fields = ("name", "hidden", "protected", "min_disk", "min_ram", "visibility", "tags")
+    assert [getattr(left, field) for field in fields] == [getattr(image, field) for field in fields]
+
+
+@pytest.mark.parametrize("ignored", [(), ("status",), ("status", "min_ram")])
+@pytest.mark.parametrize("path", ["status", "min_ram"])
+def test_only_values_that_may_change_are_not_compared(
+    by_hand: ChangedByHand, ignored: tuple[str, ...], path: str
+) -> None:
+    """For example the status while the service fills the image."""
+    image = active(by_hand)
+    before = replace(image, **({"status": Status.QUEUED} if path == "status" else {"min_ram": 3}))
+    if path in ignored:
+        assert Writes(by_hand).update(before, {"name": "new"}, ignored=ignored).name == "new"
+        return
+    with pytest.raises(Conflict, match=f"{path} is"):
+        Writes(by_hand).update(before, {"name": "new"}, ignored=ignored)
+
+
+@pytest.mark.parametrize("lost", range(MAX_WRITES + 1))
+def test_a_guard_is_moved_although_the_service_loses_the_update(store: FaultyStore, lost: int) -> None:
+    """The image already has all values: only its guard shows that the update was saved. At most three are sent."""
+    image = active(store)
+    store.updates = [UpdateFault.LOST] * lost
+    if lost == MAX_WRITES:
+        with pytest.raises(BackendError, match="did not keep the update of its guard"):
+            Writes(store, nonce="mine").renew(image)
+    else:
+        Writes(store, nonce="mine").renew(image)
+        assert [nonce for _, nonce in guards(stored(store, image))] == ["mine"]
+    assert len(store.sent) == min(lost + 1, MAX_WRITES) == min(lost + 1, 3)
+
+
+class Busy(FaultyStore):
+    """A store that refuses every update with 409 and changes nothing."""
+
+    def update_image(self, image: LiveImage | str, **attrs: Unpack[UpdateFields]) -> LiveImage:
+        self.sent.append(attrs)
+        raise Conflict("busy")
+
+
+@pytest.mark.parametrize("kind", ["update", "renew", "disown", "claim"])
+def test_a_conflict_is_an_error_at_once_although_the_guard_is_as_it_was(tmp_path: Path, kind: str) -> None:
+    """The service names a conflict: repeating the request could undo what another user does now."""
+    store = Busy(tmp_path / "store")
+    made = active(store)
+    if kind == "claim":
+        made = change_by_hand(store, made.id, {GUARD: None})
+    writes = Writes(store, nonce="mine")
+
+    def update(image: LiveImage) -> LiveImage:
+        return writes.update(image, ATTRS)
+
+    kinds: dict[str, Callable[[LiveImage], object]] = {"disown": writes.disown, "renew": writes.renew}
+    write = kinds.get(kind, update)
+    with pytest.raises(Conflict, match="this run's change was not made"):
+        write(made)
+    assert len(store.sent) == 1
+    assert writes.is_contested
+    assert not writes.is_unanswered
+    assert writes.list_left() == []
+
+
+def test_an_image_that_another_run_wrote_to_during_a_lost_request_is_not_released(store: FaultyStore) -> None:
+    """A retry would require only names that are still there, and remove the other run's record."""
+    image = active(store)
+
+    class WrittenMeanwhile(FaultyStore):
+        def update_image(self, image: LiveImage | str, **attrs: Unpack[UpdateFields]) -> LiveImage:
+            if not self.sent:
+                change_by_hand(self, image if isinstance(image, str) else image.id, {"imagesync_rev_8": "other"})
+            return super().update_image(image, **attrs)
+
+    store.__class__ = WrittenMeanwhile
+    store.updates = [UpdateFault.NOT_RECEIVED]
+    with pytest.raises(Conflict, match="another run wrote to it"):
+        Writes(store).disown(image)
+    assert len(store.sent) == 1
+    assert stored(store, image).properties["imagesync_catalog"] == "base"
+
+
+def test_an_image_that_left_the_catalog_is_not_checked_at_the_end(store: FaultyStore) -> None:
+    """Neither one that was released or deleted, nor one whose change an error has reported; all others are."""
+    images = [active(store) for _ in range(4)]
+    released, forgotten, reported, kept = images
+    writes = Writes(store)
+    for image in images:
+        writes.update(image, {"name": "new"})
+    writes.disown(stored(store, released))
+    writes.forget(forgotten.id)
+    change_by_hand(store, reported.id, {"imagesync_key": "theirs"})
+    with pytest.raises(Conflict):
+        writes.read_unchanged(reported.id)
+    assert [image.id for image in writes.list_left()] == [kept.id]
+    assert writes.find_left(released.id) is writes.find_left(forgotten.id) is None
+    assert writes.find_left(reported.id) is not None
+
+
+def test_a_request_without_an_answer_is_not_forgotten_after_a_conflict(store: FaultyStore) -> None:
+    """It may still arrive, whatever the next request met."""
+    first, second, third = active(store), active(store), active(store)
+    writes = Writes(store)
+    store.updates = [UpdateFault.NO_ANSWER]
+    writes.update(first, {"name": "new"})
+    assert (writes.is_unanswered, writes.is_contested) == (True, True)
+    change_by_hand(store, second.id, {GUARD: None, "imagesync_rev_8": "other"})
+    with pytest.raises(Conflict):
+        writes.update(second, {"name": "new"})
+    writes.update(third, {"name": "new"})
+    assert (writes.is_unanswered, writes.is_contested) == (True, True)
+
+
+@pytest.mark.parametrize("status", [Status.DEACTIVATED, Status.ACTIVE])
+@pytest.mark.parametrize("relied", [{"min_ram": 9}, {"owner": "f" * 32}, {"properties.imagesync_catalog": "other"}])
+def test_the_status_of_an_image_that_the_plan_does_not_know_is_not_changed(
+    store: FaultyStore, status: Status, relied: dict[str, Any]
+) -> None:
+    """It is read and compared before the request, which has no guard."""
+    image = active(store)
+    if status is Status.ACTIVE:
+        store.deactivate(image.id)
+    before = stored(store, image)
+    with pytest.raises(Conflict, match="nothing more was written to it"):
+        Writes(store, [Reliance(image.id, "a", relied)]).change_status(image.id, status)
+    assert stored(store, image) == before
+
+
+def test_a_changed_status_is_part_of_how_the_run_left_the_image(store: FaultyStore) -> None:
+    """A later step or the final check compares with it."""
+    image, writes = active(store), Writes(store)
+    writes.change_status(image.id, Status.DEACTIVATED)
+    assert [each.status for each in writes.list_left()] == [Status.DEACTIVATED]
+    assert writes.read_unchanged(image.id).status is Status.DEACTIVATED
+    store.reactivate(image.id)
+    with pytest.raises(Conflict, match="status is 'active'"):
+        writes.read_unchanged(image.id)
+
+
+def test_without_the_lease_no_image_is_claimed(store: FaultyStore) -> None:
+    """The claim is the first write to an image that no run has written to."""
+    image = unclaimed(store)
+
+    def check_lease() -> None:
+        raise LeaseLost("the lease is lost")
+
+    store.sent.clear()
+    with pytest.raises(LeaseLost):
+        Writes(store, check_lease=check_lease).update(image, ATTRS)
+    assert store.sent == []
+
+
+def test_a_claim_that_did_not_arrive_is_reported_as_unanswered(store: FaultyStore) -> None:
+    """No other run wrote to the image."""
+    image = unclaimed(store)
+    store.updates = [UpdateFault.NOT_RECEIVED]
+    writes = Writes(store)
+    with pytest.raises(Unavailable, match="no answer"):
+        writes.update(image, ATTRS)
+    assert writes.is_unanswered
+    assert stored(store, image) == image

@@ -246,3 +246,13 @@ def test_an_adoption_that_leaves_open_which_image_is_meant_is_refused() -> None:
         pick_adoptable(manifest, inventory(foreign=(*foreign, one)))
     assert [text.split(": ")[0] for text in refused.value.refusals] == ["images.a", "images.b"]
     assert "a-0, a-1" in refused.value.refusals[0]
+
+
+def test_the_adopt_command_keeps_the_id_that_the_manifest_names() -> None:
+    """Of two images with the name, it names one."""
+    twins = tuple(replace(live(spec("a"), image_id), properties={}) for image_id in ("x", "y"))
+    wanted = request_adoption(catalog(spec("a", adopt="y")))
+    picked = pick_adoptable(wanted, inventory(foreign=twins))
+    assert [image.adopt for image in picked.images] == ["y"]
+    with pytest.raises(PlanRefused, match="2 images are named 'a'"):
+        pick_adoptable(request_adoption(catalog(spec("a"))), inventory(foreign=twins))

@@ -6,9 +6,16 @@ from typing import Any
 import pytest
 
 from imagesync.errors import PlanRefused
-from imagesync.model.catalog import KnownContent, Place, Role, Status, Visibility
+from imagesync.model.catalog import Fingerprint, ImageSpec, KnownContent, Place, Role, Status, Visibility
+from imagesync.model.image import LiveImage
 from imagesync.model.plan import Reason
-from imagesync.planning.clashes import collect_questions, find_shared_to_adopt, is_assigned
+from imagesync.planning.clashes import (
+    Questions,
+    collect_questions,
+    find_keys_without_image,
+    find_shared_to_adopt,
+    is_assigned,
+)
 from imagesync.planning.generations import group
 from tests.unit.factories import PROJECT, candidate, catalog, digest, inventory, live, plan, retired, rewrite, spec
 from tests.unit.planning.plans import kinds
@@ -247,3 +254,77 @@ def test_the_members_of_every_image_to_adopt_are_read() -> None:
     assert find_shared_to_adopt(wanted, found, group(())) == ("id-a", "id-b")
     ours = group([live(spec("a"))])
     assert find_shared_to_adopt(wanted, found, ours) == ("id-b",)
+
+
+def requests_of(wanted: ImageSpec, *images: LiveImage, promoting: str = "") -> Questions:
+    """What planning asks about one key."""
+    return collect_questions(catalog(wanted), inventory(*images), group(images), frozenset({promoting} - {""}))
+
+
+def test_names_are_asked_for_in_the_project_that_the_key_declares() -> None:
+    """A name belongs to a project."""
+    both = catalog(spec("a"), spec("b", owner=OTHER), spec("c", owner=OTHER, name="n"))
+    assert collect_questions(both, inventory(), group(())).names == {OTHER: ("b", "n"), PROJECT: ("a",)}
+
+
+@pytest.mark.parametrize("role", [None, Role.CURRENT, Role.STAGING, Role.RETIRED])
+def test_an_image_to_adopt_and_a_pinned_id_are_asked_for_unless_the_catalog_has_them(role: Role | None) -> None:
+    """A key with a current image adopts none; a pinned image that the catalog owns is listed already."""
+    images = [live(spec("a"), "pinned", role)] if role else []
+    assert requests_of(spec("a", adopt="their"), *images).ids == (() if role is Role.CURRENT else ("their",))
+    assert requests_of(spec("a", adopt=True), *images).ids == ()
+    assert requests_of(spec("a", id="pinned"), *images).ids == (() if role else ("pinned",))
+    assert requests_of(spec("a", id="free"), *images).ids == ("free",)
+
+
+SHARING: dict[str, Any] = {"visibility": Visibility.SHARED, "members": frozenset({"p"}), "members_declared": True}
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_members_are_asked_for_of_images_that_become_current(*, declared: bool) -> None:
+    """A candidate, an earlier build with the declared content, and every retired one if a rollback may choose it; of an
+    image that a new build replaces also without declared members, because they are lost with it.
+    """
+    sharing = SHARING if declared else {"visibility": Visibility.SHARED}
+    wanted, other = spec("a", "b", **sharing), spec("a", "c", **sharing)
+    staged = candidate(wanted, "staged", visibility=Visibility.SHARED)
+    old, oldest = retired(wanted, "old"), retired(other, "oldest")
+    current = live(spec("a", "a", **sharing), "now", generation=4)
+    found = {name for name in ("now", "staged") if declared}
+    assert set(requests_of(wanted, current, staged, old).members) == found
+    assert set(requests_of(wanted, current, old, oldest).members) == {name for name in ("now", "old") if declared}
+    every = {name for name in ("now", "old", "oldest") if declared}
+    assert set(requests_of(wanted, current, old, oldest, promoting="a").members) == every
+    assert set(requests_of(wanted, current, oldest).members) == {"now"}
+    assert set(requests_of(wanted, current, oldest, promoting="b").members) == {"now"}
+    assert set(requests_of(replace(wanted, fingerprint=current_content()), current, oldest).members) == (
+        {"now"} if declared else set()
+    )
+
+
+def current_content() -> Fingerprint:
+    """The content of the current image of these tests."""
+    return Fingerprint((digest("a"),), size=4096)
+
+
+def test_keys_without_an_image_are_those_that_get_none() -> None:
+    """A key that adopts an image gets one."""
+    wanted = catalog(spec("a"), spec("b"), spec("c", adopt=True), spec("d", adopt="x"), spec("e"))
+    groups = group([live(spec("a")), candidate(spec("b")), live(spec("c"))])
+    assert find_keys_without_image(wanted, groups) == {"b", "e"}
+
+
+def test_an_image_of_the_catalog_is_no_foreign_one() -> None:
+    """A listing may show it among the foreign images too: it is neither adopted nor a clash."""
+    ours = live(spec("b", name="a"), "ours")
+    for adopt in (None, True):
+        made = plan(catalog(spec("a", adopt=adopt), spec("b", name="other")), inventory(ours, foreign=(ours,)))
+        assert kinds(made)[0] == ("Create", "a", "new")
+
+
+@pytest.mark.parametrize("owner", [None, PROJECT])
+def test_a_problem_in_the_session_s_own_project_is_an_error_also_if_the_manifest_names_it(owner: str | None) -> None:
+    """Only another project's images must not stop the other keys."""
+    foreign = replace(live(spec("a"), "foreign"), properties={})
+    with pytest.raises(PlanRefused, match="already has the name 'a'"):
+        plan(catalog(spec("a", owner=owner)), inventory(foreign=(foreign,)))

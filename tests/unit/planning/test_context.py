@@ -7,14 +7,14 @@ from datetime import timedelta
 import pytest
 
 from imagesync.errors import PlanRefused
-from imagesync.model.catalog import OnExpire, Place, Status
+from imagesync.model.catalog import Method, OnExpire, Place, Role, Status, Transfer, UrlSource
 from imagesync.model.plan import Create, Fate, Plan
 from imagesync.model.policy import Policy, Publish
 from imagesync.planning.clock import Clock
 from imagesync.planning.context import PlanInput
 from imagesync.planning.planner import make_plan
 from imagesync.planning.staging import stage_plan
-from tests.unit.factories import NOW, candidate, catalog, inventory, live, plan, plan_input, retired, spec
+from tests.unit.factories import NOW, candidate, catalog, inventory, live, plan, plan_input, retired, rewrite, spec
 from tests.unit.planning.plans import actions, changes, kinds, plan_stage
 
 
@@ -233,3 +233,62 @@ def test_every_key_that_cannot_adopt_is_refused_at_its_line() -> None:
     with pytest.raises(PlanRefused) as refused:
         plan(catalog(*wanted), inventory())
     assert [text.split(": images.")[0] for text in refused.value.refusals] == ["f:3:5", "f:7:1"]
+
+
+def test_restoring_drift_waits_for_no_build_that_is_not_made() -> None:
+    """A reference means the current image; a key without an image cannot be referred to."""
+    root = spec("root", properties={"kernel_id": "${images.kernel.id}"})
+    image = live(root, min_ram=0)
+    image = replace(image, properties={**image.properties, "kernel_id": "theirs"})
+    wanted, only = catalog(spec("kernel", "b"), root), Policy(drift_only=True)
+    made = plan(wanted, inventory(live(spec("kernel", "a"), "k"), image), only)
+    assert [(step.action.key, step.needs) for step in made.steps] == [("root", ())]
+    assert changes(made) == {"properties.kernel_id": ("theirs", "k")}
+    assert made.absent == ()
+    with pytest.raises(PlanRefused, match=r"refers to images\.kernel, which has no image, and this run makes none"):
+        plan(wanted, inventory(image), only)
+
+
+def test_a_plan_has_the_digest_base_and_coming_expiries_of_its_manifest() -> None:
+    """A key that has expired is not announced again; one without a day neither."""
+    wanted = catalog(
+        spec("past", expires="2026-11-23"),
+        spec("today", expires="2026-11-24"),
+        spec("later", expires="2027-01-01", on_expire=OnExpire.DELETE),
+        spec("gone", expires="2026-11-01", on_expire=OnExpire.DELETE),
+        spec("always"),
+        digest="d" * 64,
+    )
+    made = plan(wanted, inventory(live(spec("past"))))
+    assert made.expires == {"today": "2026-11-24", "later": "2027-01-01"}
+    assert (made.manifest_digest, made.base) == ("d" * 64, "/images")
+
+
+def test_an_import_that_a_waiting_key_will_continue_stays() -> None:
+    """Its key refers to a key without an image; another left-over record of it is deleted."""
+    source = UrlSource(("https://x/a",), transfer=Transfer(method=Method.WEB_DOWNLOAD))
+    root = spec("root", source=source, properties={"kernel_id": "${images.kernel.id}"})
+    running = rewrite(candidate(root, "running"), unverified=True)
+    other = live(spec("root", "c"), "other", Role.STAGING, hidden=True, status=Status.QUEUED)
+    rejected = candidate(spec("kernel"), "k", status=Status.DEACTIVATED)
+    made = plan(catalog(spec("kernel"), root), inventory(rejected, running, other))
+    assert actions(made) == [("Delete", "other", "incomplete")]
+    assert any(note.startswith("root: it refers to images.kernel") for note in made.notes)
+
+
+def test_a_new_build_is_compared_with_the_newest_image_that_it_replaces() -> None:
+    """A broken run left two: users who take the newest see these changes."""
+    older, newer = live(spec("a", "a", min_ram=1), "older"), live(spec("a", "a", min_ram=2), "newer", generation=2)
+    made = plan(catalog(spec("a", "b", min_ram=3)), inventory(newer, older))
+    (create,) = [step.action for step in made.steps if isinstance(step.action, Create)]
+    assert create.replaces == ("older", "newer")
+    assert [(change.path, change.before, change.after) for change in create.changes] == [(("min_ram",), 2, 3)]
+
+
+def test_beside_a_rejected_candidate_one_of_another_build_is_not_wanted() -> None:
+    """A staging run leaves both; the next apply deletes only the other one."""
+    rejected, other = candidate(spec("a", "b"), "no", status=Status.DEACTIVATED), candidate(spec("a", "c"), "other")
+    found = inventory(live(spec("a"), "now"), rejected, other)
+    made = plan_stage(catalog(spec("a", "b")), found)
+    assert {one.image_id: one.fate for one in made.candidates} == {"no": Fate.REJECTED, "other": Fate.UNWANTED}
+    assert actions(plan(catalog(spec("a", "b")), found)) == [("Delete", "other", "discarded")]

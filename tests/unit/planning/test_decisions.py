@@ -26,6 +26,7 @@ from imagesync.model.image import LiveImage
 from imagesync.model.plan import (
     Candidate,
     Create,
+    Delete,
     Fate,
     FieldChange,
     Reason,
@@ -394,7 +395,8 @@ def test_only_an_upload_needs_formats() -> None:
     bare: dict[str, Any] = {"disk_format": None, "container_format": None}
     record = spec("a", source=Content.NO_DATA, fingerprint=Fingerprint(), **bare)
     assert kinds(plan(catalog(record), inventory())) == [("Create", "a", "new")]
-    for lacking in (bare, *({name: None} for name in bare)):
+    lacks: list[dict[str, Any]] = [bare, {"disk_format": None}, {"container_format": None}]
+    for lacking in lacks:
         with pytest.raises(PlanRefused, match="an upload needs disk_format and container_format"):
             plan(catalog(spec("a", **lacking)), inventory())
 
@@ -417,9 +419,10 @@ def test_an_image_with_the_pinned_id_is_filled_or_the_plan_is_refused(
     if is_same:
         assert not any(isinstance(step.action, Create) for step in plan(catalog(wanted), found).steps)
         return
-    if status is Status.QUEUED and (has_data or role is Role.STAGING):
-        creates = [step.action for step in make_plan(plan_input(catalog(wanted), found)).steps]
-        assert [action.fill for action in creates if isinstance(action, Create)] == ["pinned"]
+    if status is Status.QUEUED and role is not Role.DELETING and (has_data or role is Role.STAGING):
+        (step,) = make_plan(plan_input(catalog(wanted), found)).steps
+        assert isinstance(step.action, Create)
+        assert (step.action.fill, step.action.replaces, step.action.changes) == ("pinned", (), ())
         return
     with pytest.raises(PlanRefused, match="the pinned id pinned already has an image"):
         plan(catalog(wanted), found)
@@ -480,7 +483,8 @@ def test_of_two_current_images_the_newest_is_the_damaged_one() -> None:
     wanted = spec("a", fingerprint=Fingerprint((Checksum("sha512", "b" * 128),), 4096))
     damaged: dict[str, Any] = {"os_hash_algo": "sha512", "os_hash_value": "f" * 128}
     rejected = candidate(wanted, status=Status.DEACTIVATED)
-    for older, newer in (({}, damaged), (damaged, {})):
+    states: list[tuple[dict[str, Any], dict[str, Any]]] = [({}, damaged), (damaged, {})]
+    for older, newer in states:
         other = spec("a", "c")
         current = (
             live(wanted if older else other, "one", generation=1, **older),
@@ -506,3 +510,22 @@ def test_a_damaged_or_unverifiable_image_is_replaced_without_a_comparison() -> N
     assert [(step.reason.value, step.action.may_hold) for step in made.steps if isinstance(step.action, Create)] == [
         ("unverified", ())
     ]
+
+
+@pytest.mark.parametrize("role", [Role.CURRENT, Role.STAGING, Role.RETIRED])
+def test_with_a_pinned_id_no_image_of_another_id_is_the_declared_one(role: Role) -> None:
+    """Although its content is: the new image gets the pinned id."""
+    image = live(spec("a"), "other", role, hidden=role is not Role.CURRENT)
+    made = plan(catalog(spec("a", id="pinned")), inventory(image))
+    creates = [step.action for step in made.steps if isinstance(step.action, Create)]
+    assert [(create.image_id, create.fill) for create in creates] == [("pinned", None)]
+    assert plan(catalog(spec("a", id="other")), inventory(live(spec("a"), "other"))).steps == ()
+
+
+def test_a_candidate_of_unknown_content_is_deleted_only_after_the_new_build() -> None:
+    """If the bytes prove to be the same, it is published, and the new build is not made."""
+    wanted = spec("a", fingerprint=Fingerprint((Checksum("sha512", "b" * 128),), 4096))
+    other = candidate(spec("a", "c", disk_format="qcow2"), "other")
+    made = plan(catalog(wanted), inventory(candidate(spec("a", "b"), "compared"), other))
+    needs = {step.action.image_id: step.needs for step in made.steps if isinstance(step.action, Delete)}
+    assert needs == {"compared": ("create:a",), "other": ()}

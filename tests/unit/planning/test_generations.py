@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
 
@@ -17,6 +17,7 @@ from imagesync.model.catalog import (
     FileSource,
     Fingerprint,
     KnownContent,
+    Method,
     Role,
     Source,
     Status,
@@ -25,7 +26,7 @@ from imagesync.model.catalog import (
 )
 from imagesync.model.image import IMPORT_TASK, LiveImage
 from imagesync.model.plan import Create
-from imagesync.model.record import MAX_GENERATION, Managed, read
+from imagesync.model.record import MAX_GENERATION, Managed, Record, read
 from imagesync.planning.generations import (
     Generations,
     Holds,
@@ -36,10 +37,11 @@ from imagesync.planning.generations import (
     group,
     has_other_size,
     is_as_recorded,
+    is_stored_as_published,
     is_unjudged,
     settle_digests,
 )
-from tests.unit.factories import PROJECT, catalog, digest, inventory, live, plan, rewrite, spec
+from tests.unit.factories import NOW, PROJECT, catalog, digest, inventory, live, plan, retired, rewrite, spec
 from tests.unit.planning.plans import kinds
 
 
@@ -423,3 +425,50 @@ def test_which_staged_builds_are_candidates() -> None:
     assert {owned.id for owned in generations.verified} == set(whole)
     for status, found in ((Status.ACTIVE, generations.candidates), (Status.DEACTIVATED, generations.switched_off)):
         assert [owned.id for owned in found] == [name for name, state in whole.items() if state == (status, True)]
+
+
+def test_lease_records_belong_to_no_key() -> None:
+    """They have the catalog's marker, but are no builds."""
+    lease = live(spec("a"), "lease", Role.LEASE)
+    assert group([lease]) == {}
+    assert group([lease, live(spec("b"), "b")]).find_current_ids() == {"b": "b"}
+
+
+@pytest.mark.parametrize(("seconds", "is_corrected"), [(-1, False), (599, False), (600, False), (601, True)])
+def test_a_time_of_retirement_after_the_latest_clock_is_replaced(seconds: int, *, is_corrected: bool) -> None:
+    """By more than ten minutes: a wrong clock wrote it, and the image would never be old enough. Without clocks it stays."""
+    since = NOW + timedelta(seconds=seconds)
+    image = replace(retired(spec("a"), "old"), updated_at="2026-11-02T00:00:00Z")
+    image = rewrite(image, managed=replace(record_of(image).managed, retired=since.isoformat()))
+    expected = datetime(2026, 11, 2, tzinfo=UTC) if is_corrected else since
+    assert group([image], NOW)["a"].retired[0].retired_at == expected
+    assert group([image])["a"].retired[0].retired_at == since
+
+
+def record_of(image: LiveImage) -> Record:
+    """The record of an owned image."""
+    record = read(image)
+    assert record is not None
+    return record
+
+
+OTHER = "f" * 32
+
+
+@pytest.mark.parametrize("owner", [None, OTHER])
+@pytest.mark.parametrize("lives_in", [PROJECT, OTHER])
+@pytest.mark.parametrize("method", Method)
+@pytest.mark.parametrize("converted", [True, False])
+@pytest.mark.parametrize("compression", [Compression.NONE, Compression.GZ])
+def test_the_service_s_digests_are_of_the_published_bytes_unless_they_were_changed_on_the_way(
+    owner: str | None, lives_in: str, method: Method, converted: bool, compression: Compression
+) -> None:
+    """Unpacked or converted bytes are others. In the project that ``owner:`` names, an upload was never converted,
+    whatever the record there says: that project could write it to turn the comparison off.
+    """
+    source = FileSource("/images/a", "a", transfer=Transfer(compression, method=method))
+    wanted = spec("a", source=source, owner=owner)
+    image = live(wanted, owner=lives_in)
+    owned = Owned(image, replace(record_of(image), converted=converted))
+    is_believed = converted and not (owner == lives_in == OTHER and method is Method.UPLOAD)
+    assert is_stored_as_published(wanted, owned) is (compression is Compression.NONE and not is_believed)

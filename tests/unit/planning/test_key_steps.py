@@ -1,13 +1,27 @@
 """The steps of one key: status, references, records without data."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from imagesync.model.catalog import Content, Fingerprint, Role, Status
-from imagesync.model.plan import Create, Delete, Reactivate, Update
-from imagesync.model.policy import Policy
-from tests.unit.factories import candidate, catalog, inventory, live, plan, spec
+from imagesync.model.catalog import (
+    Checksum,
+    Content,
+    FileSource,
+    Fingerprint,
+    ImageSpec,
+    Role,
+    SourceFault,
+    Status,
+    Transfer,
+    UrlSource,
+    Visibility,
+)
+from imagesync.model.image import LiveImage
+from imagesync.model.plan import Create, Delete, Reactivate, Reason, Update
+from imagesync.model.policy import Policy, Publish
+from tests.unit.factories import candidate, catalog, inventory, live, plan, retired, spec
 from tests.unit.planning.plans import kinds
 
 
@@ -78,3 +92,82 @@ def test_a_staging_record_with_the_pinned_id_is_never_deleted() -> None:
     other = candidate(spec("a", "b"), "left", status=Status.QUEUED)
     made = plan(catalog(kept), inventory(live(spec("a", "a"), "id-a"), left, other))
     assert {getattr(step.action, "image_id", "") for step in made.steps if isinstance(step.action, Delete)} == {"left"}
+
+
+def damaged(key: str = "a", **attrs: Any) -> tuple[ImageSpec, LiveImage]:
+    """A declared image, and its live one whose data is not what imagesync published."""
+    wanted = spec(key, fingerprint=Fingerprint((Checksum("sha512", "b" * 128),), 4096), **attrs)
+    return wanted, live(wanted, "now", os_hash_algo="sha512", os_hash_value="f" * 128)
+
+
+def test_restoring_drift_replaces_damaged_data_and_makes_no_other_build() -> None:
+    """New content, a missing image and another format wait for a whole apply."""
+    wanted, image = damaged()
+    only = Policy(drift_only=True)
+    made = plan(catalog(wanted, spec("b", "c"), spec("new")), inventory(image, live(spec("b"))), only)
+    assert kinds(made) == [("Create", "a", "content-tampered"), ("Update", "a", "superseded")]
+    kept = candidate(spec("a", "c"))
+    marked = live(spec("a"), "marked", Role.DELETING, hidden=True)
+    made = plan(catalog(wanted), inventory(image, kept, marked, retired(spec("a"), "old", days=99)), only)
+    assert [kind for kind, *_ in kinds(made)] == ["Create", "Update"]
+
+
+@pytest.mark.parametrize("is_left", ["rejected", "staged-only", "expired", "no list"])
+def test_of_a_key_that_is_left_only_staged_images_that_it_needs_stay(is_left: str) -> None:
+    """Other left-over records and images that are marked for deletion are deleted as for any key."""
+    wanted = spec("a", "b", expires="2026-11-23" if is_left == "expired" else None)
+    if is_left == "no list":
+        fault = SourceFault("HTTP 503", "wait", is_passing=True, hides_content=True)
+        wanted = replace(wanted, fault=fault, source=UrlSource(("https://x/a",)), fingerprint=Fingerprint())
+    status = Status.DEACTIVATED if is_left == "rejected" else Status.ACTIVE
+    found = inventory(
+        live(spec("a"), "now", hidden=is_left == "expired"),
+        *([] if is_left == "staged-only" else [candidate(spec("a", "b"), "needed", status=status)]),
+        live(spec("a", "c"), "leftover", Role.STAGING, hidden=True, status=Status.QUEUED),
+        live(spec("a", "c"), "marked", Role.DELETING, hidden=True),
+    )
+    made = plan(catalog(wanted), found, Policy(publish=Publish.STAGED_ONLY) if is_left == "staged-only" else None)
+    deleted = {getattr(step.action, "image_id", "") for step in made.steps if isinstance(step.action, Delete)}
+    assert deleted == ({"marked"} if is_left in ("no list", "expired") else {"marked", "leftover"})
+    assert len(made.steps) == len(deleted)
+
+
+@pytest.mark.parametrize(("members", "has_image", "noted"), [("p", True, True), ("p", False, False), ("", True, False)])
+def test_a_new_build_for_members_is_announced(members: str, *, has_image: bool, noted: bool) -> None:
+    """Each member must accept it; a first build has nothing to compare with."""
+    shared: dict[str, Any] = {"visibility": Visibility.SHARED, "members": frozenset(members), "members_declared": True}
+    found = inventory(*([live(spec("a", **shared), "now")] if has_image else []))
+    made = plan(catalog(spec("a", "b", **shared)), found)
+    assert any("each member must accept the new build" in note for note in made.notes) is noted
+
+
+def test_restoring_drift_does_not_rewrite_the_record() -> None:
+    """A value that the manifest newly declares is already live: a whole apply records it, and changes nothing else."""
+    found = inventory(live(spec("a")))
+    wanted = catalog(spec("a", min_ram=0))
+    (step,) = plan(wanted, found).steps
+    assert isinstance(step.action, Update)
+    assert (step.action.changes, step.reason) == ((), Reason.MANIFEST_CHANGED)
+    assert plan(wanted, found, Policy(drift_only=True)).steps == ()
+
+
+@pytest.mark.parametrize("role", [Role.CURRENT, Role.STAGING])
+@pytest.mark.parametrize("status", [Status.ACTIVE, Status.DEACTIVATED])
+@pytest.mark.parametrize("wanted_status", [Status.ACTIVE, Status.DEACTIVATED])
+def test_an_image_is_copied_to_further_stores_while_it_is_active(
+    role: Role, status: Status, wanted_status: Status
+) -> None:
+    """A current image is deactivated after its update, a candidate before it; a reactivation always comes first."""
+    source = FileSource("/images/a.raw", "a.raw", transfer=Transfer(stores=("fast", "slow")))
+    wanted = spec("a", source=source, status=wanted_status)
+    is_current = role is Role.CURRENT
+    declared = replace(wanted, status=status)
+    image = live(declared, "id-a", role, hidden=not is_current, stores=("fast",), status=status)
+    if role is Role.STAGING and status is Status.DEACTIVATED and wanted_status is Status.ACTIVE:
+        return  # rejected
+    steps = plan(catalog(wanted), inventory(image)).steps
+    copied = [change.path for step in steps if isinstance(step.action, Update) for change in step.action.changes].count(
+        ("stores",)
+    )
+    is_active = wanted_status is Status.ACTIVE or (is_current and status is Status.ACTIVE)
+    assert copied == is_active

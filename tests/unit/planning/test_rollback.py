@@ -1,6 +1,7 @@
 """One key back to an earlier build."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -14,7 +15,9 @@ from imagesync.model.plan import (
 )
 from imagesync.model.policy import OnReplace, Policy
 from imagesync.model.record import read
+from imagesync.planning.clock import Clock
 from imagesync.planning.live_checks import find_false_claims
+from imagesync.planning.rollback import rollback_plan
 from tests.unit.factories import (
     NOW,
     PROJECT,
@@ -25,6 +28,7 @@ from tests.unit.factories import (
     live,
     mark,
     plan,
+    plan_input,
     retired,
     rewrite,
     spec,
@@ -309,3 +313,87 @@ def test_an_ignored_property_is_neither_changed_nor_mentioned() -> None:
     made = plan_rollback(catalog(wanted), found)
     assert "properties.p" not in "".join(made.notes)
     assert all(("properties", "p") not in {c.path for c in getattr(step.action, "changes", ())} for step in made.steps)
+
+
+def test_a_rollback_waits_for_the_clocks_if_they_differ_on_the_expiry() -> None:
+    """A clock that is behind must not publish what has expired."""
+    wanted = spec("a", "b", expires="2026-11-23")
+    found = inventory(retired(spec("a"), "one"), live(spec("a", "b"), "two", generation=2))
+    given = replace(plan_input(catalog(wanted), found), clock=Clock((NOW - timedelta(days=1), NOW), "they differ"))
+    with pytest.raises(PlanRefused, match=r"the clocks differ on whether it has expired \(2026-11-23\); correct"):
+        rollback_plan(given, key="a", to=None)
+
+
+def test_a_rollback_that_would_give_too_long_a_name_is_refused() -> None:
+    """The new build would be published, and the present one could not retire."""
+    wanted = spec("a", "b", on_replace=OnReplace(rename="{name}" + "x" * 255))
+    found = inventory(retired(spec("a"), "one"), live(wanted, "two", generation=2))
+    with pytest.raises(PlanRefused, match="the new name of image two is 256 characters long"):
+        plan_rollback(catalog(wanted), found)
+
+
+def test_a_rollback_uses_the_images_that_references_mean_now() -> None:
+    """It makes no image of another key, whatever the manifest declares for that key."""
+    root = spec("root", "b", properties={"kernel_id": "${images.kernel.id}"})
+    found = inventory(
+        live(spec("kernel"), "k"), retired(spec("root"), "one"), live(spec("root", "b"), "two", generation=2)
+    )
+    made = plan_rollback(catalog(spec("kernel", "c"), root), found, "root")
+    assert [step.needs for step in made.steps] == [(), (made.steps[0].id,)]
+    with pytest.raises(PlanRefused, match=r"images.root: it refers to images.kernel, which has no image; run apply"):
+        plan_rollback(catalog(spec("kernel", "c"), root), inventory(*found.owned[1:]), "root")
+
+
+def test_a_rollback_needs_a_build_other_than_the_current_one() -> None:
+    """The current image is named only after an interrupted rollback, which left two."""
+    found = inventory(live(spec("a", "b"), "now", generation=2), retired(spec("a"), "old"))
+    for to in ("now", "2"):
+        with pytest.raises(PlanRefused, match=f"no retired build has the generation or id {to}; existing builds"):
+            plan_rollback(catalog(spec("a", "b")), found, to=to)
+
+
+def test_a_generation_that_several_builds_have_does_not_name_one() -> None:
+    """The message has their ids; an id does."""
+    twins = [retired(spec("a", content), image_id) for content, image_id in (("b", "x"), ("c", "y"))]
+    found = inventory(live(spec("a"), "now", generation=2), *twins)
+    with pytest.raises(PlanRefused, match=r"several images have generation 1: [xy], [xy]; pass --to IMAGE_ID"):
+        plan_rollback(catalog(spec("a")), found, to="1")
+    assert actions(plan_rollback(catalog(spec("a")), found, to="y"))[0] == ("Update", "y", "rollback")
+
+
+@pytest.mark.parametrize("to", ["1", "off", None])
+def test_a_build_that_another_user_deactivated_is_not_published_however_it_is_named(to: str | None) -> None:
+    """Another retired build is published only if none is named."""
+    off = replace(retired(spec("a", "b"), "off"), status=Status.DEACTIVATED)
+    found = inventory(live(spec("a"), "now", generation=3), off)
+    with pytest.raises(PlanRefused, match="another user deactivated image off"):
+        plan_rollback(catalog(spec("a")), found, to=to)
+    usable = inventory(*found.owned, retired(spec("a", "c"), "old", 2, days=9))
+    if to is None:
+        assert actions(plan_rollback(catalog(spec("a")), usable, to=to))[0] == ("Update", "old", "rollback")
+
+
+def test_a_rollback_changes_neither_formats_nor_the_line_of_an_id_that_fits() -> None:
+    """The service never changes them: the image keeps its own, and the note says what to write."""
+    wanted = spec("a", "b", disk_format="qcow2", container_format="ova", id="one")
+    found = inventory(retired(spec("a", id="one"), "one"), live(wanted, "two", generation=2))
+    made = plan_rollback(catalog(wanted), found)
+    first = made.steps[0].action
+    assert isinstance(first, Update)
+    assert [change.path for change in first.changes] == [("hidden",)]
+    (note,) = made.notes
+    assert ("disk_format: raw (now qcow2)" in note, "container_format: bare (now ova)" in note) == (True, True)
+    assert " id: " not in note
+    undeclared = plan_rollback(catalog(replace(wanted, disk_format=None, container_format=None, id=None)), found)
+    assert "format" not in undeclared.notes[0]
+
+
+def test_the_line_of_a_url_that_still_has_the_build_is_not_named() -> None:
+    """One of its mirrors is the recorded URL: only the digest must follow."""
+    held = spec("a", "a", source=UrlSource(("https://x/1",), checksum=digest("a")))
+    for urls, named in ((("https://y/1", "https://x/1"), False), (("https://y/1",), True)):
+        wanted = spec("a", "b", source=UrlSource(urls, checksum=digest("b")))
+        found = inventory(retired(held, "one"), live(wanted, "two", generation=2))
+        (note,) = plan_rollback(catalog(wanted), found).notes
+        assert "checksum: " in note
+        assert ("url: https://x/1" in note) is named

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from imagesync.errors import StalePlan
-from imagesync.model.catalog import Fingerprint, ImageSpec, Role, Status, UrlSource, Visibility
+from imagesync.model.catalog import Checksum, Fingerprint, ImageSpec, Role, Status, UrlSource, Visibility
 from imagesync.model.image import Inventory, LiveImage, MemberState
 from imagesync.model.plan import Create, Plan, Reliance, find_image_id
 from imagesync.model.policy import OnRemove, OnReplace, Policy
@@ -18,7 +18,7 @@ from imagesync.planning.staleness import (
     find_stale_reliances,
     find_unmet_steps,
 )
-from tests.unit.factories import PROJECT, candidate, catalog, inventory, live, plan, spec
+from tests.unit.factories import PROJECT, candidate, catalog, inventory, live, plan, retired, rewrite, spec
 from tests.unit.planning.plans import plan_stage
 
 WANTED = catalog(spec("a", min_ram=1))
@@ -252,3 +252,97 @@ def test_the_fields_that_changed_are_named(attrs: dict[str, Any], named: str) ->
     made = plan(catalog(spec("a", min_ram=1)), inventory(before))
     (sentence,) = find_stale_reliances(made, inventory(replace(before, **attrs)))
     assert sentence.startswith(f"a: {named}")
+
+
+UNKNOWN = spec("a", fingerprint=Fingerprint((Checksum("sha512", "b" * 128),), 4096), min_ram=3)
+"""Compared with images of which only a sha256 is known."""
+
+
+@pytest.mark.parametrize("image_id", ["now", "cand"])
+@pytest.mark.parametrize(
+    "attrs",
+    [{"status": Status.QUEUED}, {"owner": "f" * 32}, {"protected": True}, {"visibility": Visibility.PUBLIC}, {}],
+)
+def test_a_plan_relies_on_every_image_that_its_new_build_is_compared_with(image_id: str, attrs: dict[str, Any]) -> None:
+    """Their state and record: another image could be taken for the declared build."""
+    images = [live(spec("a"), "now"), candidate(spec("a"))]
+    made = plan_stage(catalog(UNKNOWN), inventory(*images))
+    assert [step.action.may_hold for step in made.steps if isinstance(step.action, Create)] == [("now", "cand")]
+    assert [each.image_id for each in made.relies] == ["cand", "now"]
+    changed = inventory(*(replace(image, **attrs) if image.id == image_id else image for image in images))
+    assert len(find_stale_reliances(made, changed)) == bool(attrs)
+
+
+def test_a_plan_relies_on_the_fields_in_which_its_new_build_differs() -> None:
+    """The plan shows these changes: the image must still have the values that were shown."""
+    old = live(spec("a", min_ram=1, min_disk=2), "old")
+    made = plan(catalog(spec("a", "b", min_ram=3, min_disk=2)), inventory(old))
+    assert find_stale_reliances(made, inventory(replace(old, min_disk=9))) == ()
+    assert find_stale_reliances(made, inventory(replace(old, min_ram=9))) == (
+        "a: min_ram of image old changed meanwhile",
+    )
+
+
+KERNEL = "c" * 8 + "-0000-4000-8000-000000000000"
+
+
+@pytest.mark.parametrize("has_image", [True, False])
+def test_a_plan_relies_on_images_whose_ids_it_writes(*, has_image: bool) -> None:
+    """Only on their role: an image that retired meanwhile must not be referred to. Other fields do not matter."""
+    kernel, root = live(spec("kernel"), KERNEL), spec("root", properties={"kernel_id": "${images.kernel.id}"})
+    owned = [kernel, live(spec("root"), "root")] if has_image else [kernel]
+    made = plan(catalog(spec("kernel"), root), inventory(*owned))
+    assert [each.values for each in made.relies if each.image_id == KERNEL] == [
+        {"properties.imagesync_role": "current"}
+    ]
+    renamed = inventory(*(replace(image, name="x") if image.id == KERNEL else image for image in owned))
+    assert find_stale_reliances(made, renamed) == ()
+    gone = inventory(*(rewrite(image, role=Role.RETIRED) if image.id == KERNEL else image for image in owned))
+    assert f"kernel: properties.imagesync_role of image {KERNEL} changed meanwhile" in find_stale_reliances(made, gone)
+
+
+def test_a_rejected_build_of_the_same_url_with_another_digest_is_another_build() -> None:
+    """The URL identifies only content without a digest."""
+    source = UrlSource(("https://x/latest.raw",))
+    made = plan(catalog(spec("a", "b", source=source)), inventory())
+    other = candidate(spec("a", "c", source=source), status=Status.DEACTIVATED)
+    assert find_stale_reliances(made, inventory(other)) == ()
+    same = candidate(spec("a", "b", source=source), status=Status.DEACTIVATED)
+    assert "rejected" in find_stale_reliances(made, inventory(same))[0]
+
+
+def test_a_candidate_takes_no_name_until_it_is_published() -> None:
+    """An earlier build that is shown again takes the name that it has."""
+    assert collect_taken_names(plan_stage(catalog(spec("a")), inventory())) == ()
+    found = inventory(live(spec("a", "b"), "now", generation=2), retired(spec("a"), "old"))
+    assert collect_taken_names(plan(catalog(spec("a")), found)) == (("a", "a"),)
+    renamed = inventory(live(spec("a", "b"), "now", generation=2), replace(retired(spec("a"), "old"), name="other"))
+    assert collect_taken_names(plan(catalog(spec("a")), renamed)) == (("a", "a"),)
+    hidden = plan(catalog(spec("a", hidden=True)), found)
+    assert collect_taken_names(hidden) == ()
+
+
+def test_a_reference_is_not_compared_after_the_run() -> None:
+    """The plan has the text, and the image the id. Other properties of the same update are compared."""
+    root = spec("root", properties={"kernel_id": "${images.kernel.id}", "p": "1"})
+    made = plan(catalog(spec("kernel"), root), inventory(live(spec("root"), "root")))
+    after = live(spec("root"), "root")
+    done = replace(after, properties={**after.properties, "kernel_id": KERNEL, "p": "1"})
+    kernel = live(spec("kernel"), "new")
+    assert find_unmet_steps(report_of(made), inventory(kernel, done)) == ()
+    without = replace(after, properties={**after.properties, "kernel_id": KERNEL})
+    assert len(find_unmet_steps(report_of(made), inventory(kernel, without))) == 1
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_a_message_names_five_changed_fields_and_counts_the_others(number: int) -> None:
+    """One more is counted as one more."""
+    names = [f"p{index}" for index in range(number)]
+    wanted, before = spec("a", properties=dict.fromkeys(names, "1"), min_ram=1), live(spec("a"))
+    made = plan(catalog(wanted), inventory(before))
+    after = replace(before, properties={**before.properties, **dict.fromkeys(names, "2")})
+    sentences = find_stale_reliances(made, inventory(after))
+    shown = ", ".join(f"properties.{name}" for name in names[:5]) + (
+        f", {number - 5} more fields" if number > 5 else ""
+    )
+    assert sentences == ((f"a: {shown} of image id-a changed meanwhile",) if number else ())

@@ -275,3 +275,18 @@ def test_many_planted_images_do_not_slow_the_plan_down(role: Role) -> None:
     begun = time.process_time()
     made(wanted(), *planted)
     assert time.process_time() - begun < 5
+
+
+@pytest.mark.parametrize("role", [Role.STAGING, Role.RETIRED])
+@pytest.mark.parametrize("able", [None, FINAL])
+def test_a_published_image_of_another_project_is_recorded_only_with_digests_that_are_known(
+    role: Role, able: Capabilities | None
+) -> None:
+    """Those of the service and the declared one; a digest that only its record names may be forged."""
+    hidden: dict[str, Any] = {"hidden": True, "visibility": Visibility.PRIVATE, "name": "a (staging)"}
+    image = live(wanted(), "theirs", role, owner=OTHER, checksum=MD5, **HASH, **hidden)
+    image = rewrite(image, digests=(SHA512, Checksum("sha256", "e" * 64)), declared=(Checksum("sha1", "1" * 40),))
+    update = updates(made(wanted(), image, able=able))["theirs"]
+    assert update.record is not None
+    assert (update.record.digests, update.record.declared) == ((Checksum("md5", MD5), SHA512), ())
+    assert update.verify == (() if able else (SHA512,))
