@@ -80,7 +80,8 @@ def load_yaml(folder: Path) -> dict[str, float]:
 
 def load_catalog(folder: Path, name: str) -> dict[str, float]:
     """imagesync's load and resolve."""
-    from imagesync import load, resolve
+    from imagesync.manifest.loader import load
+    from imagesync.manifest.resolution import resolve
 
     return {f"load and resolve, {name}": measure(lambda: resolve(load(folder / name)))[0]}
 
@@ -98,12 +99,14 @@ def repeat_images(catalog: Any, number: int) -> Any:
 
 def plan_catalog(folder: Path) -> dict[str, float]:
     """An empty plan from the listing, a plan that creates all images, and the JSON of both."""
-    from imagesync import load, make_plan, resolve
     from imagesync.inventory import take_inventory
+    from imagesync.manifest.loader import load
+    from imagesync.manifest.resolution import resolve
     from imagesync.model.image import Inventory
     from imagesync.planfile.writer import encode_plan, format_document
     from imagesync.planning.clock import Clock
     from imagesync.planning.context import PlanInput
+    from imagesync.planning.planner import make_plan
     from imagesync.sources import identify
     from tests.unit.factories import NOW, PROJECT, TARGET, Listing, live
 

@@ -74,13 +74,35 @@ def read_catalog(
     lists; ``access`` limits the hosts and the time. ``strict``: unused names are problems. Raises ManifestError with
     every problem, and the UsageError of ``select_place``.
     """
-    access = access or SourceAccess()
     manifest = read_manifest(path, allow_outside=allow_outside)
     choice = Choice(target, cloud, str(store) if store is not None else None, find_environment_cloud())
-    place = select_place(manifest, choice, values or {})
+    return resolve_manifest(
+        manifest,
+        choice,
+        values=values,
+        only=only,
+        allow_outside=allow_outside,
+        strict=strict,
+        jobs=jobs,
+        access=access or SourceAccess(),
+    )
+
+
+def resolve_manifest(
+    manifest: Manifest,
+    choice: Choice,
+    *,
+    values: Mapping[str, str] | None,
+    only: Sequence[str],
+    allow_outside: bool,
+    strict: bool,
+    jobs: int,
+    access: SourceAccess,
+) -> Catalog:
+    """As ``read_catalog``, of a manifest that is read already."""
     catalog = resolve(
         manifest,
-        place=place,
+        place=select_place(manifest, choice, values or {}),
         values=values,
         only=only,
         allow_outside=allow_outside,

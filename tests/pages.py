@@ -10,9 +10,11 @@ Ids are new in each run. A page has a sample for each, always the same one for o
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
@@ -124,6 +126,29 @@ class SampleIds:
             self._count += 1
             sample = str(uuid5(NAMESPACE_URL, f"{self._seed} {self._count}"))
             self._samples[actual] = sample if "-" in actual else sample.replace("-", "")
+
+
+class Program(NamedTuple):
+    """A ``python`` block, which is a whole program, and the ``text`` block after it: what it prints."""
+
+    text: str
+    output: str
+
+
+def list_programs(page: str) -> list[Program]:
+    """The programs of a page, in order."""
+    pairs = pairwise(read_blocks(page))
+    return [Program(one.text, after.text) for one, after in pairs if (one.kind, after.kind) == ("python", "text")]
+
+
+def run_program(program: Program, folder: Path, env: Mapping[str, str]) -> str:
+    """What a program prints, in a folder with a copy of ``examples``; AssertionError if it fails."""
+    examples = folder / "examples"
+    shutil.copytree(ROOT / "examples", examples, ignore=shutil.ignore_patterns("lab-store"), dirs_exist_ok=True)
+    command = [sys.executable, "-c", program.text]
+    done = subprocess.run(command, cwd=folder, env=dict(env), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return done.stdout
 
 
 class Typist:

@@ -4,15 +4,18 @@ import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from imagesync import Performer, PlanInput, execute, make_plan, take_inventory
 from imagesync.backends.base import Backend
-from imagesync.inventory import take_inventory_for_plan
+from imagesync.execution.executor import execute
+from imagesync.execution.performer import Performer
+from imagesync.inventory import take_inventory, take_inventory_for_plan
 from imagesync.model.catalog import Catalog
 from imagesync.model.image import Capabilities
 from imagesync.model.plan import Plan
 from imagesync.model.policy import Policy
 from imagesync.model.report import Outcome, Report
 from imagesync.planning.clock import read_clocks
+from imagesync.planning.context import PlanInput
+from imagesync.planning.planner import make_plan
 from tests.honest import find_refusals
 
 

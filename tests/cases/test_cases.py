@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from imagesync import load, resolve
+from imagesync.manifest.loader import load
+from imagesync.manifest.resolution import resolve
 from imagesync.model.catalog import Catalog, Role, Status
 from imagesync.model.image import LiveImage
 from imagesync.model.record import read

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from imagesync import load, open_backend, resolve
+from imagesync.backends import open_backend
+from imagesync.manifest.loader import load
+from imagesync.manifest.resolution import resolve
 from imagesync.model.catalog import FileSource, ImageSpec, Method, UrlSource
 from imagesync.model.image import Capabilities
 from imagesync.model.policy import Publish

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from imagesync import open_backend
+from imagesync.backends import open_backend
 from tests import forked
 from tests.command import Result
 from tests.forging import fit_digest

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from imagesync import open_backend
+from imagesync.backends import open_backend
 from tests.forked import run
 
 MANIFEST = """\

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from imagesync import open_backend
+from imagesync.backends import open_backend
 from imagesync.lease.holding import Held
 from imagesync.lease.record import STATE, Times
 from imagesync.lease.taking import hold, take

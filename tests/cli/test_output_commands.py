@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from imagesync import open_backend
+from imagesync.backends import open_backend
 from tests import forked
 from tests.ci_logs import HOSTILE, find_commands, find_commands_below, pick_kinds
 from tests.command import Result, minimal_environment

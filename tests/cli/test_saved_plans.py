@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from imagesync import open_backend
+from imagesync.backends import open_backend
 from imagesync.model.record import read
 from imagesync.schemas import load_schema
 from tests import command, forked

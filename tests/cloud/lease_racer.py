@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from imagesync import open_backend
+from imagesync.backends import open_backend
 from imagesync.backends.base import Backend
 from imagesync.errors import ImagesyncError, Unavailable
 from imagesync.lease.chain import World

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from imagesync import open_backend
+from imagesync.backends import open_backend
 from imagesync.model.image import LiveImage
 from tests import forked
 from tests.cloud.service import Cloud

@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from imagesync import open_backend
+from imagesync.backends import open_backend
 from imagesync.backends.base import Backend, UpdateFields
 from imagesync.errors import BackendError, Conflict
 from imagesync.execution.changes import find_altered

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from imagesync import open_backend
+from imagesync.backends import open_backend
 from tests import forked
 from tests.cloud.service import Cloud
 from tests.command import cloud_environment

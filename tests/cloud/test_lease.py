@@ -28,10 +28,12 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 import pytest
 
-from imagesync import load, open_backend, resolve
+from imagesync.backends import open_backend
 from imagesync.backends.base import Backend
 from imagesync.lease.record import Times
 from imagesync.lease.taking import take
+from imagesync.manifest.loader import load
+from imagesync.manifest.resolution import resolve
 from imagesync.sources import identify
 from tests import command, forked, points
 from tests.cloud.neighbors import is_neighbor

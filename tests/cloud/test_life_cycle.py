@@ -10,9 +10,14 @@ from typing import Any
 
 import pytest
 
-from imagesync import Performer, execute, load, make_plan, open_backend, resolve
+from imagesync.backends import open_backend
 from imagesync.backends.base import Backend
+from imagesync.execution.executor import execute
+from imagesync.execution.performer import Performer
+from imagesync.manifest.loader import load
+from imagesync.manifest.resolution import resolve
 from imagesync.model.plan import Plan
+from imagesync.planning.planner import make_plan
 from imagesync.planning.rollback import rollback_plan
 from imagesync.planning.staging import stage_plan
 from imagesync.sources import identify

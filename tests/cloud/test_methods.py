@@ -12,8 +12,11 @@ from typing import Any, Self
 
 import pytest
 
-from imagesync import Performer, load, open_backend, resolve
+from imagesync.backends import open_backend
 from imagesync.backends.base import Backend
+from imagesync.execution.performer import Performer
+from imagesync.manifest.loader import load
+from imagesync.manifest.resolution import resolve
 from imagesync.model.image import Capabilities
 from imagesync.model.urls import identify_url
 from imagesync.sources import identify

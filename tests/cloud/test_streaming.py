@@ -29,7 +29,7 @@ from typing import Any
 import pytest
 from backports import zstd
 
-from imagesync import open_backend
+from imagesync.backends import open_backend
 from imagesync.backends.base import Backend
 from imagesync.model.image import LiveImage
 from tests import command

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from imagesync import load, resolve, take_inventory
 from imagesync.backends.base import Backend
+from imagesync.inventory import take_inventory
 from imagesync.manifest.export import Exported, export_manifest
+from imagesync.manifest.loader import load
+from imagesync.manifest.resolution import resolve
 from imagesync.model.catalog import Catalog, Status, Visibility
 from imagesync.model.image import Filter, LiveImage
 from imagesync.model.record import PREFIX

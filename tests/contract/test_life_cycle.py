@@ -9,8 +9,9 @@ from uuid import uuid4
 
 import pytest
 
-from imagesync import load, resolve
 from imagesync.backends.base import Backend
+from imagesync.manifest.loader import load
+from imagesync.manifest.resolution import resolve
 from imagesync.model.catalog import Catalog, Role, Status
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Fate, Plan

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from imagesync import open_backend
+from imagesync.backends import open_backend
 from imagesync.backends.base import Backend
 from imagesync.errors import Conflict, Forbidden, ImagesyncError, InvalidRequest, NotFound, QuotaExceeded
 from imagesync.model.catalog import Status, Visibility

@@ -14,9 +14,12 @@ from typing import Any
 
 import pytest
 
-from imagesync import Performer, execute, load, resolve
 from imagesync.backends.base import Backend
 from imagesync.errors import PlanRefused
+from imagesync.execution.executor import execute
+from imagesync.execution.performer import Performer
+from imagesync.manifest.loader import load
+from imagesync.manifest.resolution import resolve
 from imagesync.model.catalog import Catalog, Role
 from imagesync.model.image import LiveImage
 from imagesync.model.record import read

@@ -7,10 +7,12 @@ stopped past its lease can be tried at every request.
 import sys
 from pathlib import Path
 
-from imagesync import Hooks, Planner, Settings, apply, open_backend, read_catalog
+from imagesync.backends import open_backend
 from imagesync.errors import ImagesyncError
 from imagesync.lease.record import Times
 from imagesync.render.report import format_report
+from imagesync.run import Hooks, Settings
+from imagesync.workflow import Planner, apply, read_catalog
 from tests.fault.fork_server import import_command, serve
 
 TIMES = Times(expiry=4.0, beat=0.5, confirm=3.0, poll=0.2)

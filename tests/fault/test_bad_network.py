@@ -12,10 +12,13 @@ from functools import partial
 
 import pytest
 
-from imagesync import Performer, execute, load, resolve
 from imagesync.backends.glance.api import Timeouts
 from imagesync.backends.glance.backend import Glance
 from imagesync.backends.glance.connect import connect
+from imagesync.execution.executor import execute
+from imagesync.execution.performer import Performer
+from imagesync.manifest.loader import load
+from imagesync.manifest.resolution import resolve
 from imagesync.sources import identify
 from tests.fault.proxied_workspace import ProxiedWorkspace
 from tests.fault.proxy import Call, Fault

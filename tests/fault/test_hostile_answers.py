@@ -13,16 +13,19 @@ from pathlib import Path
 
 import pytest
 
-from imagesync import PlanInput, Policy, make_plan, take_inventory
 from imagesync.backends.glance.api import Timeouts
 from imagesync.backends.glance.backend import Glance
 from imagesync.backends.glance.connect import connect
 from imagesync.backends.glance.retry import Pace
 from imagesync.backends.wire import capabilities_from_wire
 from imagesync.errors import BackendError, ImagesyncError, Unavailable
+from imagesync.inventory import take_inventory
 from imagesync.manifest.export import export_manifest
 from imagesync.model.catalog import Catalog
+from imagesync.model.policy import Policy
 from imagesync.planning.clock import read_clocks
+from imagesync.planning.context import PlanInput
+from imagesync.planning.planner import make_plan
 from imagesync.render.listing import format_listing, image_to_json
 from imagesync.render.text import format_plan
 from imagesync.text import format_json

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from imagesync import open_backend
+from imagesync.backends import open_backend
 from imagesync.errors import BackendError
 from imagesync.model.catalog import Status
 from tests import command, points

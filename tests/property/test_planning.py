@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagesync import load, open_backend, resolve
+from imagesync.backends import open_backend
 from imagesync.errors import PlanRefused
+from imagesync.manifest.loader import load
+from imagesync.manifest.resolution import resolve
 from imagesync.model.catalog import Catalog, Content
 from imagesync.model.plan import Create, Delete
 from imagesync.planning.rollback import rollback_plan

@@ -3,16 +3,21 @@
 import importlib
 import inspect
 import re
-import shutil
 import subprocess
 import sys
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import imagesync
-
-ROOT = Path(__file__).parents[2]
+from imagesync.errors import UsageError
+from imagesync.model.catalog import Target
+from imagesync.model.policy import Limit
+from tests import samples
+from tests.command import ROOT
+from tests.pages import DOCS, Program, list_programs, run_program
 
 
 def test_every_exported_name_is_that_object_even_after_all_modules_are_loaded() -> None:
@@ -29,31 +34,124 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
-@pytest.fixture
-def example(tmp_path: Path) -> Path:
-    """The example of docs/python.md as a program, with a copy of the examples."""
-    (block,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / "python.md").read_text(), re.DOTALL | re.MULTILINE)
-    shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("lab-store"))
-    program = tmp_path / "example.py"
-    program.write_text(block)
-    return program
+PAGE = (DOCS / "python.md").read_text(encoding="utf-8")
+PROGRAMS = list_programs(PAGE)
+OFFLINE = [program for program in PROGRAMS if 'mycloud")' not in program.text]
+"""tests/cloud runs the others."""
 
 
-def test_the_example_of_the_page_runs_and_takes_the_lease(example: Path) -> None:
-    """It creates the image of the quickstart; the lease that it took is free again."""
-    command = [sys.executable, example.name]
-    done = subprocess.run(
-        command, cwd=example.parent, capture_output=True, text=True, check=False, env={"PYTHONPATH": str(ROOT)}
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "1 steps planned\ncreate:tiny done\n"
-    with imagesync.open_backend(store=example.parent / "lab-store") as backend:
+@pytest.mark.parametrize("program", OFFLINE, ids=range(len(OFFLINE)))
+def test_a_program_of_the_page_prints_what_the_page_shows(program: Program, tmp_path: Path) -> None:
+    """In a folder with the examples."""
+    assert run_program(program, tmp_path, {"PYTHONPATH": str(ROOT)}) == program.output
+
+
+def test_apply_takes_the_lease(tmp_path: Path) -> None:
+    """It is free again after the run."""
+    run_program(PROGRAMS[0], tmp_path, {"PYTHONPATH": str(ROOT)})
+    with imagesync.open_backend(store=tmp_path / "lab-store") as backend:
         (record,) = backend.leases("quickstart")
         assert record.properties["imagesync_lease_state"] == "free"
 
 
-def test_the_example_of_the_page_is_typed(example: Path) -> None:
+def test_the_programs_of_the_page_are_typed(tmp_path: Path) -> None:
     """``mypy --strict`` finds nothing: the public names carry their types."""
-    command = [sys.executable, "-m", "mypy", "--strict", str(example)]
+    assert PAGE.count("```python\n") == len(PROGRAMS)
+    for number, program in enumerate(PROGRAMS):
+        (tmp_path / f"program_{number}.py").write_text(program.text)
+    command = [sys.executable, "-m", "mypy", "--strict", *map(str, sorted(tmp_path.glob("*.py")))]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
+
+
+def test_the_page_lists_exactly_the_public_names() -> None:
+    """In the table at its end."""
+    table = PAGE.partition("## All names")[2].partition("`help(")[0]
+    cells = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    assert sorted(name for cell in cells for name in re.findall(r"`(\w+)`", cell)) == sorted(imagesync.__all__)
+
+
+@pytest.mark.parametrize("name", sorted({*imagesync.__all__} - {"__version__", "Event"}))
+def test_a_public_name_is_documented(name: str) -> None:
+    """A function names each parameter and the errors that it raises."""
+    found = getattr(imagesync, name)
+    text = inspect.getdoc(found) or ""
+    assert text.endswith(".") or "```" in text
+    assert not text.startswith(f"{name}("), "the docstring that a dataclass makes"
+    if inspect.isfunction(found):
+        named = set(inspect.signature(found).parameters) - {"backend", "path", "manifest", "catalog"}
+        assert [parameter for parameter in sorted(named) if f"``{parameter}``" not in text] == []
+        assert "Error" in text
+
+
+def test_a_backend_is_opened_for_one_place() -> None:
+    """A target excludes a cloud and a store."""
+    with pytest.raises(UsageError, match="pass only one of target, cloud and store"):
+        imagesync.open_backend(Target(store="x"), store="y")
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> imagesync.Catalog:
+    """A catalog of one image with data, for a store that does not exist yet."""
+    (tmp_path / "a.raw").write_bytes(samples.fat())
+    fields = "source: a.raw, disk_format: raw, container_format: bare"
+    (tmp_path / "m.yaml").write_text(f"version: 1\ncatalog: base\nimages:\n  a: {{{fields}}}\n  b: {{{fields}}}\n")
+    return imagesync.resolve(imagesync.load(tmp_path / "m.yaml"), store=tmp_path / "store")
+
+
+def test_a_plan_that_no_longer_fits_is_not_applied(catalog: imagesync.Catalog) -> None:
+    """Another run was faster; nothing is done twice."""
+    with imagesync.open_backend(catalog.target) as backend:
+        plan = imagesync.plan(backend, catalog)
+        assert imagesync.apply(backend, plan).report.succeeded
+        with pytest.raises(imagesync.StalePlan):
+            imagesync.apply(backend, plan)
+
+
+def test_a_plan_over_the_limits_is_refused(catalog: imagesync.Catalog) -> None:
+    """Before anything is written; the limits of ``policy`` permit it."""
+    with imagesync.open_backend(catalog.target) as backend:
+        imagesync.apply(backend, catalog)
+        emptied = replace(catalog, images=(), keys=frozenset())
+        for refused in (imagesync.plan, imagesync.apply):
+            with pytest.raises(imagesync.PlanRefused):
+                refused(backend, emptied)
+        free = replace(catalog.policy, max_delete=Limit(100), allow_destroy=True)
+        plan = imagesync.plan(backend, replace(emptied, policy=free))
+        with pytest.raises(imagesync.PlanRefused):
+            imagesync.apply(backend, plan)
+        assert imagesync.apply(backend, plan, policy=free).report.succeeded
+
+
+def test_a_caller_may_decline_a_plan(catalog: imagesync.Catalog) -> None:
+    """``approve`` gets the plan."""
+    plans: list[imagesync.Plan] = []
+
+    def decline(plan: imagesync.Plan) -> bool:
+        plans.append(plan)
+        return False
+
+    with imagesync.open_backend(catalog.target) as backend:
+        result = imagesync.apply(backend, catalog, approve=decline)
+        assert (result.approved, result.report.results, len(plans)) == (False, (), 1)
+        assert len(imagesync.plan(backend, catalog).steps) == len(plans[0].steps) == 2
+
+
+def test_a_caller_may_cancel_a_run(catalog: imagesync.Catalog) -> None:
+    """No step starts after ``cancelled`` is set."""
+    cancelled = threading.Event()
+    with imagesync.open_backend(catalog.target) as backend:
+        report = imagesync.apply(backend, catalog, notify=lambda _: cancelled.set(), cancelled=cancelled, jobs=1).report
+    assert report.interrupted
+    assert imagesync.Outcome.NOT_STARTED in {result.outcome for result in report.results}
+
+
+def test_all_problems_are_reported_together(tmp_path: Path) -> None:
+    """Those of the schema with those of the resolution, by ``resolve``."""
+    (tmp_path / "m.yaml").write_text(
+        "version: 1\ncatalog: base\nimages:\n  a: {min_ram: lots}\n  b: {source: no.raw}\n"
+    )
+    manifest = imagesync.load(tmp_path / "m.yaml")
+    with pytest.raises(imagesync.ManifestError) as caught:
+        imagesync.resolve(manifest, store=tmp_path / "store")
+    assert {problem.where for problem in caught.value.diagnostics} >= {"images.a.min_ram", "images.b.source"}

@@ -12,19 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from imagesync import (
-    Hooks,
-    Plan,
-    Planner,
-    Settings,
-    Watch,
-    apply,
-    apply_saved,
-    open_backend,
-    open_target,
-    read_catalog,
-    select_adoptable,
-)
+from imagesync.backends import open_backend, open_target
 from imagesync.backends.base import Backend, CreateFields, UpdateFields
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
@@ -32,10 +20,13 @@ from imagesync.errors import ManifestError, PlanRefused, StalePlan, Unavailable,
 from imagesync.lease.record import STATE, LeaseHeld, State, Times
 from imagesync.lease.taking import break_lease, find_held_lease, take
 from imagesync.model.image import LiveImage
+from imagesync.model.plan import Plan
 from imagesync.model.policy import Limit, Policy
 from imagesync.model.record import LEASE, read, read_revisions
 from imagesync.model.report import Event, Finished, Outcome, Progress, Started
+from imagesync.run import Hooks, Settings, Watch
 from imagesync.sources import SourceAccess
+from imagesync.workflow import Planner, apply, apply_saved, read_catalog, select_adoptable
 from tests.waiting import wait_until
 
 

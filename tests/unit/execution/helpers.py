@@ -7,11 +7,12 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Any, Unpack
 
-from imagesync import Performer, execute
 from imagesync.backends.base import Backend, UpdateFields
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
 from imagesync.errors import Forbidden, Unavailable
+from imagesync.execution.executor import execute
+from imagesync.execution.performer import Performer
 from imagesync.model.catalog import Catalog, FileSource, ImageSpec
 from imagesync.model.image import LiveImage
 from imagesync.model.report import Report

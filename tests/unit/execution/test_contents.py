@@ -12,7 +12,6 @@ from typing import Any, Unpack
 
 import pytest
 
-from imagesync import Hooks, Planner, RunResult, Settings, apply, apply_saved, read_catalog
 from imagesync.backends.base import Backend, UpdateFields
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
@@ -29,7 +28,9 @@ from imagesync.planning.contents import find_unknown
 from imagesync.planning.staging import stage_plan
 from imagesync.render.report import format_report
 from imagesync.render.text import format_plan
+from imagesync.run import Hooks, RunResult, Settings
 from imagesync.sources import SourceAccess
+from imagesync.workflow import Planner, apply, apply_saved, read_catalog
 from tests.pipeline import planned
 from tests.silent import silent_server
 from tests.unit.execution.helpers import Service, want_image

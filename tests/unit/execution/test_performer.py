@@ -10,13 +10,13 @@ from typing import Any, Unpack
 
 import pytest
 
-from imagesync import Performer, execute
 from imagesync.backends.base import ImportFields, UpdateFields
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
 from imagesync.errors import ChecksumMismatch, Conflict, Forbidden, ImagesyncError, LeaseLost, Unavailable
 from imagesync.execution.deletions import Waiting
-from imagesync.execution.performer import make_update_fields
+from imagesync.execution.executor import execute
+from imagesync.execution.performer import Performer, make_update_fields
 from imagesync.model.catalog import Checksum, Role, Status, Visibility
 from imagesync.model.image import COPY, IMPORT_TASK, LiveImage
 from imagesync.model.plan import (

@@ -11,11 +11,12 @@ from uuid import uuid4
 
 import pytest
 
-from imagesync import Performer, execute
 from imagesync.backends.base import CreateFields, ImportFields, UpdateFields
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
 from imagesync.errors import Conflict, Forbidden, LeaseLost, QuotaExceeded, Unavailable
+from imagesync.execution.executor import execute
+from imagesync.execution.performer import Performer
 from imagesync.model.catalog import (
     Auto,
     Catalog,

@@ -12,7 +12,7 @@ from typing import Unpack
 
 import pytest
 
-from imagesync import Hooks, Plan, Planner, Settings, Watch, apply, apply_saved, open_backend, read_catalog
+from imagesync.backends import open_backend
 from imagesync.backends.base import Backend, UpdateFields
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
@@ -32,10 +32,12 @@ from imagesync.lease.record import STATE, LeaseUnsettled
 from imagesync.lease.taking import take
 from imagesync.model.catalog import Role
 from imagesync.model.image import IMPORT_TASK, MAX_PARTS, LiveImage
-from imagesync.model.plan import Reliance
+from imagesync.model.plan import Plan, Reliance
 from imagesync.model.record import KEY, LEASE, ROLE, Record, Revision, read, read_revisions
 from imagesync.model.report import Event, Progress
 from imagesync.planning.recovery import find_unfilled
+from imagesync.run import Hooks, Settings, Watch
+from imagesync.workflow import Planner, apply, apply_saved, read_catalog
 from tests.samples import spell
 
 OTHER = "0" * 31 + "2"

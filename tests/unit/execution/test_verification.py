@@ -11,11 +11,12 @@ from typing import Any, Final, Unpack
 
 import pytest
 
-from imagesync import Performer, execute
 from imagesync.backends.base import ImportFields
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
 from imagesync.errors import ChecksumMismatch, Forbidden, FormatMismatch, Unavailable
+from imagesync.execution.executor import execute
+from imagesync.execution.performer import Performer
 from imagesync.execution.reading_back import MAX_READS
 from imagesync.execution.verification import Verifier, check_min_disk
 from imagesync.formats import GIB

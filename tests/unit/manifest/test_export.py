@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from imagesync import load, resolve
 from imagesync.manifest.entries import escape_dollars
 from imagesync.manifest.export import Exported, assign_keys, export_manifest, find_differences
+from imagesync.manifest.loader import load
+from imagesync.manifest.resolution import resolve
 from imagesync.manifest.yaml_reader import MAX_VALUES
 from imagesync.model.catalog import Status, Visibility
 from imagesync.model.image import LiveImage, MemberState

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from imagesync import open_backend
+from imagesync.backends import open_backend
 from tests.unit.backends.local.helpers import add_queued
 
 PAGE = 4096

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from imagesync import open_backend
+from imagesync.backends import open_backend
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.rows import Rows
 from imagesync.backends.local.store import Store

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from imagesync import open_backend
+from imagesync.backends import open_backend
 from imagesync.backends.local.connection import MAX_VALUE_BYTES, Connection, find_foreign_schema
 from imagesync.backends.local.rows import TABLES, Rows
 from imagesync.backends.local.store import Store

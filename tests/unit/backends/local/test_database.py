@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from imagesync import open_backend
+from imagesync.backends import open_backend
 from imagesync.backends.local.connection import Connection
 from imagesync.backends.local.database import Database
 from imagesync.errors import BackendError, UsageError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from imagesync import open_backend
+from imagesync.backends import open_backend
 from imagesync.errors import BackendError, ImagesyncError
 from tests.unit.backends.local.helpers import add_queued
 from tests.unit.backends.local.hostile import make_store, run_sql, write_journal

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imagesync import open_backend
+from imagesync.backends import open_backend
 from imagesync.backends.local.store import Store
 from imagesync.errors import Conflict
 from imagesync.model.catalog import Status
