@@ -305,7 +305,7 @@ def test_a_step_waits_for_all_that_it_needs() -> None:
             if event.step.id == "e":
                 other.set()
 
-    class Waits:
+    class WaitsForOther:
         def __call__(self, step: Step, advance: Advance, /) -> Performed:
             if step.id == "b":
                 assert other.wait(60)
@@ -315,7 +315,7 @@ def test_a_step_waits_for_all_that_it_needs() -> None:
             return {}
 
     plan = made(("a", ()), ("b", ()), ("c", ("a", "b")), ("d", ("b", "a")), ("e", ("a",)))
-    report = execute(plan, Waits(), jobs=5, notify=notify, cancelled=threading.Event())
+    report = execute(plan, WaitsForOther(), jobs=5, notify=notify, cancelled=threading.Event())
     assert set(outcomes(report).values()) == {"done"}
     assert started == ["a", "b", "e", "c", "d"]
 

@@ -440,7 +440,7 @@ def test_a_build_retires_only_if_its_successor_is_as_the_plan_knows_it(
     assert store.images(OURS)[0].hidden
 
 
-class ChangedByHand(Recording):
+class ChangedStore(Recording):
     """A store in which another user renames the image during the first ``moment``."""
 
     moment = ""
@@ -531,10 +531,10 @@ def test_the_right_to_publish_is_checked_only_if_the_old_build_of_the_key_become
     """Before a candidate is published: later the old build could not retire. Other keys need no right."""
     store = Recording(tmp_path / "store")
     make_shared_image(store, Status.ACTIVE)
-    asked: list[str] = []
+    ids: list[str] = []
 
     def can_publish(image_id: str) -> bool:
-        asked.append(image_id)
+        ids.append(image_id)
         return False
 
     store.can_publish = can_publish  # type: ignore[method-assign]
@@ -547,7 +547,7 @@ def test_the_right_to_publish_is_checked_only_if_the_old_build_of_the_key_become
         Performer(store, Plan("base", TARGET, (step, old)))(step, lambda _amount: None)
     except Forbidden as failure:
         error = failure
-    assert (bool(error), bool(asked), bool(store.written)) == (is_needed, is_needed, not is_needed)
+    assert (bool(error), bool(ids), bool(store.written)) == (is_needed, is_needed, not is_needed)
 
 
 @pytest.mark.parametrize(("owner", "listed"), [("f" * 32, 2), (None, 1)])

@@ -186,10 +186,10 @@ def test_only_keys_that_get_a_new_build_and_have_no_image_must_still_have_none()
 def test_lists_of_a_plan_are_sorted_by_key() -> None:
     """Whatever order the images are listed in; the same input gives the same plan."""
     keys = [f"k{number}" for number in range(20)]
-    shown = [live(spec(key)) for key in keys]
-    gone = plan(catalog(), inventory(*reversed(shown)), Policy(allow_destroy=True))
+    images = [live(spec(key)) for key in keys]
+    gone = plan(catalog(), inventory(*reversed(images)), Policy(allow_destroy=True))
     assert gone.removed == tuple(sorted(keys))
-    changed = plan(catalog(*(spec(key, min_ram=1) for key in keys)), inventory(*reversed(shown)))
+    changed = plan(catalog(*(spec(key, min_ram=1) for key in keys)), inventory(*reversed(images)))
     assert (changed.changed, list(changed.ids)) == (tuple(sorted(keys)), sorted(keys))
     made = plan(catalog(*map(spec, keys)), inventory())
     assert made.absent == tuple(sorted(keys))

@@ -428,7 +428,7 @@ def test_which_staged_builds_are_candidates() -> None:
 
 
 def test_lease_records_belong_to_no_key() -> None:
-    """They have the catalog's marker, but are no builds."""
+    """They have the catalog's marker, but are not builds."""
     lease = live(spec("a"), "lease", Role.LEASE)
     assert group([lease]) == {}
     assert group([lease, live(spec("b"), "b")]).find_current_ids() == {"b": "b"}

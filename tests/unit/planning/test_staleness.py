@@ -342,7 +342,7 @@ def test_a_message_names_five_changed_fields_and_counts_the_others(number: int) 
     made = plan(catalog(wanted), inventory(before))
     after = replace(before, properties={**before.properties, **dict.fromkeys(names, "2")})
     sentences = find_stale_reliances(made, inventory(after))
-    shown = ", ".join(f"properties.{name}" for name in names[:5]) + (
+    fields = ", ".join(f"properties.{name}" for name in names[:5]) + (
         f", {number - 5} more fields" if number > 5 else ""
     )
-    assert sentences == ((f"a: {shown} of image id-a changed meanwhile",) if number else ())
+    assert sentences == ((f"a: {fields} of image id-a changed meanwhile",) if number else ())
