@@ -472,7 +472,7 @@ def test_a_change_by_hand_while_members_are_removed_stops_the_update(
     tmp_path: Path, moment: str, change: FieldChange
 ) -> None:
     """No guard stops these requests, so the image is read and compared again before it is updated."""
-    store = ChangedByHand(tmp_path / "store")
+    store = ChangedStore(tmp_path / "store")
     make_shared_image(store, Status.ACTIVE)
     store.moment = moment
     plan = Plan("base", TARGET, relies=(Reliance(OURS, "x", {"name": "n"}),))

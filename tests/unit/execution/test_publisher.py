@@ -619,7 +619,7 @@ class Taken(Local):
         raise Conflict("the database is locked", "try again")
 
 
-@pytest.mark.parametrize("pinned", [None, str(uuid4())])
+@pytest.mark.parametrize("pinned", [None, "6a1b8b0e-0b5e-4f7e-9d6e-000000000001"])
 def test_a_refused_record_is_explained_by_its_id_only_if_the_id_is_pinned(tmp_path: Path, pinned: str | None) -> None:
     """A chosen id is random: the service refused the record for its own reason, and says so."""
     service = Taken(Store(tmp_path / "store"), "taken")
