@@ -189,10 +189,9 @@ def read_bytes(found: Found) -> bytes | Diagnostic:
     except OSError as error:
         return _problem(found.path, f"the file cannot be read ({error.strerror})", "correct its permissions")
     if len(content) > MAX_FILE_BYTES:
-        too_large = f"the file is larger than {MAX_FILE_BYTES // 2**20} MiB", "split it into several files"
-        return explain_other_file(found.path, content) or _problem(found.path, *too_large)
-    if b"\0" in content[:_BLOCK_BYTES] and (problem := explain_other_file(found.path, content)):
-        return problem
+        limit = MAX_FILE_BYTES // 2**20
+        too_large = _problem(found.path, f"the file is larger than {limit} MiB", "split it into several files")
+        return too_large if _is_named_as_manifest(found.path) else explain_other_file(found.path, content) or too_large
     return content
 
 
@@ -203,9 +202,13 @@ def explain_other_file(path: str, content: bytes) -> Diagnostic | None:
     what = describe_binary(content[:_BLOCK_BYTES])
     if not what:
         return None
-    is_listed = path.lower().endswith(SUFFIXES)
-    hint = "remove it, or write the manifest again" if is_listed else "pass a manifest, or the catalog's folder"
+    is_damaged = _is_named_as_manifest(path)
+    hint = "remove it, or write the manifest again" if is_damaged else "pass a manifest, or the catalog's folder"
     return _problem(path, f"this is {what}, not a manifest", hint)
+
+
+def _is_named_as_manifest(path: str) -> bool:
+    return path.lower().endswith(SUFFIXES)
 
 
 def _read_beginning(path: str, size: int) -> bytes:

@@ -104,6 +104,8 @@ def _read(found: Found, shape: Shape, left: _Left) -> tuple[Part | None, list[Di
     except UnicodeDecodeError as error:
         problem = Diagnostic(found.display, 1, 1, "", f"not UTF-8 (byte {error.start})", "save it as UTF-8")
         return None, [explain_other_file(found.path, content) or problem]
+    if "\0" in text and (other := explain_other_file(found.path, content)):
+        return None, [other]
     return _read_text(Document(found.display, text), shape, left)
 
 

@@ -14,7 +14,7 @@ from tests.samples import qcow2
     [
         (qcow2(2**20), "a qcow2 disk"),
         (b"QFI\xfb\0\0\0\3".ljust(100, b"\0"), "a qcow2 disk"),
-        (gzip.compress(b"x" * 100), "a file of type gzip"),
+        (gzip.compress(b"x" * 100, mtime=0), "a file of type gzip"),
         (b"SQLite format 3\0".ljust(100, b"\0"), "an SQLite database"),
         (bytes(512), "binary data"),
         (bytes(range(256)), "binary data"),

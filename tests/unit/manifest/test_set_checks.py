@@ -109,7 +109,7 @@ def test_two_images_do_not_claim_the_same(tmp_path: Path, first: str, second: st
     text = f"images: {{a: {{{first}}}, b: {{{second}}}}}"
     if is_clash:
         (problem,) = problems(tmp_path, text)
-        assert "is that of images.a too" in problem
+        assert "is also that of images.a (" in problem
         assert ": images.b." in problem
     else:
         assert [spec.key for spec in wanted(tmp_path, text).images] == ["a", "b"]
@@ -118,10 +118,10 @@ def test_two_images_do_not_claim_the_same(tmp_path: Path, first: str, second: st
 def test_every_repeated_value_is_reported(tmp_path: Path) -> None:
     """Each with the first image that has it."""
     found = problems(tmp_path, "images: {a: {name: x}, b: {name: y}, c: {name: x}, d: {name: y}, e: {name: x}}")
-    assert [problem.partition("images.")[2].partition(";")[0] for problem in found] == [
-        "c.name: the name 'x' is that of images.a too",
-        "d.name: the name 'y' is that of images.b too",
-        "e.name: the name 'x' is that of images.a too",
+    assert [problem.partition("images.")[2].partition(" (")[0] for problem in found] == [
+        "c.name: the name 'x' is also that of images.a",
+        "d.name: the name 'y' is also that of images.b",
+        "e.name: the name 'x' is also that of images.a",
     ]
 
 

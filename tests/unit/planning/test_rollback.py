@@ -131,7 +131,7 @@ def test_a_rollback_says_which_lines_must_follow() -> None:
     note = plan_rollback(catalog(wanted), found).follow_up
     assert f"images.yaml:7: checksum: {digest('a')}; images.yaml:6" in note
     assert "images.yaml:6: url: https://x/1" in note
-    assert note.endswith("images.yaml:9: disk_format: raw")
+    assert note.endswith("images.yaml:9: disk_format: raw (now qcow2)")
     done = plan_rollback(catalog(held), found).follow_up
     assert done == "a: the manifest already declares this build"
 
@@ -197,7 +197,7 @@ def test_a_rollback_says_that_a_pinned_id_must_follow() -> None:
     wanted = spec("a", "b", id="two")
     found = inventory(live(wanted, "two", generation=2), retired(spec("a", "a"), "one"))
     made = plan_rollback(catalog(wanted), found)
-    assert made.follow_up.endswith("id: one")
+    assert made.follow_up.endswith("id: one (now two)")
     assert "id: one" not in plan_rollback(catalog(spec("a", "b")), found).follow_up
 
 
@@ -238,7 +238,7 @@ def test_an_earlier_build_keeps_the_values_that_belong_to_it() -> None:
     first = made.steps[0].action
     assert isinstance(first, Update)
     assert {".".join(change.path): change.after for change in first.changes} == {"hidden": False, "name": "web"}
-    follow, own = made.notes
+    (own,), follow = made.notes, made.follow_up
     assert own == (
         "a: the earlier build keeps its own properties.added, properties.gone, properties.os_version, tags, min_disk, min_ram; "
         "the manifest declares other values"
