@@ -4,6 +4,7 @@ The tree; each class carries objects and words itself in ``__str__``:
 
     ImagesyncError
     ├── UsageError            the command line or the configuration is wrong            (exit 64)
+    │   └── UndefinedCloud    no clouds.yaml defines the selected cloud
     ├── ManifestError         the manifests have problems: holds Diagnostics            (exit 1)
     ├── PlanRefused           policy, clash or capability forbids the plan              (exit 1)
     ├── StalePlan             the live images changed after the plan was made           (exit 1)
@@ -73,6 +74,10 @@ class ImagesyncError(Exception):
 
 class UsageError(ImagesyncError):
     """The command line or the configuration is wrong."""
+
+
+class UndefinedCloud(UsageError):
+    """No clouds.yaml defines the selected cloud."""
 
 
 class ManifestError(ImagesyncError):

@@ -12,14 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from imagesync.backends import WAYS, find_environment_cloud
+from imagesync.backends import find_environment_cloud
 from imagesync.backends.base import Backend
 from imagesync.errors import PlanRefused, StalePlan, UsageError
 from imagesync.inventory import identify_owners, take_inventory, take_inventory_for_plan
 from imagesync.manifest.loader import read_manifest
 from imagesync.manifest.merging import Manifest
 from imagesync.manifest.resolution import resolve
-from imagesync.manifest.selection import Choice, select_target
+from imagesync.manifest.selection import Choice, list_names, select_target
 from imagesync.manifest.source_hosts import find_hosts_not_named
 from imagesync.model.catalog import Catalog, Target
 from imagesync.model.drift import DriftReport
@@ -113,10 +113,14 @@ def resolve_manifest(
 
 
 def select_place(manifest: Manifest, choice: Choice, values: Mapping[str, str]) -> Target:
-    """As ``select_target``; also UsageError if the manifest has targets and none is selected."""
+    """As ``select_target``; also UsageError if the manifest has targets and none is selected.
+
+    A wrong ``default_target`` is a problem of the manifest, which the resolution reports.
+    """
     place = select_target(manifest, choice, values)
-    if manifest.targets and place == Target():
-        raise UsageError("no target selected", f"use {WAYS}")
+    if manifest.targets and place == Target() and "default_target" not in manifest.single:
+        names = list_names(list(manifest.targets))
+        raise UsageError("no target selected", f"pass --target NAME ({names}), or set default_target in the manifest")
     return place
 
 
@@ -309,7 +313,7 @@ def check_saved(backend: Backend, plan: Plan, policy: Policy = AS_PLANNED) -> Id
     from imagesync.planning.plan_checks import find_faulty_steps, shorten_faults
 
     here = backend.identity()
-    if here.fingerprint != plan.target.fingerprint:
+    if not plan.target.is_place_of(here):
         message = f"the plan was made for {_describe(plan.target)}, but the selected target is {_describe(here)}"
         raise UsageError(message, "select the target of the plan, or make a new plan: imagesync plan PATH")
     if faults := find_faulty_steps(plan):

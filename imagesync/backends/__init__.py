@@ -1,13 +1,13 @@
 """A target -> an open backend: an image service of a cloud, or a local store. Does I/O when it opens one."""
 
 import os
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from imagesync.backends.base import Backend
-from imagesync.errors import UsageError
+from imagesync.backends.base import Backend, MissingStore
+from imagesync.errors import UndefinedCloud, UsageError
 from imagesync.model.catalog import Target
+from imagesync.secrets import show_key
 
 
 def _open_glance(cloud: str | None, clouds_file: str | None) -> Backend:
@@ -16,20 +16,15 @@ def _open_glance(cloud: str | None, clouds_file: str | None) -> Backend:
     return open_glance(cloud, clouds_file)
 
 
-def _open_local(store: str | None, clouds_file: str | None) -> Backend:
+def _open_local(store: str, clouds_file: str | None, missing: MissingStore) -> Backend:
     from imagesync.backends.local import open_local
 
     if clouds_file is not None:
         raise UsageError("--clouds-file cannot be used with a store, which has no clouds", "remove --clouds-file")
-    if store is None:
-        raise UsageError("the local store has no folder", "pass --store DIR")
-    return open_local(store)
+    return open_local(store, missing)
 
 
-KINDS: Final[Mapping[str, Callable[[str | None, str | None], Backend]]] = {"glance": _open_glance, "local": _open_local}
-
-
-WAYS: Final = "--target NAME, --cloud NAME, --store DIR, OS_CLOUD or OS_* variables, or default_target in the manifest"
+WAYS: Final = "pass --cloud NAME or --store DIR, or set OS_CLOUD or OS_* variables"
 ENVIRONMENT_CLOUD: Final = "envvars"
 """The name that openstacksdk gives to the cloud of the ``OS_*`` variables, unless OS_CLOUD_NAME sets another."""
 
@@ -43,24 +38,37 @@ def find_environment_cloud() -> str | None:
     return None
 
 
-def open_target(target: Target, *, clouds_file: Path | str | None = None) -> Backend:
+def open_target(
+    target: Target, *, clouds_file: Path | str | None = None, missing_store: MissingStore = MissingStore.CREATE
+) -> Backend:
     """The backend of a target: its cloud or store, or the environment's cloud if the target names neither.
 
     UsageError if no cloud or store is selected. Also raises what ``open_backend`` raises.
     """
     cloud = target.cloud or (None if target.store else find_environment_cloud())
     if not (cloud or target.store):
-        raise UsageError("no target selected", f"use {WAYS}")
-    return open_backend(cloud=cloud, store=target.store, clouds_file=clouds_file)
+        raise UsageError("no cloud or store selected", WAYS)
+    try:
+        return open_backend(cloud=cloud, store=target.store, clouds_file=clouds_file, missing_store=missing_store)
+    except UndefinedCloud as error:
+        if target.name is None:
+            raise
+        sentence = f"targets.{show_key(target.name)}.cloud: {error.message}"
+        raise UndefinedCloud(target.find_place().add_to(sentence), error.hint) from error
 
 
 def open_backend(
-    *, cloud: str | None = None, store: Path | str | None = None, clouds_file: Path | str | None = None
+    *,
+    cloud: str | None = None,
+    store: Path | str | None = None,
+    clouds_file: Path | str | None = None,
+    missing_store: MissingStore = MissingStore.CREATE,
 ) -> Backend:
     """The backend of a cloud of clouds.yaml (None: the cloud of the ``OS_*`` variables), or of a local store.
 
     ``clouds_file`` replaces the user's and the system's clouds.yaml. imagesync reads no settings from the working
-    directory unless ``clouds_file`` names a file there. A ``with`` statement closes the backend.
+    directory unless ``clouds_file`` names a file there. ``missing_store``: what happens if the store does not exist. A
+    ``with`` statement closes the backend.
 
     UsageError if both a cloud and a store are given, or if the settings are wrong; Unauthorized, Unavailable or
     BackendError if the backend cannot be opened.
@@ -68,4 +76,4 @@ def open_backend(
     if cloud is not None and store is not None:
         raise UsageError(f"both a cloud ({cloud}) and a store ({store}) are given", "name only one of them")
     named = None if clouds_file is None else str(clouds_file)
-    return KINDS["glance"](cloud, named) if store is None else KINDS["local"](str(store), named)
+    return _open_glance(cloud, named) if store is None else _open_local(str(store), named, missing_store)

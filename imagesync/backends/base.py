@@ -6,6 +6,7 @@ Unauthorized, Unavailable. Several threads may call them at once, if only one th
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from enum import Enum, auto
 from typing import Protocol, Self, TypedDict, Unpack
 
 from imagesync.model.image import Capabilities, Filter, Identity, ImportTask, LiveImage, MemberState
@@ -55,6 +56,17 @@ class ImportFields(TypedDict, total=False):
     uri: str
     stores: Sequence[str]
     all_stores: bool
+
+
+class MissingStore(Enum):
+    """What to do if a local store does not exist.
+
+    CREATE it; read it as an EMPTY one, which is not created; or REFUSE it with a UsageError.
+    """
+
+    CREATE = auto()
+    EMPTY = auto()
+    REFUSE = auto()
 
 
 class Backend(Protocol):

@@ -67,7 +67,12 @@ CloudsFile = Annotated[
     ),
 ]
 StorePath = Annotated[
-    Path | None, typer.Option("--store", help="Use the local store in this folder; apply creates it.", metavar="DIR")
+    Path | None,
+    typer.Option(
+        "--store",
+        help="Use the local store in this folder. Only apply and adopt create it if it does not exist.",
+        metavar="DIR",
+    ),
 ]
 Values = Annotated[
     list[str], typer.Option("--set", help="Set the value of ${NAME} (repeatable).", metavar="NAME=VALUE")

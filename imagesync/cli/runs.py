@@ -167,7 +167,7 @@ class Run:
         if self._plan is None:
             raise Interrupted("interrupted before the plan was made; nothing was changed", number) from error
         with self._ending:
-            _raise_last(self._write(self._so_far.make_report(self._plan), self._plan.ids))
+            _raise_last(self._write_files(self._so_far.make_report(self._plan), self._plan.ids))
         raise Interrupted("interrupted before the first step; nothing was changed", number) from error
 
     def _show(self, plan: Plan) -> None:
@@ -239,7 +239,19 @@ class Run:
             return ExitCode.DONE if report.succeeded else ExitCode.FAILED
 
     def _write(self, report: Report, ids: Mapping[str, str]) -> list[ImagesyncError]:
-        """Write all files, then print. Returns the errors, because one bad file must not prevent the others."""
+        """Write all files, then print the closing lines. Returns the errors."""
+        problems = self._write_files(report, ids)
+        if (
+            self._results.form is not Form.JSON
+            and (report.plan.steps or report.plan.errors or self._has_shown_steps)
+            and not (self._is_quiet and report.succeeded)
+        ):
+            text = format_report(report, choose_paint(sys.stdout, self._results.color), width=find_width(sys.stdout))
+            typer.echo(text, color=True)
+        return problems
+
+    def _write_files(self, report: Report, ids: Mapping[str, str]) -> list[ImagesyncError]:
+        """Write all files, and a report as JSON. Returns the errors, because one bad file must not prevent the others."""
         document, problems = report_to_json(report, dict(ids)), list[ImagesyncError]()
         self._events.end(run_finished_to_json(report))
         for path, content in ((self._results.out, document), (self._results.ids, make_pins(report, ids))):
@@ -251,11 +263,6 @@ class Run:
         problems += self._events.list_problems()
         if self._results.form is Form.JSON:
             typer.echo(format_json(document))
-        elif (report.plan.steps or report.plan.errors or self._has_shown_steps) and not (
-            self._is_quiet and report.succeeded
-        ):
-            text = format_report(report, choose_paint(sys.stdout, self._results.color), width=find_width(sys.stdout))
-            typer.echo(text, color=True)
         note(format_report(report))
         return problems
 

@@ -1,54 +1,51 @@
 """Options and the target of a catalog or plan -> the open backend that they select. Does I/O."""
 
 import os
-from pathlib import Path
+from dataclasses import replace
 
-from imagesync.backends import find_environment_cloud, open_target
-from imagesync.backends.base import Backend
+from imagesync.backends import WAYS, find_environment_cloud, open_target
+from imagesync.backends.base import Backend, MissingStore
 from imagesync.cli.options import Options
+from imagesync.cli.streams import say
 from imagesync.errors import UsageError
 from imagesync.model.catalog import Target
 from imagesync.model.plan import Plan
 from imagesync.paths import check_way
+from imagesync.text import make_printable, quote_word
 
 
-def open_selected(options: Options, target: Target) -> Backend:
-    """The backend of the selected target; UsageError if nothing selects one, because there is no silent default."""
+def open_selected(
+    options: Options, target: Target, *, missing: MissingStore = MissingStore.EMPTY, is_quiet: bool = False
+) -> Backend:
+    """The backend of the selected target; UsageError if nothing selects one, because there is no silent default.
+
+    ``missing`` is EMPTY for commands that only read: a typo in the path of a store must not create it. ``is_quiet``: do
+    not report that a store was created.
+    """
     check_links(options, option="--allow-outside")
-    return _open(target, options)
+    return _open(target, options, missing, is_quiet=is_quiet)
 
 
 def open_selected_to_read(options: Options, target: Target) -> Backend:
     """As ``open_selected``, for a command that only reads; UsageError for a store that does not exist."""
-    check_links(options, option="--allow-outside")
-    if place := options.store or target.store:
-        _check_store_exists(Path(place))
-    return _open(target, options)
+    return open_selected(options, target, missing=MissingStore.REFUSE)
 
 
 def open_existing(options: Options) -> Backend:
     """The backend for a command that reads no manifest; UsageError for a store that does not exist."""
     check_links(options)
-    if options.store:
-        _check_store_exists(options.store)
     given = _find_given(options)
     if not (given.cloud or given.store):
-        raise UsageError("no cloud or store selected", "pass --cloud NAME or --store DIR, or set OS_CLOUD or OS_*")
-    return _open(given, options)
+        raise UsageError("no cloud or store selected", WAYS)
+    return _open(given, options, MissingStore.REFUSE)
 
 
-def _check_store_exists(path: Path) -> None:
-    if not (path / "store.db").exists():
-        display = _shorten_path(str(path))
-        raise UsageError(f"no store exists in {display}", "check the path; only imagesync apply creates stores")
-
-
-def open_target_of(plan: Plan, options: Options) -> Backend:
+def open_target_of(plan: Plan, options: Options, *, missing: MissingStore, is_quiet: bool = False) -> Backend:
     """The backend that --cloud, --store or the environment select; without these, the backend of the saved plan."""
     check_links(options, option="--allow-outside")
     made_for, given = plan.target, _find_given(options)
     declared = Target(store=made_for.location) if made_for.kind == "store" else Target(cloud=made_for.label or None)
-    return _open(given if given.cloud or given.store else declared, options)
+    return _open(given if given.cloud or given.store else declared, options, missing, is_quiet=is_quiet)
 
 
 def _find_given(options: Options) -> Target:
@@ -58,9 +55,22 @@ def _find_given(options: Options) -> Target:
     return Target(cloud=find_environment_cloud())
 
 
-def _open(target: Target, options: Options) -> Backend:
-    display = str(options.store) if options.store else _shorten_path(target.store)
-    return open_target(Target(target.name, target.cloud, display), clouds_file=options.clouds_file)
+def _open(target: Target, options: Options, missing: MissingStore, *, is_quiet: bool = False) -> Backend:
+    """The backend of a target; a store that does not exist is reported."""
+    store = str(options.store) if options.store else _shorten_path(target.store)
+    is_missing = store is not None and not _has_store(store)
+    backend = open_target(replace(target, store=store), clouds_file=options.clouds_file, missing_store=missing)
+    if is_missing and store is not None:
+        word, is_created = quote_word(make_printable(store)), missing is MissingStore.CREATE
+        if not (is_created and is_quiet):
+            say(f"Note: store {word} {'created' if is_created else 'does not exist yet; apply creates it'}")
+    return backend
+
+
+def _has_store(folder: str) -> bool:
+    from imagesync.backends.local.places import has_database
+
+    return has_database(folder)
 
 
 def check_links(options: Options, *, option: str = "") -> None:

@@ -38,4 +38,8 @@ def confirm(question: str) -> bool:
     """Ask on the terminal and return the answer; UsageError if standard input is not a terminal."""
     if not sys.stdin.isatty():
         raise UsageError("this command asks for confirmation, but standard input is not a terminal", "pass --yes")
-    return typer.confirm(question, err=True)
+    try:
+        return typer.confirm(question, err=True)
+    except BaseException:  # ^C and ^D leave the cursor behind the question
+        typer.echo(err=True)
+        raise

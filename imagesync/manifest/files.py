@@ -190,8 +190,25 @@ def read_bytes(found: Found) -> bytes | Diagnostic:
         return _problem(found.path, f"the file cannot be read ({error.strerror})", "correct its permissions")
     if len(content) > MAX_FILE_BYTES:
         limit = MAX_FILE_BYTES // 2**20
-        return _problem(found.path, f"the file is larger than {limit} MiB", "split it into several files")
+        too_large = _problem(found.path, f"the file is larger than {limit} MiB", "split it into several files")
+        return too_large if _is_named_as_manifest(found.path) else explain_other_file(found.path, content) or too_large
     return content
+
+
+def explain_other_file(path: str, content: bytes) -> Diagnostic | None:
+    """The diagnostic for a file that is not text: the path of an image in place of the catalog's; None for text."""
+    from imagesync.formats.naming import describe_binary
+
+    what = describe_binary(content[:_BLOCK_BYTES])
+    if not what:
+        return None
+    is_damaged = _is_named_as_manifest(path)
+    hint = "remove it, or write the manifest again" if is_damaged else "pass a manifest, or the catalog's folder"
+    return _problem(path, f"this is {what}, not a manifest", hint)
+
+
+def _is_named_as_manifest(path: str) -> bool:
+    return path.lower().endswith(SUFFIXES)
 
 
 def _read_beginning(path: str, size: int) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from imagesync.errors import MAX_PROBLEMS, Diagnostic, ManifestError
 from imagesync.manifest.documents import Document, Part
-from imagesync.manifest.files import Found, find_files, read_bytes
+from imagesync.manifest.files import Found, explain_other_file, find_files, read_bytes
 from imagesync.manifest.merging import Manifest, find_unknown_names
 from imagesync.manifest.plain_reader import read_plain
 from imagesync.manifest.validation import Shape, format_path
@@ -102,7 +102,10 @@ def _read(found: Found, shape: Shape, left: _Left) -> tuple[Part | None, list[Di
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        return None, [Diagnostic(found.display, 1, 1, "", f"not UTF-8 (byte {error.start})", "save it as UTF-8")]
+        problem = Diagnostic(found.display, 1, 1, "", f"not UTF-8 (byte {error.start})", "save it as UTF-8")
+        return None, [explain_other_file(found.path, content) or problem]
+    if "\0" in text and (other := explain_other_file(found.path, content)):
+        return None, [other]
     return _read_text(Document(found.display, text), shape, left)
 
 

@@ -112,7 +112,7 @@ def suggest_value(error: Any, node: Node, where: Sequence[str | int]) -> str:
     wanted = _list_wanted(error)
     if value is None and error.validator in ("type", "anyOf", "enum", "const"):
         return _advise_on_nothing(wanted, rule)
-    if isinstance(value, str) and (hint := _find_scalar_hint(value, node, wanted, where)):
+    if isinstance(value, str) and (hint := _find_scalar_hint(value, node, wanted, where, rule)):
         return hint
     if _is_checksum(value, where):
         return _find_checksum_hint(value.strip())
@@ -162,7 +162,9 @@ def _list_wanted(error: Any) -> set[str]:
     return {name for rule in rules for name in list_types(rule)}
 
 
-def _find_scalar_hint(text: str, node: Node, wanted: Collection[str], where: Sequence[str | int]) -> str:
+def _find_scalar_hint(
+    text: str, node: Node, wanted: Collection[str], where: Sequence[str | int], rule: Mapping[str, Any]
+) -> str:
     """For a text in the place of a number or of true or false; ``node`` knows whether it is in quotes."""
     value = parse_scalar(text)
     is_integer = type(value) is int
@@ -172,8 +174,9 @@ def _find_scalar_hint(text: str, node: Node, wanted: Collection[str], where: Seq
         return f"write {truth}" if node.plain else f"write {truth} without quotes"
     name = next((part for part in reversed(where) if isinstance(part, str)), "")
     if "integer" in wanted and (found := _NUMBER.fullmatch(text.strip())) and found[2]:
-        unit = _UNITS.get(name)
-        return f"write the number alone; it is in {unit}" if unit else "write the number alone"
+        if unit := _UNITS.get(name):
+            return f"write the number alone; it is in {unit}"
+        return "" if "x-hint" in rule else "write the number alone"
     return ""
 
 

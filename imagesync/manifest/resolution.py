@@ -101,7 +101,7 @@ class _Resolver:
         part = manifest.targets[place.name] if place.name is not None else None
         self._values = Values({**manifest.values, **_children_of(part, "values")}, given, manifest.images)
         self._merger = Merger(manifest, _children_of(part, "images"))
-        self._target = _Chosen(None, place.cloud, place.store)
+        self._target, self._find_place = _Chosen(None, place.cloud, place.store), place.find_place
         if place.name is not None and part is not None:
             self._target = self._read_target(place.name, part)
         self._check_default_target(given)
@@ -258,7 +258,7 @@ class _Resolver:
         warnings: Sequence[str],
     ) -> Catalog:
         target = self._target
-        place = Target(target.name, target.cloud, target.store)
+        place = Target(target.name, target.cloud, target.store, self._find_place)
         here = [spec for spec in specs if is_match(spec.key, target.only)]
         picked = tuple(spec for spec in here if is_match(spec.key, only))
         for pattern in only:

@@ -6,14 +6,16 @@ The overlay of a target (``values``, ``images``, ``only``) belongs to that targe
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from imagesync.errors import UsageError
 from imagesync.manifest.documents import Part
 from imagesync.manifest.merging import Manifest
 from imagesync.manifest.placeholders import Values
-from imagesync.manifest.validation import TEXT_KIND, suggest
-from imagesync.model.catalog import Target
+from imagesync.manifest.validation import TEXT_KIND, locate, suggest
+from imagesync.model.catalog import Place, Target
+from imagesync.secrets import quote_value
 from imagesync.text import make_printable, quote_word
 
 MAX_LISTED: Final = 12
@@ -50,7 +52,7 @@ def select_target(manifest: Manifest, choice: Choice, values: Mapping[str, str])
     """
     places = dict(_find_places(manifest, values))
     if choice.target is not None:
-        return _get_target(places, choice.target)
+        return _get_target(manifest, places, choice.target)
     if choice.store is not None:
         store = os.path.abspath(choice.store)
         return _find_only(places, "store", store, "--store") or Target(store=store)
@@ -74,7 +76,12 @@ def _find_places(manifest: Manifest, given: Mapping[str, str]) -> Iterator[tuple
         }
         store = texts.get("store")
         folder = manifest.folders.get(part.file, manifest.base)
-        yield name, Target(name, texts.get("cloud"), _join(folder, store) if store is not None else None)
+        find_place = partial(_find_place, part, "store" if store is not None else "cloud")
+        yield name, Target(name, texts.get("cloud"), _join(folder, store) if store is not None else None, find_place)
+
+
+def _find_place(part: Part, name: str) -> Place:
+    return locate(part.node, (name,)).place
 
 
 def _fill(values: Values, part: Part, path: tuple[str, ...]) -> str:
@@ -85,10 +92,15 @@ def _join(folder: str, path: str) -> str:
     return os.path.normpath(os.path.join(folder, path))
 
 
-def _get_target(places: Mapping[str, Target], name: str) -> Target:
-    if name not in places:
-        raise UsageError(f"the manifest has no target {name!r}", suggest(name, places, "it has"))
-    return places[name]
+def _get_target(manifest: Manifest, places: Mapping[str, Target], name: str) -> Target:
+    if name in places:
+        return places[name]
+    if not places:
+        message = f"there is no target {quote_value(name)}: the manifest declares no targets"
+        raise UsageError(message, "pass --cloud NAME or --store DIR, or declare targets")
+    files = {part.file: locate(part.document.root, ("targets",)).place for part in manifest.targets.values()}
+    message = f"{', '.join(map(str, files.values()))}: targets: there is no target {quote_value(name)}"
+    raise UsageError(message, suggest(name, places, "declared targets"))
 
 
 def _find_only(places: Mapping[str, Target], part: str, wanted: str, word: str) -> Target | None:
@@ -98,7 +110,7 @@ def _find_only(places: Mapping[str, Target], part: str, wanted: str, word: str) 
     found = [name for name, value in named.items() if real(value) == real(wanted)]
     if len(found) > 1:
         display = make_printable(wanted)
-        message = f"{word}: targets {_list_names(found)} all name {part} {display}, each with its own overlay"
+        message = f"{word}: targets {list_names(found)} all name {part} {display}, each with its own overlay"
         raise UsageError(message, f"name one: --target {found[0]}")
     return places[found[0]] if found else None
 
@@ -107,11 +119,12 @@ def _refuse_environment(cloud: str, places: Mapping[str, Target]) -> UsageError:
     display, word = make_printable(cloud), quote_word(cloud)
     message = f"the environment (OS_CLOUD or OS_*) selects cloud {display}, which no target of the manifest names"
     target = next(iter(places))
-    ways = f"pass --target {target}" if len(places) == 1 else f"pass --target NAME ({_list_names(list(places))})"
+    ways = f"pass --target {target}" if len(places) == 1 else f"pass --target NAME ({list_names(list(places))})"
     return UsageError(message, f"{ways}, or --cloud {word} for that cloud without the overlay of any target")
 
 
-def _list_names(names: list[str]) -> str:
+def list_names(names: list[str]) -> str:
+    """The names of the first targets, and the number of the others."""
     more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
     return ", ".join(names[:MAX_LISTED]) + more
 
@@ -125,4 +138,4 @@ def _find_default(manifest: Manifest, places: Mapping[str, Target], given: Mappi
     name = str(values.fill(part.data, TEXT_KIND, ("default_target",), part))
     if values.problems or (name not in places and name == part.data):
         return None
-    return _get_target(places, name)
+    return _get_target(manifest, places, name)

@@ -47,9 +47,9 @@ def _find_repeated_values(
             continue
         other = seen.setdefault(value, spec)
         if other is not spec:
-            message = (
-                f"the {name} {quote_value(getattr(spec, name))} is that of {format_path(('images', other.key))} too"
-            )
+            where = f"{format_path(('images', other.key))} ({locate(merged[other.key].node, (name,)).place})"
+            what = "adopted image" if name == "adopt" else name
+            message = f"the {what} {quote_value(getattr(spec, name))} is also that of {where}"
             yield locate(merged[spec.key].node, (name,)).problem(format_path(("images", spec.key, name)), message, hint)
 
 

@@ -69,8 +69,7 @@ class Draft:
 
     def place(self, *path: str | int) -> Place:
         """The place of a value."""
-        node = locate(self.node, path)
-        return Place(node.file, node.key_line or node.line, node.key_column or node.column)
+        return locate(self.node, path).place
 
     def make_absolute(self, written: str) -> str:
         """The absolute path of a path in the source, relative to the file that declares the source."""

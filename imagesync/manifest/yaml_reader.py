@@ -15,6 +15,7 @@ from yaml.events import AliasEvent, MappingEndEvent, ScalarEvent, SequenceEndEve
 
 from imagesync.errors import MAX_PROBLEMS, Diagnostic
 from imagesync.manifest.yaml_problems import explain_syntax_error
+from imagesync.model.catalog import Place
 from imagesync.secrets import quote_value, show_key
 
 MAX_DEPTH: Final = 32
@@ -54,9 +55,14 @@ class Node:
     file: str = ""
     plain: bool = False
 
+    @property
+    def place(self) -> Place:
+        """The place of the key of this value, or of the value if it has no key."""
+        return Place(self.file, self.key_line or self.line, self.key_column or self.column)
+
     def problem(self, where: str, message: str, hint: str = "") -> Diagnostic:
-        """A diagnostic at the key of this value, or at the value if it has no key."""
-        return Diagnostic(self.file, self.key_line or self.line, self.key_column or self.column, where, message, hint)
+        """A diagnostic at the place of this value."""
+        return Diagnostic(*self.place, where, message, hint)
 
     def replace_value(self, value: "dict[str, Node] | list[Node] | Scalar", text: str = "") -> "Node":
         """The same place with another value."""

@@ -5,7 +5,7 @@ reference), except ``hidden``, which is ``os_hidden`` there. All values are immu
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
 from fnmatch import fnmatchcase
@@ -399,11 +399,15 @@ def is_match(key: str, patterns: Sequence[str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The place that a catalog is applied to: a cloud of clouds.yaml, a local store (absolute path), or neither."""
+    """The place that a catalog is applied to: a cloud of clouds.yaml, a local store (absolute path), or neither.
+
+    ``find_place`` returns where the manifest names the cloud or store; it may read the whole file again.
+    """
 
     name: str | None = None
     cloud: str | None = None
     store: str | None = None
+    find_place: Callable[[], Place] = field(default=Place, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

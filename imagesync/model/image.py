@@ -4,7 +4,7 @@ Field names and units are those of the Image service API v2 ("Show image"), exce
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from imagesync.model.catalog import HEX_LENGTHS, Member, Status, Visibility
@@ -208,6 +208,12 @@ class Identity:
     def fingerprint(self) -> str:
         """The identity of the target in plan files: kind, location, region and project."""
         return "|".join((self.kind, self.location, self.region, self.project_id))
+
+    def is_place_of(self, here: "Identity") -> bool:
+        """Whether a plan for this target may be applied to ``here``: a store has no project id before it exists."""
+        was_missing = self.kind == "store" and not self.project_id
+        here = replace(here, project_id="") if was_missing else here
+        return self.fingerprint == here.fingerprint
 
 
 @dataclass(frozen=True, slots=True)

@@ -243,7 +243,8 @@ class Plan:
     project of each key whose images belong to another project than the session's. ``expires``: the ISO day on which an
     image expires, by key. ``errors``: keys without steps because of an error; with any, the run fails even if all steps
     are done. ``places``: ``FILE:LINE:COLUMN`` of each declared key, for messages; a saved plan has none. ``moved``: the
-    new key of each former key whose images this plan takes over.
+    new key of each former key whose images this plan takes over. ``follow_up``: what the user must change in the manifest
+    after a rollback; a saved plan has none, because it is never a rollback.
 
     ``copies``: ids of images with a copied record. They change with the snapshots of users, so two plans that differ
     only in them are equal. ``made``: the ISO time of a plan with a step that is due by a day or an age, by the latest
@@ -275,6 +276,7 @@ class Plan:
     made: str = field(default="", compare=False)
     places: Mapping[str, str] = field(default_factory=dict, compare=False)
     moved: Mapping[str, str] = field(default_factory=dict)
+    follow_up: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

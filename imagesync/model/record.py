@@ -263,6 +263,11 @@ def read_digests(text: str) -> dict[str, str]:
     return _index(declared, digests)
 
 
+def read_generation(text: str) -> int:
+    """The generation in a value of the property ``imagesync_managed``."""
+    return _decode(_load_parts(text)).generation
+
+
 def _index(declared: Iterable[Checksum], digests: Iterable[Checksum]) -> dict[str, str]:
     return {item.algorithm: item.value for item in (*declared, *digests)}
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from imagesync.model.catalog import Catalog, ImageSpec, Place, Role, Visibility
 from imagesync.model.image import Inventory, LiveImage
-from imagesync.model.record import CATALOG, hash_value, is_bound, read
+from imagesync.model.record import CATALOG, Record, hash_value, is_bound, read
 from imagesync.planning.decisions import Decision, Keep, Make, Promote, Refuse, decide
 from imagesync.planning.generations import Generations, Groups, Owned
 from imagesync.planning.ownership import describe_holder
@@ -103,7 +103,7 @@ def find_adopted_images(
             continue
         found = [image for image in _find_adoptable(spec, inventory) if spec.adopt == image.id or image.id not in by_id]
         if len(found) == 1 and (record := read(found[0])) is not None and record.catalog != catalog.name:
-            refusals[spec.key] = _refuse_owned(spec, found[0], record.catalog)
+            refusals[spec.key] = _refuse_owned(spec, found[0], record)
         elif len(found) == 1:
             adopted[spec.key] = found[0]
         elif isinstance(spec.adopt, str):
@@ -119,14 +119,15 @@ def find_adopted_images(
     return adopted, refusals
 
 
-def _refuse_owned(spec: ImageSpec, image: LiveImage, mark: str) -> str:
-    ways = f"{describe_release(mark)} first, or remove adopt here"
-    return f"images.{spec.key}: image {image.id} belongs to catalog {mark}; {ways}"
+def _refuse_owned(spec: ImageSpec, image: LiveImage, record: Record) -> str:
+    ways = f"{_describe_release(record)}; or remove adopt here"
+    return f"images.{spec.key}: image {image.id} belongs to catalog {record.catalog}; {ways}"
 
 
-def describe_release(catalog: str) -> str:
-    """How another catalog releases an image: the words after "; "."""
-    return f"release it in catalog {catalog} (remove its key there, with policy.on_remove: keep)"
+def _describe_release(record: Record) -> str:
+    """How another catalog releases an image: what its users must do first."""
+    key = f"key {record.key}" if record.key else "its key"
+    return f"first remove {key} from catalog {record.catalog}, with policy.on_remove: keep, and run apply there"
 
 
 def find_shared_to_adopt(catalog: Catalog, inventory: Inventory, groups: Groups) -> tuple[str, ...]:
@@ -226,11 +227,13 @@ def find_disputes(
 
 
 def _describe_clash(spec: ImageSpec, image: LiveImage) -> str:
-    adopt = f"adopt it (adopt: {image.id})"
-    if (record := read(image)) is not None:
-        adopt = f"{describe_release(record.catalog)} and {adopt}"
-    holder = describe_holder(image)
+    record, adopt = read(image), f"declare adopt: {image.id}"
+    ways = (
+        f"to manage it here, {adopt}"
+        if record is None
+        else f"to take it over, {_describe_release(record)}, then {adopt}"
+    )
     return (
-        f"images.{spec.key}: image {image.id}, which {holder}, already has the name {spec.name!r}; "
-        f"{adopt}, or declare another name"
+        f"images.{spec.key}: image {image.id}, which {describe_holder(image)}, already has the name {spec.name!r}; "
+        f"{ways}; to keep both images, declare another name"
     )

@@ -4,8 +4,8 @@ The plan has two updates and no upload: the last retired build, or the build tha
 the present one retires as ``on_replace`` says. The plan does nothing else and deletes nothing.
 
 The build keeps the properties, tags, min_disk and min_ram that it was published with, because they describe its data. All
-other fields are those that the manifest declares today. The user must then change the manifest: the plan's notes name
-the file, the line and the new value.
+other fields are those that the manifest declares today. The user must then change the manifest: the plan's
+``follow_up`` names the file, the line and the new value.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,6 +15,7 @@ from typing import Any
 from imagesync.errors import PlanRefused
 from imagesync.model.catalog import (
     Auto,
+    Checksum,
     Content,
     FileSource,
     ImageSpec,
@@ -75,11 +76,12 @@ def rollback_plan(given: PlanInput, *, key: str, to: str | None) -> Plan:
     refusals += find_oversized(steps, given.inventory.index_images())
     if refusals:
         raise PlanRefused(refusals)
-    notes = (*first.notes, *describe_own_values(spec, chosen, project), describe_follow_up(spec, chosen, project))
+    notes = (*first.notes, *describe_own_values(spec, chosen, project))
     kept = tuple(make_kept(owned, spec.on_replace, retires=True) for owned in leaving)
     part = KeyPlan(notes=notes, kept=kept)
     made = assemble_plan(context, steps, (part,), Kind.ROLLBACK)
-    return replace(made, ids={**made.ids, key: chosen.id}, candidates=())
+    follow_up = describe_follow_up(spec, chosen, project)
+    return replace(made, ids={**made.ids, key: chosen.id}, candidates=(), follow_up=follow_up)
 
 
 def _refuse_unjudged(spec: ImageSpec, chosen: Owned, given: PlanInput) -> list[str]:
@@ -223,11 +225,11 @@ def _compare(spec: ImageSpec, owned: Owned, project: str) -> Iterator[tuple[Plac
 
 
 def describe_follow_up(spec: ImageSpec, owned: Owned, project: str) -> str:
-    """A note with the lines of the manifest to change, because otherwise the next apply publishes the newer build again."""
+    """The lines of the manifest to change, because otherwise the next apply publishes the newer build again."""
     lines = "; ".join(f"{_format_place(place)}: {text}" for place, text in _find_lines(spec, owned, project))
     if not lines:
         return f"{spec.key}: the manifest already declares this build"
-    return f"{spec.key}: change the manifest, or the next apply publishes the newer build again: {lines}"
+    return f"{spec.key}: the next apply publishes the newer build again, unless you write {lines}"
 
 
 def _format_place(place: Place) -> str:
@@ -246,6 +248,17 @@ def _find_lines(spec: ImageSpec, owned: Owned, project: str) -> Iterator[tuple[P
         yield spec.places.get("id", spec.place), f"id: {owned.id} (now {spec.id})"
 
 
+def _explain_digest(source: FileSource | UrlSource | KnownContent, owned: Owned, digest: Checksum) -> str:
+    """What a reader must know of a digest that the manifest is to declare, in parentheses."""
+    parts = []
+    if not isinstance(source, KnownContent) and source.checksum_url:
+        entry = f" and checksum_entry: {source.checksum_entry}" if source.checksum_entry else ""
+        parts.append(f"in place of checksum_url: {source.checksum_url}{entry}")
+    if digest not in owned.record.digests:
+        parts.append("imagesync did not compute it from the data")
+    return f" ({'; '.join(parts)})" if parts else ""
+
+
 def _find_content_lines(spec: ImageSpec, owned: Owned) -> Iterator[tuple[Place, str]]:
     source, origin = spec.source, owned.record.managed.origin
     if source is Content.UNMANAGED:
@@ -258,16 +271,9 @@ def _find_content_lines(spec: ImageSpec, owned: Owned) -> Iterator[tuple[Place, 
     if declared is not None and owned.record.known.get(declared.algorithm) == declared.value:
         return
     if digest:
-        now = f"now {declared}" if declared else "now none"
-        if not isinstance(source, KnownContent) and source.checksum_url:
-            now = f"replaces checksum_url: {source.checksum_url}"
-            now += f" and checksum_entry: {source.checksum_entry}" if source.checksum_entry else ""
-        if digest not in owned.record.digests:
-            now += "; imagesync did not compute it from the data"
         place = spec.places.get("checksum") or spec.places.get("checksum_url") or spec.source_place
-        yield place, f"checksum: {digest} ({now})"
+        yield place, f"checksum: {digest}{_explain_digest(source, owned, digest)}"
     if isinstance(source, FileSource):
-        place = spec.places.get("path", spec.source_place)
-        yield place, f"path: a file with that content (now {source.display})"
+        yield spec.places.get("path", spec.source_place), "path: a file with this content"
     elif isinstance(source, UrlSource) and origin and not spec.is_published_at(owned.record.url):
         yield spec.places.get("url", spec.source_place), f"url: {origin}"

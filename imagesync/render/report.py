@@ -118,8 +118,8 @@ def _find_old_builds(report: Report) -> list[StepResult]:
 
 def _list_next_steps(report: Report) -> Iterator[str]:
     """What the reader must or can do next: after a rollback, and with candidates."""
-    if report.plan.kind is Kind.ROLLBACK:
-        yield from (f"Note: {make_printable(note)}" for note in report.plan.notes)
+    if report.plan.follow_up:
+        yield f"Note: {make_printable(report.plan.follow_up)}"
     if report.plan.kind is Kind.STAGE:
         for key, image_id in list_waiting_candidates(report).items():
             yield f"Candidate {key}: image {image_id}; apply publishes it, apply --discard-staged {key} drops it"

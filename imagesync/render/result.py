@@ -98,8 +98,8 @@ def report_to_json(report: Report, ids: dict[str, str]) -> Json:
     """The report of a run as JSON.
 
     ``ids``: the current image of each key. ``candidates``: by key, the image that the next apply publishes.
-    ``rejected``: by key, the ids of rejected candidates. ``notes``: the sentences of the plan. ``errors``: the problems of
-    the keys that the plan leaves as they are.
+    ``rejected``: by key, the ids of rejected candidates. ``notes``: the sentences of the plan, and what to change after a
+    rollback. ``errors``: the problems of the keys that the plan leaves as they are.
     """
     return {
         "catalog": report.plan.catalog,
@@ -112,7 +112,7 @@ def report_to_json(report: Report, ids: dict[str, str]) -> Json:
         "ids": dict(sorted(ids.items())),
         "candidates": list_waiting_candidates(report),
         "rejected": list_rejected_candidates(report),
-        "notes": list(report.plan.notes),
+        "notes": [*report.plan.notes, *([report.plan.follow_up] if report.plan.follow_up else [])],
         "errors": diagnostics_to_json([error.problem for error in report.plan.errors]),
     }
 

@@ -28,7 +28,7 @@ from imagesync.model.plan import (
     is_promotion,
     summarize,
 )
-from imagesync.model.record import DIGEST, KEY, ROLE, read_digests
+from imagesync.model.record import DIGEST, KEY, MANAGED, ROLE, read_digests, read_generation
 from imagesync.model.urls import redact_host, redact_url
 from imagesync.render import blocks
 from imagesync.render.blocks import Row, format_rows, wrap
@@ -124,7 +124,7 @@ def describe_errors(plan: Plan) -> Iterator[str]:
     yield from (f"Error: {make_printable(str(clean_diagnostic(error.problem)))}" for error in plan.errors)
     if plan.errors:
         number = format_count(len(plan.errors), "image")
-        yield f"Apply skips {number} with an error, makes all other changes, and exits with code 1."
+        yield f"Apply skips {number} with an error, and exits with code 1 even if all other steps succeed."
 
 
 def note_copies(copies: Sequence[str]) -> list[str]:
@@ -302,8 +302,9 @@ def _make_move_row(view: _View, key: str, moves: Sequence[Step]) -> Row:
 
 
 def _make_delete_row(view: _View, key: str, step: Step, delete: Delete) -> Row:
-    name = str(view.relied.get(delete.image_id, {}).get("name") or "")
-    named = [format_value(name)] if name and name != key else []
+    values = view.relied.get(delete.image_id, {})
+    name, build = str(values.get("name") or ""), _name_retired_build(values)
+    names = [*([name] if name and name != key else []), *([build] if build else [])]
     freed = format_size(delete.size) if delete.size is not None else "no data"
     why = _explain_step(step)
     if step.reason is Reason.INCOMPLETE:
@@ -313,12 +314,19 @@ def _make_delete_row(view: _View, key: str, step: Step, delete: Delete) -> Row:
     return Row(
         kind,
         key,
-        ", ".join([*named, freed]),
+        ", ".join([*map(format_value, names), freed]),
         lines if delete.unprotect else (),
-        _make_label(key, name),
+        _make_label(key, ", ".join(names)),
         is_last=True,
         alone=(Line("image", delete.image_id),),
     )
+
+
+def _name_retired_build(values: Mapping[str, Value]) -> str:
+    """``retired build 2``, because a key may have several images; empty for an image that is not retired."""
+    if values.get(f"properties.{ROLE}") != Role.RETIRED.value:
+        return ""
+    return f"retired build {read_generation(str(values.get(f'properties.{MANAGED}') or ''))}"
 
 
 def _make_label(key: str, name: str) -> str:

@@ -88,7 +88,7 @@ def test_missing_keys_can_be_left_out(folder: Path) -> None:
 def test_no_store_is_created(folder: Path, words: tuple[str, str], name: str) -> None:
     """A store that does not exist is an error: the path may be wrong."""
     output = run("ids", *words, "--allow-missing", folder=folder, code=64).stderr
-    assert f"no store exists in {name}; check the path; only imagesync apply creates stores" in output
+    assert f"store {name} does not exist; check the path; only imagesync apply and adopt create a store" in output
     assert not (folder / name).exists()
 
 

@@ -145,7 +145,7 @@ def test_a_reason_is_printed_once_in_the_report(folder: Path) -> None:
     (folder / "m.yaml").write_text(f"{HEAD}  x: {{source: packed}}\n")
     words = ("apply", "m.yaml", "--store", "store", "--yes", "--no-source-check")
     text = run(folder, *words)
-    assert text.stderr == "failed      create:x\n"
+    assert text.stderr == "Note: store store created\nfailed      create:x\n"
     assert text.stdout.count("the data is gzip") == 1
     found = run(folder, *words, "--format", "json")
     assert "the data is gzip" in found.stderr

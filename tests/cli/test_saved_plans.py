@@ -246,12 +246,6 @@ def test_results_for_other_programs(workspace: SavedPlanWorkspace) -> None:
     assert "base/a current" in workspace.run("list", "--store", "store").stdout
 
 
-def test_a_store_that_is_not_there_is_not_made_by_looking(workspace: SavedPlanWorkspace) -> None:
-    """``list`` of a mistyped folder is an error, not an empty answer."""
-    assert "no store exists in nowhere" in workspace.run("list", "--store", "nowhere", code=64).stderr
-    assert not (workspace.folder / "nowhere").exists()
-
-
 def test_apply_asks_only_on_a_terminal(workspace: SavedPlanWorkspace) -> None:
     """Without a terminal and without --yes it refuses; nothing is done."""
     output = workspace.run("apply", "--store", "store", code=64).stderr

@@ -119,6 +119,7 @@ def test_unlock_breaks_only_the_lease_of_the_place_of_a_saved_plan(
 ) -> None:
     """An earlier version ignored ``--target`` and ``--set`` and created another store."""
     run("plan", "m.yaml", "-o", "plan.json", folder=folder)
+    run("apply", "m.yaml", "--yes", folder=folder)
     assert message in run("unlock", "plan.json", "--yes", *words, folder=folder, code=64).stderr
     assert not (folder / "other").exists()
     assert "is free" in run("unlock", "plan.json", "--yes", "--store", "lab-store", folder=folder).stdout
@@ -240,7 +241,7 @@ def test_events_name_the_place_if_no_target_is_named(folder: Path) -> None:
 def test_a_target_that_the_manifest_does_not_have_is_refused(folder: Path, verb: str) -> None:
     """``validate`` ended as a bug of its own."""
     output = run(verb, "m.yaml", "--target", "prid", folder=folder, code=64).stderr
-    assert "imagesync: the manifest has no target 'prid'; did you mean prod?" in output
+    assert "imagesync: m.yaml:4:1: targets: there is no target 'prid'; did you mean prod?" in output
 
 
 @pytest.mark.parametrize(
@@ -262,3 +263,49 @@ def test_a_result_replaces_no_manifest_no_store_and_no_other_result(folder: Path
     assert {path: path.read_bytes() for path in before} == before
     assert not (folder / "p.json").exists()
     assert not (folder / "r.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("clouds", "expected"),
+    [
+        (
+            "clouds: {alcie: {}, bob: {}}\n",
+            "m.yaml:6:10: targets.prod.cloud: cloud alice is not defined in c.yaml; "
+            "did you mean alcie? c.yaml has these clouds: alcie, bob",
+        ),
+        (
+            "clouds: {eu: {}}\n",
+            "m.yaml:6:10: targets.prod.cloud: cloud alice is not defined in c.yaml; "
+            "correct the name, or add the cloud; c.yaml has these clouds: eu",
+        ),
+    ],
+)
+@pytest.mark.parametrize("words", [("--target", "prod"), ("--cloud", "alice")])
+def test_an_undefined_cloud_of_a_target_is_refused_with_its_place(
+    folder: Path, words: tuple[str, str], clouds: str, expected: str
+) -> None:
+    """The message advised to set variables, which this target does not use."""
+    (folder / "c.yaml").write_text(clouds)
+    output = run("plan", "m.yaml", *words, "--clouds-file", "c.yaml", folder=folder, code=64).stderr
+    assert output == f"imagesync: {expected}\n"
+
+
+def test_without_clouds_the_message_names_the_files_that_a_cloud_may_be_in(folder: Path) -> None:
+    """Variables are advised only where they have an effect: for the cloud envvars."""
+    env = minimal_environment(HOME=str(folder), XDG_CONFIG_DIRS=str(folder))
+    for cloud, has_variables in (("alice", False), ("envvars", True)):
+        output = command.run("plan", "m.yaml", "--cloud", cloud, folder=folder, env=env, code=64).stderr
+        assert f"cloud {cloud} is not defined, because no clouds.yaml exists; write" in output
+        assert "~/.config/openstack or /etc/openstack" in output
+        assert ("OS_*" in output) == has_variables
+
+
+def test_no_target_selected_lists_the_targets(folder: Path) -> None:
+    """A wrong default_target is a problem of the manifest, with its place."""
+    manifest = folder / "m.yaml"
+    manifest.write_text(MANIFEST.replace("default_target: lab\n", ""))
+    output = run("plan", "m.yaml", folder=folder, code=64).stderr
+    assert "no target selected; pass --target NAME (lab, prod), or set default_target in the manifest" in output
+    manifest.write_text(MANIFEST.replace("default_target: lab", "default_target: lbb"))
+    output = run("plan", "m.yaml", folder=folder, code=1).stderr
+    assert "m.yaml:3:1: default_target: there is no target 'lbb'; did you mean lab?" in output

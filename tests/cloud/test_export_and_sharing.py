@@ -177,7 +177,7 @@ def test_an_image_of_another_catalog_is_not_adopted(workspace: SharingWorkspace)
     )
     for name in ("plan", "apply", "adopt"):
         output = workspace.run(name, "other.yaml", code=1).stderr
-        assert f"image {image['id']} belongs to catalog base; release it in catalog base" in output
+        assert f"image {image['id']} belongs to catalog base; first remove key " in output
         assert "on_remove: keep" in output
         assert "or remove adopt here" in output
     assert workspace.cloud.http().images() == [image]

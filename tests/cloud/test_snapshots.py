@@ -308,7 +308,7 @@ def test_a_snapshot_is_adopted_only_by_its_id(workspace: SnapshotWorkspace, take
             assert "already has the name 'Wanted'" in output
             assert image_id in output
             assert "carries a copy of another image's record, as snapshots do" in output
-            assert f"adopt it (adopt: {image_id}), or declare another name" in output
+            assert f"declare adopt: {image_id}; to keep both images, declare another name" in output
         output = workspace.run("adopt", str(workspace.folder), "--yes").output
         assert "other: not adopted" in output
         assert workspace.snapshots.read_state() == workspace.snapshots.seen

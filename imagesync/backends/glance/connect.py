@@ -16,15 +16,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
+from imagesync.backends import ENVIRONMENT_CLOUD
 from imagesync.backends.glance.failures import clean, translate_errors
 from imagesync.backends.glance.regions import choose_region, find_regions, settle_region
 from imagesync.backends.glance.retry import Pace
 from imagesync.backends.glance.settings import explain_error, find_setting_problem
-from imagesync.errors import ImagesyncError, UsageError
+from imagesync.errors import ImagesyncError, UndefinedCloud, UsageError
 from imagesync.model.image import Identity
 from imagesync.model.urls import redact_host, redact_url
 from imagesync.uptime import read_uptime
@@ -51,7 +53,10 @@ MAX_SETTLING_TIME: Final = 60.0
 
 NAME_OF_NONE: Final = "defaults"
 """The name that the library gives to the only cloud of a configuration without clouds."""
-WHERE: Final = "write clouds.yaml in ~/.config/openstack or /etc/openstack, pass --clouds-file, or set OS_* variables"
+WHERE: Final = "write it to clouds.yaml in ~/.config/openstack or /etc/openstack, or pass --clouds-file FILE"
+OR_VARIABLES: Final = (
+    "write clouds.yaml in ~/.config/openstack or /etc/openstack, pass --clouds-file, or set OS_* variables"
+)
 NAMED_FILES: Final = ("OS_CLIENT_CONFIG_FILE", "OS_CLIENT_SECURE_FILE")
 SKIPPED: Final = "Skipping config file "
 """The beginning of the library's log message about a file that it cannot parse."""
@@ -156,7 +161,7 @@ def _read_region(cloud: str | None, records: list[logging.LogRecord], clouds_fil
         raise
     except Exception as error:  # the library raises AttributeError, TypeError, … for a clouds.yaml of another shape
         raise _make_setting_error(config, cloud, records, error) from error
-    if problem := find_setting_problem(region.config, of_environment=region.name == "envvars"):
+    if problem := find_setting_problem(region.config, of_environment=region.name == ENVIRONMENT_CLOUD):
         where = f" in {config.config_filename}" if cloud and config.config_filename else ""
         raise UsageError(f"cloud {cloud or region.name}{where}: {problem[0]}", problem[1])
     return region
@@ -174,8 +179,9 @@ def _make_setting_error(
     message, hint = explain_error(error)
     label = f"cloud {cloud or 'of the environment'}"
     if config is not None and cloud is not None and cloud not in config.get_cloud_names():
-        where = f" in {config.config_filename}" if config.config_filename is not None else ""
-        return UsageError(f"cloud {cloud} is not defined{where}", _suggest_remedy(config, cloud))
+        used = config.config_filename
+        where = f" in {used}" if used is not None else ", because no clouds.yaml exists"
+        return UndefinedCloud(f"cloud {cloud} is not defined{where}", _suggest_remedy(config, cloud))
     where = f" in {config.config_filename}" if config is not None and config.config_filename and hint else ""
     return UsageError("; ".join([*skipped, f"{label}{where}: {message}"]), hint or _suggest_remedy(config, cloud))
 
@@ -240,10 +246,12 @@ def _suggest_remedy(config: "OpenStackConfig | None", cloud: str | None) -> str:
     ):
         return f"pass --clouds-file {here} if you trust it; imagesync does not read it from the working directory by itself"
     if config is None or config.config_filename is None:
-        return WHERE
+        return OR_VARIABLES if cloud in (None, ENVIRONMENT_CLOUD) else WHERE
     if cloud in names:
         return f"correct it in {config.config_filename}"
-    return f"{config.config_filename} has these clouds: {', '.join(names) or 'none'}"
+    close = get_close_matches(cloud, names, 1) if cloud is not None else []
+    guess = f"did you mean {close[0]}? " if close else "correct the name, or add the cloud; "
+    return f"{guess}{config.config_filename} has these clouds: {', '.join(names) or 'none'}"
 
 
 def _find_file_here() -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Self, TypeVar, Unpack
 from uuid import uuid4
 
-from imagesync.backends.base import CreateFields, ImportFields, UpdateFields
+from imagesync.backends.base import CreateFields, ImportFields, MissingStore, UpdateFields
 from imagesync.backends.local import rules
 from imagesync.backends.local.content import Part
 from imagesync.backends.local.failures import translate_errors
@@ -43,9 +43,9 @@ _PLAN_AGAIN: Final = "make the plan again: imagesync plan PATH"
 T = TypeVar("T")
 
 
-def open_local(path: Path | str) -> "Local":
-    """The store in a folder; it is created if it does not exist. UsageError if its version is newer; else BackendError."""
-    return Local(Store(Path(path)), str(path))
+def open_local(path: Path | str, missing: MissingStore = MissingStore.CREATE) -> "Local":
+    """The store in a folder. UsageError if its version is newer, or it may not be missing; else BackendError."""
+    return Local(Store(Path(path), missing=missing), str(path))
 
 
 class Local:

@@ -38,14 +38,21 @@ class Database:
         weakref.finalize(self, _close, self._idle)
 
     def open(self, others: list[str]) -> None:
-        """Check the database, or create it; ``others`` are the names of the data files that the folder has.
+        """Check the database with ``is_present``, or create it."""
+        if not self.is_present(others):
+            with translate_errors(self._folder):
+                self._make()
 
-        BackendError if it is damaged, or missing although there are data files. UsageError if its version is newer.
+    def is_present(self, others: list[str]) -> bool:
+        """Check the database; return whether it exists, or has to be created.
+
+        ``others`` are the names of the data files that the folder has. BackendError if the database is damaged, or missing
+        although there are data files. UsageError if its version is newer.
         """
         with translate_errors(self._folder):
-            begins = self._read_beginning()
-            if begins:
-                self._check_version()
+            if self._read_beginning():
+                if self._has_tables():
+                    return True  # else a process was killed before it had created the tables
             elif others or self._is_there(self._log):
                 message = f"store {self._folder}: store.db is {'empty' if self._file.exists() else 'missing'}"
                 rest = f"content has {len(others)} file{'s' * (len(others) != 1)}" if others else "its log exists"
@@ -53,8 +60,7 @@ class Database:
             elif not self.writable:
                 text = f"store {self._folder} does not exist and cannot be created: the folder is read-only"
                 raise BackendError(text, "make the folder writable, or use another folder")
-            else:
-                self._make()
+            return False
 
     def _read_beginning(self) -> bytes:
         """The first bytes of the file; empty if there is no database yet."""
@@ -70,7 +76,8 @@ class Database:
     def _is_there(self, path: Path) -> bool:
         return path.exists() and path.stat().st_size > 0
 
-    def _check_version(self) -> None:
+    def _has_tables(self) -> bool:
+        """Whether the database has the tables of this version; if not, it is empty."""
         with contextlib.closing(self._connect()) as connection:
             connection.execute("BEGIN")
             (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -80,8 +87,7 @@ class Database:
             raise UsageError(message, "update imagesync, or use another folder")
         if version < VERSION and not is_empty:
             raise damage_error(self._folder, "store.db is the database of another program")
-        if version < VERSION:
-            self._make()  # a process was killed before it had created the tables
+        return bool(version == VERSION)
 
     def _check_schema(self, connection: Connection) -> None:
         """BackendError, before any table is read, if the schema is not a store's: a query of a view may never end."""
@@ -162,6 +168,27 @@ class Database:
         """Values that change when another process writes to the file."""
         status = os.stat(self._file)
         return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+class EmptyDatabase:
+    """The database of the store that ``folder`` does not have: empty, and only in memory. Its project has no id."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self.writable = folder, False
+
+    @contextmanager
+    def transaction(self, *, write: bool) -> Iterator[Rows]:
+        """A transaction that reads; BackendError for one that writes."""
+        if write:
+            raise BackendError(f"store {self._folder} does not exist", "create it with: imagesync apply")
+        with contextlib.closing(Connection(":memory:")) as connection:
+            for statement in TABLES:
+                connection.execute(statement)
+            connection.execute("INSERT INTO about VALUES ('')")
+            yield Rows(connection, self._folder, lambda: 0)
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def _close(idle: list[Connection]) -> None:

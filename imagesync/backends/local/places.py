@@ -23,12 +23,26 @@ _MIN_SUPER: Final = 16
 """Least bytes at the end of a journal that names a super-journal: length, checksum, magic (sqlite.org/fileformat2.html, 3)."""
 
 
+def has_database(folder: Path | str) -> bool:
+    """Whether a folder has the database of a store."""
+    return os.path.lexists(Path(folder) / DATABASE)
+
+
 def check_places(folder: Path) -> None:
-    """BackendError for the first link, or file of a wrong kind, in a store's folder. It changes nothing."""
+    """BackendError for the first link, or file of a wrong kind, in a store's folder, or above it. It changes nothing."""
+    _check_no_file(folder)
     for name, message in _find_wrong(folder):
         where = f"store {folder}: {make_printable(name)}"
         raise BackendError(f"{where} {message}; imagesync changed nothing", "remove it, or use another store")
     _check_journal(folder / _JOURNAL)
+
+
+def _check_no_file(folder: Path) -> None:
+    """BackendError if the path of a store, or a part of it, is a file: SQLite would only report the file of a journal."""
+    found = next((path for path in (folder, *folder.parents) if path.exists()), None)
+    if found is not None and not found.is_dir():
+        message = f"store {folder} is not a folder" if found == folder else f"store {folder}: {found} is not a folder"
+        raise BackendError(message, "pass the folder of a store, or a path that does not exist yet")
 
 
 def _find_wrong(folder: Path) -> Iterator[tuple[str, str]]:

@@ -9,31 +9,43 @@ import os
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from imagesync.backends.base import MissingStore
 from imagesync.backends.local.connection import MAX_SECONDS
 from imagesync.backends.local.content import Content, Part, parse_image_id
-from imagesync.backends.local.database import Database
+from imagesync.backends.local.database import Database, EmptyDatabase
 from imagesync.backends.local.failures import translate_errors
 from imagesync.backends.local.places import check_places
 from imagesync.backends.local.rows import Row, Rows
+from imagesync.errors import UsageError
 from imagesync.model.record import CATALOG
+from imagesync.text import quote_word
 
 log = logging.getLogger(__name__)
 
 
 class Store:
-    """The store in a folder. Opening it creates a missing store, and cleans up after processes that were killed.
+    """The store in a folder. Opening it cleans up after processes that were killed; ``missing``: see ``MissingStore``.
 
     It deletes only files of the store. Other files are kept, and a warning is logged. BackendError, before anything is
     read or deleted, if the store has links or the database is not that of a store.
     """
 
-    def __init__(self, path: Path, *, max_seconds: float = MAX_SECONDS) -> None:
+    def __init__(
+        self, path: Path, *, missing: MissingStore = MissingStore.CREATE, max_seconds: float = MAX_SECONDS
+    ) -> None:
         self.path = Path(os.path.abspath(path))
         self.content = Content(self.path)
         with translate_errors(self.path):
             check_places(self.path)
-            self._database = Database(self.path, max_seconds=max_seconds)
-            self._database.open(self.content.list_names())
+            database = Database(self.path, max_seconds=max_seconds)
+            self._database: Database | EmptyDatabase = database
+            if missing is MissingStore.CREATE:
+                database.open(self.content.list_names())
+            elif not database.is_present(self.content.list_names()):
+                if missing is MissingStore.REFUSE:
+                    hint = "check the path; only imagesync apply and adopt create a store"
+                    raise UsageError(f"store {quote_word(str(path))} does not exist", hint)
+                self._database = EmptyDatabase(self.path)
             if self._database.writable:
                 self.content.make()
                 self._tidy()

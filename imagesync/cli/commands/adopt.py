@@ -40,6 +40,7 @@ def adopt(
     shows the fields that adopt changes to the declared values. Keys without such an image are reported and left as they
     are.
     """
+    from imagesync.backends.base import MissingStore
     from imagesync.cli.files import check_results
     from imagesync.cli.runs import Run, make_settings, read_catalog
     from imagesync.cli.saved_plans import is_plan_file
@@ -55,7 +56,7 @@ def adopt(
     access = options.make_access()
     with Run(results, yes=yes, is_quiet=logs.quiet) as run:
         catalog = read_catalog(path, options, access)
-        with open_selected(options, catalog.target) as backend:
+        with open_selected(options, catalog.target, missing=MissingStore.CREATE, is_quiet=logs.quiet) as backend:
             part = select_adoptable(backend, catalog)
             if not part.images and results.form is Form.TEXT:
                 lines = [*(make_printable(f"Note: {note}") for note in part.warnings), "Nothing to adopt."]

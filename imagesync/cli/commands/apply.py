@@ -39,6 +39,7 @@ def apply(
     To test builds before publishing: apply --stage uploads and verifies them as candidates, and --ids writes the ids of
     the images to boot. The next apply publishes the candidates without an upload; apply --discard-staged drops them.
     """
+    from imagesync.backends.base import MissingStore
     from imagesync.cli.files import check_results
     from imagesync.cli.modes import check_target, choose_maker, refuse_for_saved_plan, refuse_values
     from imagesync.cli.plan_paths import check_paths
@@ -71,10 +72,10 @@ def apply(
             if not missing:
                 refuse_values(options)
             plan = restore_urls(saved, missing, options)
-            with open_target_of(plan, options) as backend:
+            with open_target_of(plan, options, missing=MissingStore.CREATE, is_quiet=logs.quiet) as backend:
                 return run.finish(apply_saved(backend, plan, settings, run.hooks, options.policy(AS_PLANNED), access))
         catalog = read_catalog(path, options, access)
-        with open_selected(options, catalog.target) as backend:
+        with open_selected(options, catalog.target, missing=MissingStore.CREATE, is_quiet=logs.quiet) as backend:
             planner = Planner(
                 backend, catalog, policy=options.policy(catalog.policy), make=make, jobs=options.jobs, access=access
             )

@@ -35,7 +35,7 @@ def drift(
 
     from imagesync.cli.catalogs import load_catalog
     from imagesync.cli.pasting import format_command
-    from imagesync.cli.targets import open_selected
+    from imagesync.cli.targets import open_selected_to_read
     from imagesync.cli.terminal import choose_paint, find_width
     from imagesync.model.drift import Remedy
     from imagesync.render.drift import drift_to_json, format_drift
@@ -50,7 +50,7 @@ def drift(
         return format_command("apply", path, options, *words.get(remedy, []))
 
     catalog = load_catalog(path, options)
-    with open_selected(options, catalog.target) as backend:
+    with open_selected_to_read(options, catalog.target) as backend:
         report, here = find_drift(backend, catalog), backend.identity()
     if form is Form.JSON:
         typer.echo(format_json(drift_to_json(report, catalog.name, place_to_json(here), command_of)))

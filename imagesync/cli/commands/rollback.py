@@ -42,6 +42,7 @@ def rollback(
     No data moves: the earlier build becomes visible again, and the present one retires as on_replace says. The output
     names the line of the manifest to change; without that change the next apply publishes the newer build again.
     """
+    from imagesync.backends.base import MissingStore
     from imagesync.cli.catalogs import load_catalog
     from imagesync.cli.files import check_results
     from imagesync.cli.runs import Run, make_settings
@@ -58,7 +59,7 @@ def rollback(
     with Run(results, yes=yes, is_quiet=logs.quiet) as run:
         catalog = load_catalog(path, options)  # reads no source: a rollback must work while mirrors do not
         _check_key(key, [spec.key for spec in catalog.images])
-        with open_selected(options, catalog.target) as backend:
+        with open_selected(options, catalog.target, missing=MissingStore.REFUSE) as backend:
             planner = Planner(
                 backend,
                 catalog,

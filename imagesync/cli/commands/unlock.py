@@ -40,6 +40,7 @@ def unlock(
     logs: LogOptions,
 ) -> ExitCode:
     """Break the lease of a run that is dead or must stop. Example: imagesync unlock images/ --cloud eu-prod"""
+    from imagesync.backends.base import MissingStore
     from imagesync.cli.catalogs import load_catalog
     from imagesync.cli.modes import check_target, refuse_values
     from imagesync.cli.plan_paths import check_store
@@ -63,11 +64,15 @@ def unlock(
         plan, _ = read_plan(path, allow_outside=allow_outside)
         check_target(plan, options)
         check_store(plan, path, allow_outside=allow_outside, is_target_given=options.names_target)
-        name, target_name, opened = plan.catalog, plan.target_name, open_target_of(plan, options)
+        name, target_name, opened = (
+            plan.catalog,
+            plan.target_name,
+            open_target_of(plan, options, missing=MissingStore.REFUSE),
+        )
     else:
         catalog = load_catalog(path, options)
         name, target_name = catalog.name, catalog.target.name
-        opened = open_selected(options, catalog.target)
+        opened = open_selected(options, catalog.target, missing=MissingStore.REFUSE)
     with opened as backend:
         lease_name = f"The lease of catalog {name} on {describe_target(target_name, backend.identity())}"
         lease = find_held_lease(backend, name)

@@ -13,6 +13,7 @@ import pytest
 from imagesync.errors import Diagnostic, ManifestError
 from imagesync.manifest.files import MAX_DEPTH, MAX_ENTRIES, MAX_FILE_BYTES, Found, read_bytes
 from imagesync.manifest.loader import load
+from tests.samples import qcow2
 from tests.unit.manifest.one_file import HEAD
 
 
@@ -246,3 +247,30 @@ def test_a_link_that_leads_to_itself_is_a_problem(tmp_path: Path, name: str) -> 
 def test_a_path_that_is_too_long_is_a_problem() -> None:
     with pytest.raises(ManifestError, match="File name too long"):
         load("d" * 300)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "expected"),
+    [
+        ("disk.img", bytes(4096), "disk.img: this is binary data, not a manifest; pass a manifest, or the catalog's folder"),
+        (
+            "disk.raw",
+            bytes(MAX_FILE_BYTES + 1),
+            "disk.raw: this is binary data, not a manifest; pass a manifest, or the catalog's folder",
+        ),
+        ("d.qcow2", qcow2(2**20), "d.qcow2: this is a qcow2 disk, not a manifest; pass a manifest, or the catalog's folder"),
+        ("m.yaml", b"a\0\xff", "m.yaml: this is binary data, not a manifest; remove it, or write the manifest again"),
+        ("l.yaml", b"caf\xe9: 1\n", "l.yaml:1:1: not UTF-8 (byte 3); save it as UTF-8"),
+        ("u.yaml", "version: 1\n".encode("utf-16"), "u.yaml:1:1: not UTF-8 (byte 0); save it as UTF-8"),
+        ("t.yaml", b"# \n" * (MAX_FILE_BYTES // 3 + 1), "t.yaml: the file is larger than 32 MiB; split it into several files"),
+    ],
+)  # fmt: skip
+def test_the_path_of_an_image_is_not_taken_for_a_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, data: bytes, expected: str
+) -> None:
+    """The message advised to save a disk as UTF-8, or to split it."""
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_bytes(data)
+    with pytest.raises(ManifestError) as caught:
+        load(name)
+    assert [str(one) for one in caught.value.diagnostics] == [expected]

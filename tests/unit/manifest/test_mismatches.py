@@ -81,7 +81,7 @@ def test_what_was_meant_is_written_out(tmp_path: Path, fields: str, expected: st
         ),
         ("images: {}\nremoved: {b: bob}", "4:11: removed.b: 'bob' is not a mapping; write owner: VALUE below it"),
         ("version: '1'\nimages: {}", "1:1: version: '1' is not 1; the quotes make it text: write 1 without them"),
-        ("images: {}\npolicy: {max_delete: '3'}", "4:10: policy.max_delete: '3' is not a number or a percentage, such as 30%; "
+        ("images: {}\npolicy: {max_delete: '3'}", "4:10: policy.max_delete: '3' is not a count, or a percentage from 0% to 100%; "
          f"{NO_QUOTES} 3 without them"),
     ],
 )  # fmt: skip
@@ -98,3 +98,13 @@ def test_a_value_that_is_called_a_secret_is_not_written_out(tmp_path: Path) -> N
     )[:1]
     found = problems(tmp_path, "images: {a: {}}\ntargets: {secret: {only: 'swordfish x'}}")
     assert "swordfish" not in "".join([problem, *found])
+
+
+@pytest.mark.parametrize("field", ["max_delete", "max_update"])
+@pytest.mark.parametrize("value", ["200%", "101 %", "30.5%", "0.3", "9 images", "-1%", "many"])
+def test_a_limit_of_a_policy_may_be_a_count_or_a_percentage(tmp_path: Path, field: str, value: str) -> None:
+    """So the hint has both forms, and never advises to remove the sign of a percentage."""
+    (problem,) = problems(tmp_path, f"policy: {{{field}: '{value}'}}\nimages: {{}}")
+    assert problem.partition(": ")[2] == (
+        f"policy.{field}: '{value}' is not a count, or a percentage from 0% to 100%; write, for example, 9 or 30%"
+    )

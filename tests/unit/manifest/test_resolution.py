@@ -80,14 +80,14 @@ def test_a_value_that_is_filled_in_is_held_to_the_schema(tmp_path: Path, text: s
 @pytest.mark.parametrize("text", ["", "targets: {eu: {store: e}, us: {store: u}}"])
 def test_a_target_that_is_not_there_is_refused(tmp_path: Path, text: str) -> None:
     """Never taken for the manifest without a target: that may be another cloud."""
-    with pytest.raises(UsageError, match="the manifest has no target 'ue'"):
+    with pytest.raises(UsageError, match="there is no target 'ue'"):
         wanted(tmp_path, f"images: {{}}\n{text}", target="ue")
 
 
 def test_a_default_target_that_a_value_misnames_is_refused(tmp_path: Path) -> None:
     """With the value filled in."""
     text = "values: {where: ue}\ndefault_target: ${where}\ntargets: {eu: {store: e}}\nimages: {}"
-    with pytest.raises(UsageError, match="the manifest has no target 'ue'; it has: eu"):
+    with pytest.raises(UsageError, match="there is no target 'ue'; declared targets: eu"):
         wanted(tmp_path, text)
 
 

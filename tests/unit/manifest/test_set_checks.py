@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from imagesync.errors import ManifestError
+from imagesync.manifest.loader import load
+from imagesync.manifest.resolution import resolve
 from tests.unit.manifest.one_file import problems, wanted
 
 
@@ -12,11 +15,12 @@ from tests.unit.manifest.one_file import problems, wanted
     [
         (
             "images: {a: {name: x}, b: {name: x}}",
-            "3:28: images.b.name: the name 'x' is that of images.a too; give one another name",
+            "3:28: images.b.name: the name 'x' is also that of images.a (FILE:3:14); give one another name",
         ),
         (
             "defaults: {id: 6a1b8b0e-0b5e-4f7e-9d6e-000000000001}\nimages: {a: {}, b: {}}",
-            "3:12: images.b.id: the id '6a1b8b0e-0b5e-4f7e-9d6e-000000000001' is that of images.a too; an id can be used once",
+            "3:12: images.b.id: the id '6a1b8b0e-0b5e-4f7e-9d6e-000000000001' is also that of images.a "
+            "(FILE:3:12); an id can be used once",
         ),
         (
             "images: {a: {}, b: {moved: {from: a}}}",
@@ -38,7 +42,19 @@ from tests.unit.manifest.one_file import problems, wanted
 )
 def test_a_mistake_is_one_line_with_place_and_way_out(tmp_path: Path, text: str, expected: str) -> None:
     """FILE:LINE:COLUMN: where: what; hint."""
-    assert problems(tmp_path, text) == [expected]
+    assert problems(tmp_path, text) == [expected.replace("FILE", f"{tmp_path}/catalog.yaml")]
+
+
+def test_a_repeated_name_is_reported_with_both_files(tmp_path: Path) -> None:
+    """A catalog may have many files, and the reader has to open two of them."""
+    (tmp_path / "a.yaml").write_text("version: 1\ncatalog: c\nimages:\n  a: {name: x}\n")
+    (tmp_path / "b.yaml").write_text("version: 1\nimages:\n  x: {}\n")
+    with pytest.raises(ManifestError) as caught:
+        resolve(load(tmp_path))
+    (problem,) = map(str, caught.value.diagnostics)
+    assert problem.replace(f"{tmp_path}/", "") == (
+        "b.yaml:3:3: images.x.name: the name 'x' is also that of images.a (a.yaml:4:7); give one another name"
+    )
 
 
 def test_one_name_in_two_targets_is_no_clash(tmp_path: Path) -> None:
@@ -93,7 +109,7 @@ def test_two_images_do_not_claim_the_same(tmp_path: Path, first: str, second: st
     text = f"images: {{a: {{{first}}}, b: {{{second}}}}}"
     if is_clash:
         (problem,) = problems(tmp_path, text)
-        assert "is that of images.a too" in problem
+        assert "is also that of images.a (" in problem
         assert ": images.b." in problem
     else:
         assert [spec.key for spec in wanted(tmp_path, text).images] == ["a", "b"]
@@ -102,10 +118,10 @@ def test_two_images_do_not_claim_the_same(tmp_path: Path, first: str, second: st
 def test_every_repeated_value_is_reported(tmp_path: Path) -> None:
     """Each with the first image that has it."""
     found = problems(tmp_path, "images: {a: {name: x}, b: {name: y}, c: {name: x}, d: {name: y}, e: {name: x}}")
-    assert [problem.partition("images.")[2].partition(";")[0] for problem in found] == [
-        "c.name: the name 'x' is that of images.a too",
-        "d.name: the name 'y' is that of images.b too",
-        "e.name: the name 'x' is that of images.a too",
+    assert [problem.partition("images.")[2].partition(" (")[0] for problem in found] == [
+        "c.name: the name 'x' is also that of images.a",
+        "d.name: the name 'y' is also that of images.b",
+        "e.name: the name 'x' is also that of images.a",
     ]
 
 

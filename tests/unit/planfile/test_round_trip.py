@@ -252,7 +252,7 @@ def list_uncompared(plan: Plan) -> list[tuple[str, object]]:
         (one.name, getattr(value, one.name))
         for value in list_values(plan)
         for one in fields(value)  # type: ignore[arg-type]  # only dataclasses are listed
-        if not one.compare and one.name not in ("places", "excerpt")
+        if not one.compare and one.name not in ("places", "follow_up", "excerpt")
     ]
 
 
@@ -262,7 +262,9 @@ def test_the_plan_of_that_test_has_a_value_in_every_field() -> None:
     for kind in {type(value) for value in values}:
         for one in fields(kind):  # type: ignore[arg-type]
             given = [value for value in values if type(value) is kind and not has_default(value, one)]
-            assert given or one.name in ("nonce", "unverified", "places", "excerpt"), f"{kind.__name__}.{one.name}"
+            assert given or one.name in ("nonce", "unverified", "places", "follow_up", "excerpt"), (
+                f"{kind.__name__}.{one.name}"
+            )
 
 
 def test_paths_of_a_saved_plan_follow_its_file() -> None:

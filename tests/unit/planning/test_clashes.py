@@ -39,14 +39,15 @@ def test_a_clash_names_its_place_and_both_ways_out() -> None:
         plan(catalog(spec("a", name="n", **places)), inventory(foreign=(foreign,)))
     assert refused.value.refusals == (
         "m.yaml:4:7: images.a: image foreign, which is not managed by imagesync, already has the name 'n'; "
-        "adopt it (adopt: foreign), or declare another name",
+        "to manage it here, declare adopt: foreign; to keep both images, declare another name",
     )
     marked = replace(foreign, name="a", properties=BOUND_ELSEWHERE)
     with pytest.raises(PlanRefused) as refused:
         plan(catalog(spec("a", places={"image": Place("m.yaml", 3, 5)})), inventory(foreign=(marked,)))
     assert refused.value.refusals == (
-        "m.yaml:3:5: images.a: image foreign, which belongs to catalog other, already has the name 'a'; release it in "
-        "catalog other (remove its key there, with policy.on_remove: keep) and adopt it (adopt: foreign), or declare another name",
+        "m.yaml:3:5: images.a: image foreign, which belongs to catalog other, already has the name 'a'; to take it "
+        "over, first remove its key from catalog other, with policy.on_remove: keep, and run apply there, then declare adopt: "
+        "foreign; to keep both images, declare another name",
     )
 
 

@@ -164,6 +164,17 @@ def test_an_image_that_users_lose_is_last() -> None:
     assert "      image  id-gone" in text
 
 
+def test_each_deleted_build_of_a_key_is_named() -> None:
+    """A removed key may have many images: the rows of two of them were equal."""
+    current, old = live(spec("a"), "now", generation=3), retired(spec("a", "b"), "old", 2)
+    older = retired(spec("a", "c"), "older", 1)
+    lines = format_plan(plan(catalog(spec("b")), inventory(current, old))).splitlines()
+    assert "  - a  delete  4.0 KiB  not in the manifest" in lines
+    assert "  - a  delete  retired build 2, 4.0 KiB  not in the manifest" in lines
+    folded = format_plan(plan(catalog(spec("b")), inventory(current, old, older)))
+    assert "delete (not in the manifest) of 3 images: a, a (retired build 2), a (retired build 1)" in folded
+
+
 @pytest.mark.parametrize(("expires", "display"), [("2026-12-23", True), ("2026-12-24", False), ("2026-11-24", True)])
 def test_an_image_that_expires_soon_is_announced(expires: str, *, display: bool) -> None:
     """Within thirty days of the reader's clock; a plan itself holds no clock."""
