@@ -8,11 +8,12 @@ import pytest
 
 from imagesync.errors import NotFound, Unavailable
 from imagesync.lease.record import (
+    STATE,
     Lease,
     State,
     Times,
 )
-from imagesync.lease.taking import find_held_lease
+from imagesync.lease.taking import break_lease, find_held_lease
 from tests.unit.lease.two_runs import MAX_WAIT, A, B, TwoRuns
 from tests.waiting import wait_until
 
@@ -221,3 +222,92 @@ def test_a_bug_in_the_heartbeat_ends_the_lease_and_is_reported(runs: TwoRuns) ->
     assert held.is_lost()
     assert "a bug in imagesync: KeyError" in held.why
     held.release()
+
+
+def add_record(runs: TwoRuns, number: int, state: State = State.HELD) -> Lease:
+    """A record of another run."""
+    other = Lease(runs.clock.new_id(), "base", number, "", "n", B, state=state)
+    runs.backend.create_image(id=other.id, hidden=True, visibility="private", properties=other.properties())
+    return other
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_only_a_record_in_state_held_is_held(runs: TwoRuns, state: State) -> None:
+    """Whoever wrote another state: this run must stop, because the next one does not wait for it."""
+    held = runs.take()
+    runs.backend.update_image(held.id, properties={STATE: state.value})
+    held.beat()
+    assert held.is_lost() is (state is not State.HELD)
+    assert ("broke it with unlock" in held.why) is (state is not State.HELD)
+
+
+@pytest.mark.parametrize("difference", [-1, 0, 1])
+@pytest.mark.parametrize("state", list(State))
+def test_any_other_live_record_ends_the_lease_whatever_its_number(runs: TwoRuns, difference: int, state: State) -> None:
+    """Two runs must never write; which of them is first does not matter. Records that are not held do not count."""
+    held = runs.take()
+    for _ in range(2):  # a record of an earlier number is possible
+        held.release()
+        held = runs.take()
+    add_record(runs, held.number + difference, state)
+    held.beat()
+    assert held.is_lost() is (state is State.HELD)
+    how = "it was taken over by host b" if difference > 0 else "another run holds it too: host b"
+    assert (how in held.why) is (state is State.HELD)
+
+
+@pytest.mark.parametrize("difference", [-1, 0, 1])
+def test_a_deleted_record_is_explained_by_a_later_one_only(runs: TwoRuns, difference: int) -> None:
+    """An earlier record did not take the lease over."""
+    held = runs.take()
+    held.release()
+    held = runs.take()
+    add_record(runs, held.number + difference, State.FREE)
+    runs.backend.delete_image(held.id)
+    held.beat()
+    assert ("its record was deleted" in held.why) is (difference < 0)
+    assert ("it was broken or taken over by host b" in held.why) is (difference >= 0)
+
+
+def test_the_first_reason_of_a_loss_stays_and_is_reported_once(runs: TwoRuns) -> None:
+    """Later checks meet other ones."""
+    held = runs.take()
+    add_record(runs, held.number + 1)
+    held.beat()
+    why = held.why
+    assert "taken over by host b" in why
+    runs.backend.delete_image(held.id)
+    runs.clock.now += 1000
+    held.beat()
+    assert held.is_lost()
+    assert held.why == why
+    assert [message for message in runs.messages if "running steps end" in message] == [
+        f"{why}; running steps end, no more start"
+    ]
+
+
+def test_the_time_of_the_service_goes_on_whatever_heartbeats_are_confirmed(runs: TwoRuns) -> None:
+    """It is counted from the time at which the record was made."""
+    held = runs.take()
+    beginning = held.moment
+    assert beginning is not None
+    for seconds in (15, 30, 45):
+        runs.clock.now += 15
+        held.beat()
+        assert held.moment == beginning + timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_earlier_holders_stay_in_the_record_until_they_must_have_noticed(runs: TwoRuns, *, waits: bool) -> None:
+    """A run that dies during that wait leaves them to the next one."""
+    runs.take(A)
+    lease = find_held_lease(runs.backend, "base")
+    assert lease is not None
+    assert break_lease(runs.backend, lease, runs.clock.world(B)) is None
+    second = runs.take(B)
+    assert second.before is not None
+    assert second.before.maybe_running == (A,)
+    assert (second.is_settled, second.has_waited) == (False, False)
+    second.has_waited = waits
+    second.beat()
+    assert [one.after for one in runs.records()] == [() if waits else (A,)]
