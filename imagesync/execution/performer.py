@@ -82,7 +82,7 @@ class Performer:
             case Update() as update:
                 if is_promotion(step):
                     self._publisher.check_right(update.key, update.image_id)
-                self._update(update)
+                self._update(update, step.reason)
             case Deactivate(image_id=image_id):
                 self.writes.change_status(image_id, Status.DEACTIVATED)
             case Reactivate(image_id=image_id):
@@ -101,7 +101,7 @@ class Performer:
         deletions = Deletions(self._backend, self.writes, self._plan.catalog, sorted({project, *owners}), jobs)
         return deletions.delete(deletes, waiting)
 
-    def _update(self, update: Update) -> None:
+    def _update(self, update: Update, reason: Reason) -> None:
         members = next((change for change in update.changes if change.path == ("members",)), None)
         stores = next((change for change in update.changes if change.path == ("stores",)), None)
         if stores:
@@ -110,7 +110,7 @@ class Performer:
         if update.record is None:
             self.writes.disown(image)
             return
-        if update.record.role is Role.RETIRED:
+        if update.record.role is Role.RETIRED and reason is not Reason.MOVED:
             self._check_successor(update)
         if update.verify:
             verifier = Verifier(self._backend)

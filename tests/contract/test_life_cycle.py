@@ -167,7 +167,7 @@ def test_a_queued_image_is_not_a_candidate(life: Life) -> None:
 
 
 def test_a_rollback_can_be_reverted(life: Life) -> None:
-    """A rollback restores what on_replace changed, with the declared fields. The next apply reverts it, or is empty."""
+    """A rollback restores what on_replace changed, with the properties of that build. The next apply reverts it, or is empty."""
     on_replace = {
         "keep": 1,
         "deactivate": True,
@@ -191,9 +191,9 @@ def test_a_rollback_can_be_reverted(life: Life) -> None:
     assert (current.id, current.status, current.name, current.min_ram) == (retired.id, Status.ACTIVE, "N", 0)
     assert current.tags == {"t"}
     assert (current.visibility.value, current.size) == ("community", 3000)
-    assert (current.properties["p"], current.properties["gone"]) == ("2", "1")
+    assert (current.properties["p"], current.properties["gone"]) == ("1", "1")
     assert "purpose" not in current.properties
-    followed = life.catalog(policy, a=image | {"source": "one.raw", "properties": {"p": "2", "gone": "1"}})
+    followed = life.catalog(policy, a=image | {"source": "one.raw", "properties": {"p": "1", "gone": "1"}})
     assert planned(life.backend, followed).steps == ()
     forward = life.apply(second)
     assert count_bytes(forward) == 0

@@ -440,6 +440,17 @@ def test_a_build_retires_only_if_its_successor_is_as_the_plan_knows_it(
     assert store.images(OURS)[0].hidden
 
 
+def test_a_retired_build_gets_a_new_key_whatever_happens_to_the_current_image(tmp_path: Path) -> None:
+    """Another step may write the new key into the current image at the same moment."""
+    store = Recording(tmp_path / "store")
+    make_shared_image(store, Status.ACTIVE)
+    store.create_image(id=NEW, name=NEW)
+    plan = Plan("base", TARGET, relies=(Reliance(NEW, "x", {"hidden": True}),), ids={"x": NEW})
+    record = replace(RECORD, role=Role.RETIRED, key="x")
+    Performer(store, plan)(Step("s", Update("x", OURS, (), record), Reason.MOVED), lambda _amount: None)
+    assert store.images(OURS)[0].properties["imagesync_key"] == "x"
+
+
 class ChangedStore(Recording):
     """A store in which another user renames the image during the first ``moment``."""
 

@@ -233,7 +233,7 @@ def add_record(runs: TwoRuns, number: int, state: State = State.HELD) -> Lease:
 
 @pytest.mark.parametrize("state", list(State))
 def test_only_a_record_in_state_held_is_held(runs: TwoRuns, state: State) -> None:
-    """Whoever wrote another state: this run must stop, because the next one does not wait for it."""
+    """Whichever run wrote another state: this one must stop, because the next one does not wait for it."""
     held = runs.take()
     runs.backend.update_image(held.id, properties={STATE: state.value})
     held.beat()

@@ -382,11 +382,11 @@ def test_a_rollback_changes_neither_formats_nor_the_line_of_an_id_that_fits() ->
     first = made.steps[0].action
     assert isinstance(first, Update)
     assert [change.path for change in first.changes] == [("hidden",)]
-    (note,) = made.notes
+    note = made.follow_up
     assert ("disk_format: raw (now qcow2)" in note, "container_format: bare (now ova)" in note) == (True, True)
     assert " id: " not in note
     undeclared = plan_rollback(catalog(replace(wanted, disk_format=None, container_format=None, id=None)), found)
-    assert "format" not in undeclared.notes[0]
+    assert "format" not in undeclared.follow_up
 
 
 def test_the_line_of_a_url_that_still_has_the_build_is_not_named() -> None:
@@ -395,6 +395,6 @@ def test_the_line_of_a_url_that_still_has_the_build_is_not_named() -> None:
     for urls, named in ((("https://y/1", "https://x/1"), False), (("https://y/1",), True)):
         wanted = spec("a", "b", source=UrlSource(urls, checksum=digest("b")))
         found = inventory(retired(held, "one"), live(wanted, "two", generation=2))
-        (note,) = plan_rollback(catalog(wanted), found).notes
+        note = plan_rollback(catalog(wanted), found).follow_up
         assert "checksum: " in note
         assert ("url: https://x/1" in note) is named
