@@ -198,7 +198,7 @@ def test_a_record_that_cannot_be_read_is_named_or_an_error(find: Callable[..., l
     "find", [lambda api: find_owned(api, "base", ["ours"]), lambda api: find_leases(api, "base", "")]
 )
 def test_a_record_of_ours_that_cannot_be_read_is_an_error(find: Callable[..., list[LiveImage]]) -> None:
-    """The run would take it for missing, and make the image anew."""
+    """The run would take it for missing, and make another image."""
     with pytest.raises(BackendError, match="image wrong"):
         find(Fake({**WRONG, "os_hidden": True}))
 
