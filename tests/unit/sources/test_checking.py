@@ -99,7 +99,7 @@ def test_an_error_does_not_keep_what_its_functions_held() -> None:
 
 
 def test_long_documents_are_held_by_few_threads() -> None:
-    """Two at a time, whoever waits for them."""
+    """Two at a time, however many callers wait for them."""
     assert MAX_LONG == 2
     running, highest, lock = 0, 0, threading.Lock()
     are_there = threading.Barrier(MAX_LONG, timeout=30)

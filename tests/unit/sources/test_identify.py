@@ -197,7 +197,7 @@ def test_a_signed_list_is_verified_before_it_is_believed(
 
 
 def test_only_the_signed_part_of_a_list_counts(web: Mirror, tmp_path: Path, keys: list[Tsk]) -> None:
-    """Lines before it and after it were signed by nobody."""
+    """Lines before it and after it were not signed."""
     (tmp_path / "keys.asc").write_text(str(keys[0].extract_certificate()))
     signed = sign(keys[0].signer(), line("a.img") + line("d.img"), mode=SignatureMode.CLEAR)
     listed = web.publish("/SUMS", line("b.img", "forged") + b"\n" + signed + b"\n" + line("c.img", "forged"))

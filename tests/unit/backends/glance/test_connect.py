@@ -301,7 +301,10 @@ def test_a_connection_to_the_image_service_of_a_cloud(
 
 def test_settings_of_the_cloud_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An endpoint of the settings replaces that of the service catalog, and is a part of the target's identity."""
-    settings = {"api_timeout": 7, "image_endpoint_override": "http://me:S3CRET@images.example/v2?x=S3CRET"}
+    settings: dict[str, Any] = {
+        "api_timeout": 7,
+        "image_endpoint_override": "http://me:S3CRET@images.example/v2?x=S3CRET",
+    }
     with cloud_of(tmp_path, monkeypatch, **settings) as server:
         found = open_connection()
         assert (found.read_timeout, found.session.timeout) == (7.0, 7.0)
@@ -358,7 +361,7 @@ def test_a_session_has_limits_and_a_name() -> None:
     assert session.user_agent == f"imagesync/{__version__}"
     assert len(session.session.hooks["response"]) == 1
     for url in ("http://h/", "https://h/"):
-        adapter = session.session.get_adapter(url)
+        adapter: Any = session.session.get_adapter(url)
         pools = adapter.poolmanager
         assert pools.pool_classes_by_scheme == {"http": _Pool, "https": _SecurePool}
         assert pools.connection_pool_kw["maxsize"] == CONNECTIONS == 32
