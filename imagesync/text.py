@@ -19,20 +19,30 @@ ELLIPSIS: Final = "…"
 """Replaces text that was removed."""
 MIN_SECRET: Final = 4
 """Characters of the shortest known secret that is removed: a shorter one would match parts of harmless words."""
-_LOGIN: Final = re.compile(r"(\w+://)[^\s/@'\"]+@")
-_QUERY: Final = re.compile(r"(?<=[\w/.%~-])[?#][^\s'\"<>)]*[^\s'\"<>).,;:?]")
+_LOGIN: Final = re.compile(r"(?<=\w)(://)[^\s/@'\"]+@")
+_QUERY: Final = re.compile(r"(?<=[\w/.%~-])[?#][^\s'\"<>)]+")
+_END_OF_SENTENCE: Final = ".,;:?"
 _TOKEN: Final = re.compile(r"\bgAAAA[\w=-]{20,}")
 _NAMED: Final = re.compile(
-    r"""(?ix) ( [\w-]* (?: token | passw(?:or)?d | passcode | secret | authorization ) \b ["']? \s* [:=] \s* )
+    r"""(?ix) ( (?: token | passw(?:or)?d | passcode | secret | authorization ) \b ["']? \s* [:=] \s* )
     ( "[^"\n]*" | '[^'\n]*' | (?:basic|bearer)\ [^\s,;}\])]+ | [^\s,;}\])]+ )"""
 )
 
 
 def remove_secrets(text: str) -> str:
-    """A text without tokens, and without the log-ins and queries of its URLs."""
+    """A text without tokens, and without the log-ins and queries of its URLs.
+
+    The time is linear in the length: a service may return a message of many MiB.
+    """
     text = _LOGIN.sub(r"\1", text)
-    text = _QUERY.sub("", text)
+    text = _QUERY.sub(_remove_query, text)
     return _TOKEN.sub("(a token)", text)
+
+
+def _remove_query(found: re.Match[str]) -> str:
+    """The punctuation after a query, which ends the sentence; a ``?`` or ``#`` alone is not a query."""
+    length = len(found[0].rstrip(_END_OF_SENTENCE))
+    return found[0][length:] if length > 1 else found[0]
 
 
 def redact(text: str, known: Iterable[str] = ()) -> str:

@@ -76,11 +76,9 @@ class Listing:
         while self._following:
             self._check_bounds()
             self._pages.add(_set_limit(self._following, PAGE))
-            page = self._read_page()
+            page = self._read_page(key)
             if page is None:
                 continue
-            if not isinstance(page, dict) or not isinstance(page.get(key), list):
-                raise BackendError(f"{self._api.name}: a page of a listing has no list {key!r}", NOT_IMAGE_API)
             ids = _collect_ids(page[key])
             if ids and ids <= self._ids:
                 raise self._endless_error()
@@ -88,8 +86,8 @@ class Listing:
             yield from page[key]
             self._follow(page.get("next") if page[key] else None)
 
-    def _read_page(self) -> Any:
-        """The next page, with as many images as can be read; None if a record was skipped."""
+    def _read_page(self, key: str) -> dict[str, Any] | None:
+        """The next page, with as many images as can be read below ``key``; None if a record was skipped."""
         while True:
             path = _set_limit(self._following, self._limit)
             try:
@@ -106,6 +104,8 @@ class Listing:
             self._kept += len(answer.body)
             if len(answer.body) < MAX_RESPONSE_BYTES // 4:
                 self._limit = min(self._bounds.page, self._limit * 2)
+            if not isinstance(page, dict) or not isinstance(page.get(key), list):
+                raise BackendError(f"{self._api.name}: a page of a listing has no list {key!r}", NOT_IMAGE_API)
             return page
 
     def _skip(self, path: str, error: UnfitAnswer) -> None:

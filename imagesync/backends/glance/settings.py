@@ -98,6 +98,10 @@ _MEANINGS: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], tuple[st
         ),
     ),
     (
+        re.compile(r"'NoneType' object has no attribute 'split'"),
+        lambda _: ("region_name is empty", "write the name of a region, or remove region_name"),
+    ),
+    (
         re.compile(r"object has no attribute 'get'|dictionary update sequence"),
         lambda _: (
             "its settings are not a mapping",

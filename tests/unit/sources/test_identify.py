@@ -1,13 +1,19 @@
 """What identifies the content of each source, before a byte of it is stored."""
 
+import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pysequoia import SignatureMode, Tsk, sign
 
-from imagesync.errors import ManifestError
-from imagesync.model.catalog import FileSource, Fingerprint
+from imagesync.errors import ManifestError, PlanRefused
+from imagesync.model.catalog import Checksum, FileSource, Fingerprint, ImageSpec, Method, Signature, Transfer, UrlSource
 from imagesync.sources import find_unreadable_files, identify
-from tests.unit.factories import catalog, spec
+from imagesync.sources.access import SourceAccess
+from imagesync.sources.identify import check_sources
+from tests.fault.mirror import File, Mirror, mirror
+from tests.unit.factories import catalog, inventory, plan, spec
 from tests.unit.sources.packed import DATA, sha256
 
 
@@ -57,3 +63,224 @@ def test_a_file_that_is_not_there_may_be_something_else(tmp_path: Path, source: 
         identify(wanted)
     for problem in (*caught.value.diagnostics, *find_unreadable_files(wanted.images)):
         assert str(problem).endswith(f"{source}: No such file or directory; {hint}")
+
+
+@pytest.fixture
+def web() -> Iterator[Mirror]:
+    """A web server on loopback."""
+    with mirror() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def keys() -> list[Tsk]:
+    """Two people's keys."""
+    return [Tsk.generate("One <one@example.org>"), Tsk.generate("Two <two@example.org>")]
+
+
+def line(name: str, content: str = "") -> bytes:
+    """A line of a list; the digest is that of ``content``, or of the name."""
+    return f"{hashlib.sha256((content or name).encode()).hexdigest()}  {name}\n".encode()
+
+
+def digest(text: str) -> tuple[Checksum, ...]:
+    """The digest in such a line."""
+    return (Checksum("sha256", hashlib.sha256(text.encode()).hexdigest()),)
+
+
+def find(*specs: ImageSpec, access: SourceAccess | None = None, jobs: int = 4) -> list[ImageSpec]:
+    """The images with their fingerprints or faults."""
+    found = {one.key: one for one in identify(catalog(*specs), access=access, jobs=jobs).images}
+    return [found[one.key] for one in specs]
+
+
+def of_url(key: str, url: str, listed: str, **attrs: object) -> ImageSpec:
+    """An image of a URL with a checksum list."""
+    return spec(key, source=UrlSource((url,), None, listed, **attrs), fingerprint=Fingerprint())  # type: ignore[arg-type]
+
+
+def test_a_list_is_fetched_once_for_all_its_images(web: Mirror, tmp_path: Path) -> None:
+    """For URLs and for local files; a file has its size, too."""
+    listed = web.publish("/d/SUMS", line("a.img") + line("b.img") + line("x.img"))
+    (tmp_path / "x.img").write_bytes(DATA)
+    found = find(
+        of_url("a", f"{web.address}/d/a.img", listed),
+        of_url("b", f"{web.address}/d/b.img", listed),
+        spec("x", source=FileSource(str(tmp_path / "x.img"), "x.img", None, listed)),
+    )
+    assert [one.fingerprint for one in found] == [
+        Fingerprint(digest("a.img")),
+        Fingerprint(digest("b.img")),
+        Fingerprint(digest("x.img"), size=len(DATA)),
+    ]
+    assert web.queries == ["GET /d/SUMS"]
+
+
+def test_two_lists_are_two_lists(web: Mirror) -> None:
+    """Each image has the digest of its own."""
+    lists = [web.publish(f"/{name}/SUMS", line("a.img", name)) for name in ("one", "two")]
+    specs = [
+        of_url(name, f"{web.address}/{name}/a.img", listed) for name, listed in zip(("one", "two"), lists, strict=True)
+    ]
+    assert [one.fingerprint.digests for one in find(*specs)] == [digest("one"), digest("two")]
+
+
+@pytest.mark.parametrize(
+    ("file", "message", "is_passing"),
+    [
+        (File(b"", 404), "HTTP 404", False),
+        (File(b"<!DOCTYPE html>"), "it is an HTML page", False),
+        (File(b""), "it is empty", False),
+        (File(line("b.img") + line("c.img")), "a.img is not in the checksum list (2 entries", False),
+    ],
+)
+def test_a_list_that_does_not_help_is_a_fault_of_its_images(
+    web: Mirror, file: File, message: str, is_passing: bool
+) -> None:
+    """The content of the image is unknown then; other images are not affected."""
+    listed, good = web.publish("/SUMS", file), web.publish("/good/SUMS", line("a.img"))
+    bad, right = find(of_url("bad", f"{web.address}/a.img", listed), of_url("right", f"{web.address}/good/a.img", good))
+    assert bad.fault is not None
+    assert message in bad.fault.message
+    assert bad.fault.message.startswith(f"{web.address}/SUMS: ")
+    assert (bad.fault.is_passing, bad.fault.hides_content) == (is_passing, True)
+    assert bad.fingerprint.digests == ()
+    assert (right.fault, right.fingerprint.digests) == (None, digest("a.img"))
+
+
+def test_a_list_on_a_host_that_is_not_allowed_is_not_fetched(web: Mirror) -> None:
+    """Nor is one after the time for checks is over; both are faults, the second may pass."""
+    listed = web.publish("/SUMS", line("a.img"))
+    image = of_url("a", f"{web.address}/a.img", listed)
+    for access, is_passing in ((SourceAccess(("h.example",)), False), (SourceAccess(check_seconds=-5.0), True)):
+        (found,) = find(image, access=access)
+        assert found.fault is not None
+        assert (found.fault.is_passing, found.fault.hides_content) == (is_passing, True)
+    assert web.queries == []
+
+
+PADDING = b"# " + b"x" * 1000 + b"\n"
+
+
+@pytest.mark.parametrize("is_long", [False, True])
+@pytest.mark.parametrize("mode", ["detached", "clear"])
+def test_a_signed_list_is_verified_before_it_is_believed(
+    web: Mirror, tmp_path: Path, keys: list[Tsk], mode: str, is_long: bool
+) -> None:
+    """Whatever its size. A list that another key signed, or that was changed, is a fault."""
+    ours, theirs = keys
+    (tmp_path / "keys.asc").write_text(str(ours.extract_certificate()))
+    text = line("a.img") + PADDING * (1100 if is_long else 1)
+    changed = text.replace(line("a.img"), line("a.img", "forged"))
+
+    def publish(name: str, key: Tsk, content: bytes, signed: bytes) -> ImageSpec:
+        if mode == "clear":
+            listed = web.publish(
+                f"/{name}/SUMS", sign(key.signer(), signed, mode=SignatureMode.CLEAR).replace(signed, content)
+            )
+            place = listed
+        else:
+            listed = web.publish(f"/{name}/SUMS", content)
+            place = web.publish(f"/{name}/SUMS.sig", sign(key.signer(), signed, mode=SignatureMode.DETACHED))
+        signature = Signature(place, str(tmp_path / "keys.asc"), "keys.asc")
+        return of_url(name, f"{web.address}/{name}/a.img", listed, signature=signature)
+
+    good, other, forged = find(
+        publish("good", ours, text, text), publish("other", theirs, text, text), publish("forged", ours, changed, text)
+    )
+    assert (good.fault, good.fingerprint.digests) == (None, digest("a.img"))
+    for bad in (other, forged):
+        assert bad.fault is not None
+        assert bad.fault.hides_content
+        assert "keys.asc" in bad.fault.message
+        assert bad.fingerprint.digests == ()
+
+
+def test_only_the_signed_part_of_a_list_counts(web: Mirror, tmp_path: Path, keys: list[Tsk]) -> None:
+    """Lines before it and after it were not signed."""
+    (tmp_path / "keys.asc").write_text(str(keys[0].extract_certificate()))
+    signed = sign(keys[0].signer(), line("a.img") + line("d.img"), mode=SignatureMode.CLEAR)
+    listed = web.publish("/SUMS", line("b.img", "forged") + b"\n" + signed + b"\n" + line("c.img", "forged"))
+    signature = Signature(listed, str(tmp_path / "keys.asc"), "keys.asc")
+    specs = [of_url(key, f"{web.address}/{key}.img", listed, signature=signature) for key in "abc"]
+    found = find(*specs)
+    assert [one.fingerprint.digests for one in found] == [digest("a.img"), (), ()]
+    assert [one.fault is None for one in found] == [True, False, False]
+
+
+def test_the_same_list_with_and_without_a_signature(web: Mirror, tmp_path: Path, keys: list[Tsk]) -> None:
+    """Each image gets what its own manifest asks for."""
+    (tmp_path / "keys.asc").write_text(str(keys[1].extract_certificate()))
+    listed = web.publish("/SUMS", sign(keys[0].signer(), line("a.img"), mode=SignatureMode.CLEAR))
+    signature = Signature(listed, str(tmp_path / "keys.asc"), "keys.asc")
+    unsigned, signed = find(
+        of_url("unsigned", f"{web.address}/a.img", listed),
+        of_url("signed", f"{web.address}/a.img", listed, signature=signature),
+    )
+    assert unsigned.fingerprint.digests == digest("a.img")
+    assert signed.fault is not None
+
+
+@pytest.mark.parametrize("kind", ["missing", "folder"])
+def test_a_keyring_that_cannot_be_read_is_an_error(web: Mirror, tmp_path: Path, kind: str) -> None:
+    """Without it nothing is verified. It is found without reading a list, too."""
+    (tmp_path / "folder").mkdir()
+    listed = web.publish("/SUMS", line("a.img"))
+    signature = Signature(f"{listed}.sig", str(tmp_path / kind), kind)
+    image = of_url("a", f"{web.address}/a.img", listed, signature=signature)
+    (found,) = find(image)
+    assert found.fault is not None
+    assert f"keyring {kind}: " in found.fault.message
+    (problem,) = find_unreadable_files([image])
+    assert problem.message.startswith(f"keyring {kind}: ")
+
+
+def test_a_list_that_names_what_a_url_redirects_to(web: Mirror) -> None:
+    """``latest`` leads to a build; the last redirect that the list names counts."""
+    listed = web.publish("/d/SUMS", line("build-1.img") + line("build-2.img") + line("other.img"))
+    web.publish("/d/latest.img", File(b"", 302, {"Location": "/d/build-1.img"}))
+    web.publish("/d/build-1.img", File(b"", 302, {"Location": "/d/build-2.img"}))
+    web.publish("/d/build-2.img", File(b"", 302, {"Location": "/elsewhere/blob"}))
+    web.publish("/elsewhere/blob", DATA)
+    url = f"{web.address}/d/latest.img"
+    (found,) = find(of_url("a", url, listed))
+    assert (found.fault, found.fingerprint.digests) == (None, digest("build-2.img"))
+    web.queries.clear()
+    sent = Transfer(method=Method.WEB_DOWNLOAD)
+    for one in (
+        of_url("named", f"{web.address}/d/other.img", listed),
+        of_url("entry", url, listed, checksum_entry="missing.img"),
+        of_url("fetched", url, listed, transfer=sent),
+    ):
+        find(one)
+    assert web.queries == ["GET /d/SUMS"] * 3
+
+
+def test_a_redirect_is_not_the_only_file_of_a_list(web: Mirror) -> None:
+    """The name that the manifest has would be; another name must be named."""
+    listed = web.publish("/d/SUMS", line("something-else.img") + line("more.img"))
+    web.publish("/d/latest.img", File(b"", 302, {"Location": "/d/build.img"}))
+    web.publish("/d/build.img", DATA)
+    (found,) = find(of_url("a", f"{web.address}/d/latest.img", listed))
+    assert found.fault is not None
+    assert "latest.img is not in the checksum list" in found.fault.message
+
+
+def test_without_a_list_nothing_is_requested(web: Mirror) -> None:
+    """A declared digest is taken, and a URL without one has none."""
+    url = web.publish("/a.img", DATA)
+    declared, none = find(spec("a", source=UrlSource((url,), digest("x")[0])), spec("b", source=UrlSource((url,))))
+    assert (declared.fingerprint, none.fingerprint) == (Fingerprint(digest("x")), Fingerprint())
+    assert web.queries == []
+
+
+def test_a_plan_whose_files_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    """Before the first write, with a sentence for each; a plan that creates nothing is not."""
+    (tmp_path / "a").write_bytes(DATA)
+    good = spec("a", source=FileSource(str(tmp_path / "a"), "a"))
+    bad = spec("b", source=FileSource(str(tmp_path / "b"), "b"))
+    check_sources(plan(catalog(good), inventory()))
+    with pytest.raises(PlanRefused) as caught:
+        check_sources(plan(catalog(good, bad), inventory()))
+    (refusal,) = caught.value.refusals
+    assert refusal == "images.b.source: b: No such file or directory; check the path and its permissions"

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import itertools
 import socket
+import tarfile
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,9 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagesync.errors import ChecksumMismatch, FormatMismatch, SourceError
-from imagesync.model.catalog import Checksum, Compression, FileSource, Fingerprint, Transfer, UrlSource
+from imagesync.model.catalog import Checksum, Compression, FileSource, Fingerprint, Method, Transfer, UrlSource
 from imagesync.sources import SourceStream, open_source
+from imagesync.sources.stream import make_plausibility
+from tests.fault.mirror import File, mirror
 from tests.samples import DISGUISED, GIB, REFUSED, TAKEN, qcow2
+from tests.silent import silent_server
 from tests.unit.sources.packed import DATA, PACK, PACKED, sha256
 
 BLOCK = bytes(range(256)) * 400
@@ -298,3 +302,152 @@ def test_data_that_is_cut_short_is_refused_unless_the_manifest_knows_better() ->
     assert b"".join(SourceStream([cut], None, known, Fingerprint(), "qcow2")) == cut
     with pytest.raises(FormatMismatch, match="backing file"):
         list(SourceStream([qcow2(backing=b"/etc/shadow")], None, known, Fingerprint(), "qcow2"))
+
+
+@pytest.mark.parametrize("packed", [Compression.NONE, Compression.GZ])
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_the_announced_length_is_exact(packed: Compression, more: int) -> None:
+    """One byte more or less is another file; nothing of it is complete."""
+    published = PACK[packed](BLOCK)
+    given_out: list[bytes] = []
+    found = stream([published], size=len(published) + more, compression=packed)
+    if more:
+        with pytest.raises(SourceError, match="ended after" if more > 0 else "has more than the announced"):
+            given_out.extend(found)
+        assert sum(map(len, given_out)) < len(BLOCK)
+    else:
+        assert b"".join(found) == BLOCK
+        assert found.read == len(published)
+
+
+@pytest.mark.parametrize("compression", [Compression.NONE, Compression.GZ])
+@pytest.mark.parametrize("wrong", ["md5", "sha256", "sha512"])
+def test_each_of_several_declared_digests_must_be_right(compression: Compression, wrong: str) -> None:
+    """Not only the first, nor the strongest."""
+    published = PACK[compression](BLOCK)
+    declared = [
+        digest(published if name != wrong else b"other", name) for name in ("md5", "sha1", "sha256", "sha384", "sha512")
+    ]
+    assert b"".join(stream([published], *(one for one in declared if one.algorithm != wrong), compression=compression))
+    with pytest.raises(ChecksumMismatch, match=f"the data has {wrong}:.*, not the declared {wrong}:"):
+        list(stream([published], *declared, compression=compression))
+
+
+@pytest.mark.parametrize("size", [20, 2**16 - 1, 2**16, 2**16 + 1])
+@pytest.mark.parametrize("compression", [Compression.NONE, Compression.GZ])
+def test_a_page_of_any_size_is_refused(size: int, compression: Compression) -> None:
+    """Also one that is shorter than the bytes that are checked; and a source without data."""
+    page, given_out = b"<!DOCTYPE html>".ljust(size), list[bytes]()
+    with pytest.raises(FormatMismatch, match="HTML page"):
+        given_out.extend(stream([PACK[compression](page)], compression=compression))
+    assert given_out == []
+    with pytest.raises(FormatMismatch, match="0 bytes"):
+        list(stream([PACK[compression](b"")], compression=compression))
+
+
+def test_the_size_of_a_raw_disk_is_announced_before_its_data_has_arrived() -> None:
+    """Of a larger disk than was announced, the bytes that have arrived count. Of another format, its header counts."""
+    may_end = threading.Event()
+
+    def blocks(*parts: bytes) -> Iterator[bytes]:
+        yield from parts
+        may_end.wait(60)
+
+    big = bytes(2**17)
+    for found, size in (
+        (stream(blocks(big, big), size=10**9), 10**9),
+        (stream(blocks(big, big)), 2**18),
+        (stream(blocks(qcow2(5 * GIB).ljust(2**17, b"\0"), big), size=10**9, disk_format="qcow2"), 5 * GIB),
+    ):
+        chunks = iter(found)
+        next(chunks)
+        assert found.virtual_size == size
+        threading.Timer(0.01, may_end.set).start()
+        found.close()
+        may_end.clear()
+
+
+@pytest.mark.parametrize(("container_format", "is_taken"), [("ova", True), ("bare", False), (None, False)])
+def test_an_archive_is_right_only_in_a_container_that_is_one(
+    tmp_path: Path, container_format: str | None, is_taken: bool
+) -> None:
+    """The declared container format is that of the check."""
+    with tarfile.open(tmp_path / "x", "w") as archive:
+        archive.add(__file__, "disk.vmdk")
+    source = FileSource(str(tmp_path / "x"), "x")
+    with open_source(source, Fingerprint(), disk_format="raw", container_format=container_format) as found:
+        if is_taken:
+            assert b"".join(found) == (tmp_path / "x").read_bytes()
+        else:
+            with pytest.raises(FormatMismatch, match="a tar archive"):
+                list(found)
+
+
+@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("is_stored", [True, False])
+@pytest.mark.parametrize("inspect", [True, False])
+def test_what_a_service_may_still_unpack_is_not_refused_before_it_is_stored(
+    method: Method, is_stored: bool, inspect: bool
+) -> None:
+    """Only with glance-direct, and only while it is sent; with ``inspect: none`` all data is accepted."""
+    transfer = Transfer(method=method, inspect=inspect)
+    check = make_plausibility(transfer, "raw", "bare", is_stored=is_stored)
+    check.feed(gzip.compress(b"x" * 100))
+    if not inspect or (method is Method.GLANCE_DIRECT and not is_stored):
+        check.finish()
+    else:
+        with pytest.raises(FormatMismatch, match="gzip"):
+            check.finish()
+
+
+def test_further_digests_may_be_requested() -> None:
+    """Of the published and of the unpacked bytes."""
+    packed = gzip.compress(BLOCK)
+    for data, compression in ((BLOCK, Compression.NONE), (packed, Compression.GZ)):
+        found = SourceStream([data], None, Transfer(compression), Fingerprint(), "raw", algorithms=["sha384"])
+        assert b"".join(found) == BLOCK
+        assert found.published_digests["sha384"] == digest(data, "sha384").value
+        assert found.digests["sha384"] == digest(BLOCK, "sha384").value
+
+
+def test_the_wait_for_a_silent_server_ends_when_the_check_fails() -> None:
+    """The lease is lost, say: the run must end."""
+
+    def check() -> None:
+        if server.queries.is_set():
+            raise LookupError("the lease is lost")
+
+    with silent_server(bytes(2**20), 100) as server:
+        source = UrlSource((f"{server.address}/x",))
+        with (
+            pytest.raises(LookupError, match="the lease is lost"),
+            open_source(source, Fingerprint(), disk_format="raw", check=check) as found,
+        ):
+            list(found)
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_only_a_digest_allows_two_responses_to_be_joined(declared: bool) -> None:
+    """Without one, the second response may be of another file."""
+    data = bytes(range(256)) * 1000
+    with mirror() as web:
+        url = web.publish("/x", File(data, cuts=[100_000], ranges=False))
+        fingerprint = sha256(data) if declared else Fingerprint()
+        with open_source(UrlSource((url,)), fingerprint, disk_format="raw", pauses=(0.0,) * 3) as found:
+            if declared:
+                assert b"".join(found) == data
+            else:
+                with pytest.raises(SourceError, match="the connection was lost"):
+                    list(found)
+
+
+def test_a_file_that_cannot_be_opened_or_read_is_one_line(tmp_path: Path) -> None:
+    """With its name in the manifest."""
+    for path in (tmp_path / "missing", tmp_path):
+        with (
+            pytest.raises(
+                SourceError, match=r"^images/x: (No such file|Is a directory).*; check the path and its perm"
+            ),
+            open_source(FileSource(str(path), "images/x"), Fingerprint(), disk_format="raw") as found,
+        ):
+            list(found)

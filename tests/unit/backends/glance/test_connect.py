@@ -1,13 +1,33 @@
 """Settings of a cloud -> addresses of its services, time limits and the settling time."""
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from keystoneauth1.session import Session
 
 from imagesync.backends.glance import open_glance
-from imagesync.backends.glance.connect import LOGIN_TIMEOUT, add_version, prepare, public_address, strip_version
-from imagesync.errors import UsageError
+from imagesync.backends.glance.connect import (
+    CONNECTIONS,
+    LOGIN_TIMEOUT,
+    READ_TIMEOUT,
+    Connection,
+    add_version,
+    connect,
+    list_clouds,
+    prepare,
+    public_address,
+    strip_version,
+)
+from imagesync.backends.glance.retry import Pace
+from imagesync.deadlines import _Pool, _SecurePool
+from imagesync.errors import BackendError, ImagesyncError, UsageError
+from imagesync.version import __version__
+from tests.fault.scripted import Say, Server, listening
 
 
 @pytest.mark.parametrize(
@@ -79,3 +99,277 @@ def use_cloud(folder: Path, monkeypatch: pytest.MonkeyPatch, settings: str) -> N
     ]
     (folder / "clouds.yaml").write_text("\n".join([*lines, f"    {settings}", ""]))
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(folder / "clouds.yaml"))
+
+
+CLOUD = {"auth_type": "none", "auth": {"endpoint": "http://images.example"}, "region_name": "r"}
+
+
+def write_clouds(path: Path, **clouds: Any) -> Path:
+    """A file with clouds."""
+    path.write_text(json.dumps({"clouds": clouds}))
+    return path
+
+
+@pytest.mark.parametrize("name", ["clouds.yaml", "clouds.yml", "clouds.json"])
+def test_a_cloud_of_the_working_directory_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """An attacker may have added the file to a checkout, to get the credentials; the user may pass it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OS_CLIENT_CONFIG_FILE", raising=False)
+    write_clouds(tmp_path / name, unheard_of=CLOUD)
+    with pytest.raises(UsageError, match=f"pass --clouds-file {name} if you trust it; imagesync does not read it"):
+        connect("unheard_of")
+    assert "unheard_of" not in list_clouds()
+    assert connect("unheard_of", clouds_file=name).url == "http://images.example/v2"
+
+
+def test_secrets_and_vendors_of_the_working_directory_are_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A vendor file may contain an address, to which the user's password would be sent."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OS_CLIENT_CONFIG_FILE", raising=False)
+    password = {"auth_url": "http://identity.example", "username": "u", "project_name": "p"}
+    clouds = write_clouds(
+        tmp_path / "my-clouds.yaml", c={"auth": password}, v={"profile": "evil", "auth": {"username": "u"}}
+    )
+    for name in ("secure.yaml", "secure.json"):
+        write_clouds(tmp_path / name, c={"auth": {"password": "theirs"}})
+    with pytest.raises(UsageError, match=r"cloud c in my-clouds.yaml: password is missing; write password below auth"):
+        connect("c", clouds_file="my-clouds.yaml")
+    profile = {"public-clouds": {"evil": {"auth": {"auth_url": "http://evil.example"}}}}
+    (tmp_path / "clouds-public.yaml").write_text(json.dumps(profile))
+    with pytest.raises(UsageError) as caught:
+        connect("v", clouds_file=str(clouds))
+    assert "evil.example" not in str(caught.value)
+
+
+@pytest.mark.parametrize("variable", ["OS_CLIENT_CONFIG_FILE", "OS_CLIENT_SECURE_FILE"])
+@pytest.mark.parametrize(("kind", "why"), [("missing", "does not exist"), ("folder", "is a folder, not a file")])
+def test_a_named_file_that_cannot_be_read_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, kind: str, why: str
+) -> None:
+    """The library would ignore it and use other clouds."""
+    (tmp_path / "folder").mkdir()
+    monkeypatch.setenv(variable, str(tmp_path / kind))
+    with pytest.raises(
+        UsageError, match=f"{variable}: .*/{kind} {why}; correct the variable, or run: unset {variable}"
+    ):
+        connect("c")
+    assert list_clouds() == []
+
+
+def test_the_file_that_the_user_passes_is_the_only_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If it does not exist, or if the environment names another one, that is an error."""
+    monkeypatch.delenv("OS_CLIENT_CONFIG_FILE", raising=False)
+    with pytest.raises(UsageError, match=r"--clouds-file: file /none.yaml does not exist; correct the path"):
+        connect("c", clouds_file="/none.yaml")
+    path = write_clouds(tmp_path / "mine.yaml", c=CLOUD)
+    other = write_clouds(tmp_path / "other.yaml", c={**CLOUD, "auth": {"endpoint": "http://other.example"}})
+    assert connect("c", clouds_file=str(path)).url == "http://images.example/v2"
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(other))
+    with pytest.raises(UsageError, match="OS_CLIENT_CONFIG_FILE is set to a file other than --clouds-file"):
+        connect("c", clouds_file=str(path))
+    assert list_clouds() == ["c"]
+    assert connect("c").url == "http://other.example/v2"
+
+
+def test_a_cloud_that_is_not_defined_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message lists the clouds of the file."""
+    path = write_clouds(tmp_path / "clouds.yaml", b=CLOUD, a=CLOUD)
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(path))
+    with pytest.raises(UsageError) as caught:
+        connect("c")
+    assert str(caught.value) == f"cloud c is not defined in {path}; {path} has these clouds: a, b"
+    assert list_clouds() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("clouds:\n\tc: {}", "the file with clouds is not valid YAML: .*; indent with spaces, not with tabs"),
+        ("clouds: [", "the file with clouds is not valid YAML: .*; correct the file"),
+        ("clouds: {c: text}", "its settings are not a mapping; write auth, region_name"),
+        ("clouds: {c: {region_name: }}", "cloud c in .*: region_name is empty; write the name of a region, or remove"),
+        ("clouds: {c: {auth_type: passwort, auth: {}}}", "auth_type passwort does not exist; write password instead"),
+    ],
+)
+def test_a_file_of_another_shape_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
+) -> None:
+    """The library raises errors of many types."""
+    (tmp_path / "clouds.yaml").write_text(text)
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
+    with pytest.raises(UsageError, match=message) as caught:
+        connect("c")
+    assert "\n" not in str(caught.value)
+
+
+ISSUED = "2024-05-07T12:34:56.000000Z"
+
+
+def make_token(address: str) -> dict[str, Any]:
+    """The body of the response to a log-in; the catalog has four image endpoints, and others."""
+    endpoints = [
+        {
+            "id": f"{region}-{interface}",
+            "interface": interface,
+            "region": region,
+            "region_id": region,
+            "url": f"{address}/{region}/{interface}/v2.9/",
+        }
+        for region in ("east", "west")
+        for interface in ("public", "internal")
+    ]
+    compute = [{**one, "url": f"{address}/compute"} for one in endpoints]
+    return {
+        "token": {
+            "methods": ["password"],
+            "issued_at": ISSUED,
+            "expires_at": "2099-01-01T00:00:00.000000Z",
+            "user": {"id": "u1", "name": "u", "domain": {"id": "d1", "name": "D"}},
+            "project": {"id": "p" * 32, "name": "our project", "domain": {"id": "d1", "name": "D"}},
+            "roles": [{"id": "2", "name": "reader"}, {"id": "1", "name": "member"}],
+            "catalog": [
+                {"type": "compute", "name": "nova", "id": "c", "endpoints": compute},
+                {"type": "image", "name": "glance", "id": "i", "endpoints": endpoints},
+            ],
+        }
+    }
+
+
+@contextmanager
+def cloud_of(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, login: Say | None = None, **settings: Any
+) -> Iterator[Server]:
+    """A cloud ``c`` whose identity service returns a token; ``login`` is another response to a log-in."""
+
+    def answer(path: str) -> Say:
+        address = server.address  # type: ignore[attr-defined]
+        if path.startswith("/identity/v3/auth/tokens"):
+            return login or Say(201, make_token(address), {"X-Subject-Token": "t0"})
+        version = {"id": "v3.14", "status": "stable", "links": [{"rel": "self", "href": f"{address}/identity/v3/"}]}
+        return Say(
+            200, {"version": version} if path.rstrip("/").endswith("v3") else {"versions": {"values": [version]}}
+        )
+
+    server = Server(answer)
+    with listening(server) as address:
+        server.address = address  # type: ignore[attr-defined]
+        auth = {"auth_url": f"{address}/identity/v3", "username": "u", "password": "sesame", "project_name": "p"}
+        domains = {"user_domain_name": "D", "project_domain_name": "D"}
+        own = {"auth": {**auth, **domains}, "region_name": "west", **settings}
+        path = write_clouds(folder / "clouds.yaml", c={name: value for name, value in own.items() if value is not None})
+        monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(path))
+        yield server
+
+
+def open_connection() -> Connection:
+    """The connection to the cloud ``c``."""
+    return connect("c", Pace(tries=1))
+
+
+@pytest.mark.parametrize(
+    ("settings", "endpoint"),
+    [
+        ({}, "west/public"),
+        ({"region_name": "east"}, "east/public"),
+        ({"interface": "internal"}, "west/internal"),
+        ({"region_name": "east", "interface": "internal"}, "east/internal"),
+    ],
+)
+def test_a_connection_to_the_image_service_of_a_cloud(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], endpoint: str
+) -> None:
+    """Its address, project and region are those of the token and of the settings."""
+    with cloud_of(tmp_path, monkeypatch, **settings) as server:
+        address = server.address  # type: ignore[attr-defined]
+        found = open_connection()
+        assert found.url == f"{address}/{endpoint}/v2"
+        assert found.identity_url == f"{address}/identity/v3"
+        identity = found.identity
+        assert (identity.kind, identity.location) == ("glance", f"{address}/identity/v3")
+        assert (identity.project_id, identity.project_name) == ("p" * 32, "our project")
+        assert (identity.region, identity.label) == (endpoint.partition("/")[0], "c")
+        assert found.issued == datetime(2024, 5, 7, 12, 34, 56, tzinfo=UTC)
+        assert found.roles == ("member", "reader")
+        assert (found.read_timeout, found.settling_time) == (READ_TIMEOUT, 2.5)
+        assert sum("auth/tokens" in query for query in server.queries) == 1
+        assert not any(query.partition(" ")[2].startswith(f"/{endpoint}") for query in server.queries)
+
+
+def test_settings_of_the_cloud_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endpoint of the settings replaces that of the service catalog, and is a part of the target's identity."""
+    settings: dict[str, Any] = {
+        "api_timeout": 7,
+        "image_endpoint_override": "http://me:S3CRET@images.example/v2?x=S3CRET",
+    }
+    with cloud_of(tmp_path, monkeypatch, **settings) as server:
+        found = open_connection()
+        assert (found.read_timeout, found.session.timeout) == (7.0, 7.0)
+        assert found.url.startswith("http://me:S3CRET@images.example")
+        location = f"{server.address}/identity/v3, image endpoint http://images.example/v2"  # type: ignore[attr-defined]
+        assert found.identity.location == location
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"region_name": "north"},
+            r"no image endpoint found \(interface public, region north\); it has one in east, west",
+        ),
+        ({"interface": "admin"}, r"no image endpoint found \(interface admin, region west\)"),
+        ({"region_name": None}, r"cloud c: its image service is in several regions \(east, west\)"),
+    ],
+)
+def test_a_cloud_without_the_image_endpoint_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], message: str
+) -> None:
+    """The message lists the regions that have one."""
+    with cloud_of(tmp_path, monkeypatch, **settings), pytest.raises(UsageError, match=message):
+        open_connection()
+
+
+@pytest.mark.parametrize(
+    ("login", "kind", "message"),
+    [
+        (Say(401, {"error": {"message": "wrong password", "code": 401}}), BackendError, "rejected the credentials"),
+        (Say(302, b"", {"Location": "http://elsewhere.invalid/"}), BackendError, "returned a redirect"),
+        (Say(503, b""), BackendError, "HTTP 503"),
+        (Say(404, b""), UsageError, "HTTP 404"),
+        (Say(201, {}, {"X-Subject-Token": "t"}), ImagesyncError, "cloud c"),
+        (Say(201, b" " * (9 * 2**20), {"X-Subject-Token": "t"}), BackendError, "larger than 8 MiB"),
+    ],
+    ids=["401", "302", "503", "404", "empty", "large"],
+)
+def test_a_log_in_that_fails_is_one_line_without_the_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, login: Say, kind: type[ImagesyncError], message: str
+) -> None:
+    """It names the cloud or the request; the password is sent to no other host."""
+    with cloud_of(tmp_path, monkeypatch, login), pytest.raises(kind, match=message) as caught:
+        open_connection()
+    assert "\n" not in str(caught.value)
+    assert "sesame" not in str(caught.value)
+
+
+def test_a_session_has_limits_and_a_name() -> None:
+    """Time limits for each response, a limit of its size, and as many connections as steps may run at once."""
+    session = Session()
+    prepare(session)
+    assert session.user_agent == f"imagesync/{__version__}"
+    assert len(session.session.hooks["response"]) == 1
+    for url in ("http://h/", "https://h/"):
+        adapter: Any = session.session.get_adapter(url)
+        pools = adapter.poolmanager
+        assert pools.pool_classes_by_scheme == {"http": _Pool, "https": _SecurePool}
+        assert pools.connection_pool_kw["maxsize"] == CONNECTIONS == 32
+
+
+def test_an_address_without_a_version_has_no_query_either() -> None:
+    """It would be a part of the path of each request."""
+    assert strip_version("https://h/identity/v3/?x=1#y") == "https://h/identity"
+    assert add_version("https://h/v2/images") == "https://h/v2/images/v2"
+    assert add_version("https://h/v2/94d2588a-bdbf-4f1b-8202-3c3d6afce4c3") == "https://h/v2"
+    assert add_version("https://h/v2/94d2588abdbf") == "https://h/v2/94d2588abdbf/v2"

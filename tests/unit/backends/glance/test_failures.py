@@ -1,8 +1,22 @@
-"""Error responses -> errors of one line."""
+"""Error responses and exceptions of the libraries -> errors of one line."""
+
+import re
+import ssl
 
 import pytest
+import requests
+from keystoneauth1 import exceptions
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ReadTimeoutError
 
-from imagesync.backends.glance.failures import clean, error_from_answer, extract_message
+from imagesync.backends.glance.failures import (
+    MAX_MESSAGE_CHARS,
+    clean,
+    error_from_answer,
+    extract_message,
+    is_never_sent,
+    list_causes,
+    translate_errors,
+)
 from imagesync.errors import (
     BackendError,
     Conflict,
@@ -12,6 +26,7 @@ from imagesync.errors import (
     QuotaExceeded,
     Unauthorized,
     Unavailable,
+    UsageError,
 )
 
 PAGE = """<html>
@@ -56,7 +71,10 @@ def test_no_secret_of_an_address_or_a_token_reaches_a_message() -> None:
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
+        (299, BackendError),
+        (300, BackendError),
         (302, BackendError),
+        (399, BackendError),
         (400, InvalidRequest),
         (401, Unauthorized),
         (403, Forbidden),
@@ -68,13 +86,21 @@ def test_no_secret_of_an_address_or_a_token_reaches_a_message() -> None:
         (418, BackendError),
         (429, Unavailable),
         (500, Unavailable),
+        (501, BackendError),
+        (502, Unavailable),
         (503, Unavailable),
+        (504, Unavailable),
+        (505, BackendError),
     ],
 )
 def test_each_status_has_its_error_class(status: int, kind: type[BackendError]) -> None:
     """The message is one line and begins with the request."""
     error = error_from_answer(status, "because", "GET /images/x")
     assert type(error) is kind
+    assert ("the service returned a redirect" in error.message) is (300 <= status < 400)
+    assert ("because" in error.message) is (status != 401 and not 300 <= status < 400)
+    assert ("ask the cloud's operator for a larger quota" in error.hint) is (status == 413)
+    assert (error.hint == "try again later") is (kind is Unavailable)
     assert str(error).startswith("GET /images/x: ")
     assert "\n" not in str(error)
     assert getattr(error, "status", status) == status
@@ -115,9 +141,187 @@ DENIED = "You are not authorized to complete {} action."
             ("member",),
             "the image belongs to another project: use a user with the role member in that project, or with admin",
         ),
+        (
+            DENIED.format("modify_image"),
+            ("admin",),
+            "the image belongs to another project: use a user with the role member in that project, or with admin",
+        ),
+        (
+            DENIED.format("copy_image"),
+            ("member",),
+            "the image service requires the role admin, and this user has only member: ask an administrator for the role, "
+            "or use another user",
+        ),
         ("Image x is protected and cannot be deleted.", ("member",), ""),
     ],
 )
 def test_the_hint_of_a_refusal_names_the_required_role(body: str, roles: tuple[str, ...], hint: str) -> None:
     """The role is that of the service's default policy; a refusal for another reason names none."""
     assert error_from_answer(403, body, "POST /images", roles).hint == hint
+
+
+@pytest.mark.parametrize(
+    "secret", ["https://me:S3CRET@h/x", "https://h/x?signature=S3CRET", "/x?a=S3CRET", "gAAAAABS3CRET" + "x" * 40]
+)
+@pytest.mark.parametrize("status", [400, 403, 404, 409, 418, 503])
+def test_no_error_shows_a_secret_of_a_page(status: int, secret: str) -> None:
+    """In plain text, HTML and JSON."""
+    for body in (f"see {secret} there", f"<b>see</b> {secret}", f'{{"message": "see {secret}"}}'):
+        text = str(error_from_answer(status, body, "GET /x"))
+        assert "S3CRET" not in text
+        assert "see" in text
+
+
+@pytest.mark.parametrize("size", [MAX_MESSAGE_CHARS - 1, MAX_MESSAGE_CHARS, MAX_MESSAGE_CHARS + 1, 30_000])
+def test_a_message_has_at_most_400_characters(size: int) -> None:
+    """Of a long page only the beginning is read."""
+    assert MAX_MESSAGE_CHARS == 400
+    text = clean("x" * size)
+    assert text == ("x" * size if size <= 400 else "x" * 399 + "…")
+    assert extract_message("<i></i>" * 2857 + " late") == "no reason given"
+    assert extract_message("<i></i>" * 2800 + " early") == "early"
+
+
+def caused(error: BaseException, *causes: BaseException) -> BaseException:
+    """An exception with a chain of causes."""
+    for one, cause in zip((error, *causes), causes, strict=False):
+        one.__cause__ = cause
+    return error
+
+
+def translate(error: BaseException, *, is_first: bool = False) -> Exception:
+    """What an exception becomes."""
+    with pytest.raises(Exception) as caught, translate_errors("cloud c", is_first=is_first):
+        raise error
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith("cloud c: ")
+    return caught.value
+
+
+def http_error(status: int, **headers: str) -> exceptions.HttpError:
+    """An error response of the identity service."""
+    response = requests.Response()
+    response.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
+    return exceptions.HttpError("no?secret=S3CRET", response=response, http_status=status)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (exceptions.Unauthorized("no"), Unauthorized, "the service rejected the credentials: no .* check the user"),
+        (http_error(403), Forbidden, "no .HTTP ....; check the user and the project of this cloud"),
+        (http_error(404), UsageError, "no .HTTP ....; check auth_url, project and domains"),
+        (http_error(429), Unavailable, "no .HTTP ....; try again later"),
+        (http_error(500), Unavailable, "no .HTTP ....; try again later"),
+        (http_error(502), Unavailable, "no .HTTP ....; try again later"),
+        (http_error(503), Unavailable, "no .HTTP ....; try again later"),
+        (http_error(504), Unavailable, "no .HTTP ....; try again later"),
+        (http_error(501), UsageError, "no .HTTP ....; check auth_url"),
+        (exceptions.EndpointNotFound("none"), UsageError, "none; check project, region_name and interface"),
+        (exceptions.ClientException("odd"), UsageError, "odd; correct this cloud in clouds.yaml"),
+        (OSError("odd"), UsageError, "odd; correct this cloud"),
+        (ValueError("odd"), UsageError, "odd; correct this cloud"),
+        (exceptions.ConnectFailure("lost"), Unavailable, "no connection: lost; check the address and the network"),
+        (requests.ConnectionError("lost"), Unavailable, "no connection: lost; check the address and the network"),
+        (requests.ReadTimeout("slow"), Unavailable, "no connection: slow"),
+        (
+            caused(exceptions.ConnectFailure("lost"), ConnectionResetError(104, "Connection reset by peer")),
+            Unavailable,
+            "no connection: Connection reset by peer; check the address .https:// if the server uses TLS. and the network",
+        ),
+        (
+            caused(requests.ConnectionError("Max retries"), OSError(111, "Connection refused"), ValueError("inner")),
+            Unavailable,
+            "no connection: Connection refused; check the address and the network",
+        ),
+        (
+            exceptions.DiscoveryFailure("nothing"),
+            UsageError,
+            "the identity service was not found at this address: nothing",
+        ),
+        (
+            caused(exceptions.DiscoveryFailure("nothing"), exceptions.ConnectFailure("lost")),
+            Unavailable,
+            "no connection: lost",
+        ),
+        (
+            caused(exceptions.DiscoveryFailure("nothing"), http_error(503)),
+            Unavailable,
+            "no .HTTP ....; try again later",
+        ),
+        (caused(exceptions.DiscoveryFailure("nothing"), http_error(404)), UsageError, "was not found at this address"),
+        (
+            caused(requests.exceptions.SSLError("x"), ssl.SSLCertVerificationError("self-signed")),
+            UsageError,
+            "its certificate is not trusted: .*self-signed.* set cacert of this cloud",
+        ),
+    ],
+)
+def test_each_exception_of_the_libraries_has_its_error_class(error: BaseException, kind: type, message: str) -> None:
+    """The message has the innermost reason, and what to do, and no secret."""
+    found = translate(error)
+    assert type(found) is kind
+    assert "S3CRET" not in str(found)
+    assert re.search(message, str(found)), str(found)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 7.0])
+def test_the_identity_service_says_how_long_to_wait(seconds: float) -> None:
+    """``Retry-After`` of its response, if there is one."""
+    error = translate(http_error(503, Retry_After="7") if seconds else http_error(503))
+    assert isinstance(error, Unavailable)
+    assert error.retry_after == seconds
+
+
+def tls_error(reason: str) -> ssl.SSLError:
+    """An error of OpenSSL."""
+    error = ssl.SSLError(1, reason)
+    error.reason = reason
+    return error
+
+
+@pytest.mark.parametrize(("is_first", "kind"), [(True, UsageError), (False, Unavailable)])
+def test_a_wrong_scheme_is_a_wrong_setting_only_before_the_first_request(is_first: bool, kind: type) -> None:
+    """Later, the service may have executed the write."""
+    plain = caused(requests.exceptions.SSLError("x"), tls_error("WRONG_VERSION_NUMBER"))
+    for error, message in (
+        (plain, "begins with https://, but the server uses plain HTTP; write http://"),
+        (requests.ConnectionError("\x15\x03\x01"), "begins with http://, but the server requires TLS; write https://"),
+    ):
+        found = translate(error, is_first=is_first)
+        assert type(found) is kind
+        assert message in str(found)
+    wants = exceptions.BadRequest("The plain HTTP request was sent to HTTPS port")
+    assert "the server requires TLS; write https://" in str(translate(wants))
+
+
+def test_an_error_of_our_own_passes_unchanged() -> None:
+    """It has its message already."""
+    error = Conflict("it exists", "do that")
+    with pytest.raises(Conflict) as caught, translate_errors("cloud c"):
+        raise error
+    assert caught.value is error
+
+
+def test_the_causes_of_an_error_end() -> None:
+    """Also if they form a circle; a context counts if there is no cause."""
+    one, two, three = ValueError("1"), ValueError("2"), ValueError("3")
+    one.__cause__, two.__context__, three.__cause__ = two, three, one
+    one.__context__ = KeyError("context")
+    assert list(list_causes(one)) == [one, two, three]
+
+
+@pytest.mark.parametrize(
+    ("cause", "is_safe"),
+    [
+        (NewConnectionError(None, "refused"), True),  # type: ignore[arg-type]
+        (ConnectTimeoutError(), True),
+        (ReadTimeoutError(None, "/", "slow"), False),  # type: ignore[arg-type]
+        (ConnectionResetError(), False),
+        (MaxRetryError(None, "/"), False),  # type: ignore[arg-type]
+    ],
+)
+def test_a_request_that_was_never_sent_is_safe_to_repeat(cause: Exception, is_safe: bool) -> None:
+    """No connection was opened for it."""
+    assert is_never_sent(caused(requests.ConnectionError("x"), ValueError("between"), cause)) is is_safe
+    assert is_never_sent(cause) is is_safe

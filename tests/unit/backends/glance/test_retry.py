@@ -46,3 +46,49 @@ def test_patience_ends_with_the_tries_and_with_the_time() -> None:
         with pytest.raises(BackendError) as caught:
             retry(*answers, pace=pace)
         assert (caught.value, waits) == (answers[len(waited)], waited)
+
+
+@pytest.mark.parametrize("tries", [1, 2, 5])
+def test_there_are_so_many_tries_and_no_more(tries: int) -> None:
+    """The error is that of the last one; without a limit of its own, a pace has five tries in a minute."""
+    assert (Pace().tries, Pace().longest) == (5, 60.0)
+    requests: list[Unavailable] = []
+
+    def fail() -> None:
+        requests.append(Unavailable(str(len(requests))))
+        raise requests[-1]
+
+    with pytest.raises(Unavailable) as caught:
+        Pace(tries=tries, sleep=lambda _: None).retry(fail)
+    assert caught.value is requests[-1]
+    assert len(requests) == tries
+
+
+@pytest.mark.parametrize(
+    ("longest", "waited"), [(0.9, []), (1.0, [1.0]), (2.9, [1.0]), (3.0, [1.0, 2.0]), (7.0, [1.0, 2.0, 4.0])]
+)
+def test_the_waits_together_are_limited(longest: float, waited: list[float]) -> None:
+    """Exactly the limit is allowed."""
+    waits: list[float] = []
+    pace = Pace(tries=9, longest=longest, sleep=waits.append, random=lambda: 1.0)
+
+    def fail() -> None:
+        raise Unavailable("busy")
+
+    with pytest.raises(Unavailable):
+        pace.retry(fail)
+    assert waits == waited
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("0", 0.0), (" 5 ", 5.0), ("120", 120.0), ("1.5", 0.0), ("\u0665", 0.0), ("Wed, 99 Oct 2099 07:28:00 GMT", 0.0)],
+)
+def test_retry_after_is_a_number_of_seconds_or_a_date(text: str, seconds: float) -> None:
+    """Anything else counts as nothing."""
+    assert parse_retry_after(text) == seconds
+
+
+def test_a_date_without_a_zone_counts_as_nothing() -> None:
+    """It cannot be compared."""
+    assert parse_retry_after("Wed, 21 Oct 2099 07:28:00 -0000") == 0.0
