@@ -14,7 +14,7 @@ PASSING = PassingError("no connection", "")
 LASTING = SourceError("no such host", "")
 
 
-class Body:
+class ScriptedBody:
     """The pieces of a response, then ``error`` if there is one."""
 
     def __init__(self, pieces: Sequence[bytes], error: Exception | None) -> None:
@@ -58,7 +58,7 @@ class Reply:
     error: Exception | None = None
 
     def __post_init__(self) -> None:
-        self.body = Body(self.pieces, self.error)
+        self.body = ScriptedBody(self.pieces, self.error)
 
 
 class ScriptedSession(WebSession):
