@@ -1,13 +1,15 @@
 """What an editor shows at twenty places of a manifest, by the real yaml-language-server."""
 
 import json
+import re
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import pytest
 
-from imagesync.schemas import find_schema
+from imagesync.schemas import find_schema, load_schema
 from tests.command import ROOT, run
+from tests.documents import SECTIONS, find_fields, resolve
 from tests.editor.install import find_server
 from tests.editor.language_server import LanguageServer
 from tests.pages import DOCS, read_blocks
@@ -15,6 +17,24 @@ from tests.pages import DOCS, read_blocks
 pytestmark = pytest.mark.editors
 
 MODELINE: Final = f"# yaml-language-server: $schema={find_schema('manifest').as_uri()}\nversion: 1\n"
+
+
+SCHEMA: Final = load_schema("manifest")
+PARTS: Final = {prefix: find_fields(SCHEMA, place) for _, prefix, place in SECTIONS}
+"""The fields of each part of a manifest, by the names of ``tests/documents.py``."""
+
+
+def describe(part: str, name: str) -> str:
+    """The beginning of a field's description, up to a character that Markdown escapes."""
+    text = str(resolve(SCHEMA, PARTS[part][name])["description"])
+    return re.split(r"[\\`*_{}\[\]#+!]", text)[0]
+
+
+def list_meanings(part: str, name: str) -> dict[str, str]:
+    """The words of a field, each with its meaning."""
+    forms = [resolve(SCHEMA, form) for form in PARTS[part][name]["anyOf"]]
+    rule = next(form for form in forms if "enum" in form)
+    return dict(zip(rule["enum"], rule["enumDescriptions"], strict=True))
 
 
 class Suggestions(NamedTuple):
@@ -45,65 +65,79 @@ class Problems(NamedTuple):
 SUGGESTIONS: Final = {
     "the top of a file": Suggestions(
         "|",
-        {"catalog": "The name of the catalog.", "images": "by key", "policy": "What a run may do", "values": "${name}"},
+        {name: describe("", name) for name in ("catalog", "images", "policy", "values")},
         absent=("version", "name"),
     ),
     "a new image": Suggestions("images:\n  |\n", {"KEY": ""}, is_all=True),
     "a field of an image": Suggestions(
         "images:\n  a:\n    name: x\n    |\n",
-        {"source": "Where the data comes from", "tags": "Tags of the image.", "owner": "The project that owns the image."},
+        {name: describe("image", name) for name in ("source", "tags", "owner")},
         absent=("name", "catalog"),
     ),
     "a word with its meaning": Suggestions(
         "images:\n  a:\n    visibility: |\n",
-        {"public": "All projects", "private": "Only its project", "shared": "its members", "community": "know its id"},
+        list_meanings("image", "visibility"),
         is_all=True,
     ),
     "a truth": Suggestions("images:\n  a:\n    protected: |\n", {"true": "", "false": ""}, is_all=True),
     "a field of a source": Suggestions(
-        "images:\n  a:\n    source:\n      |\n", {"url": "mirrors", "checksum": "ALGORITHM:HEX", "method": "gets to the service"}
+        "images:\n  a:\n    source:\n      |\n",
+        {name: describe("source", name) for name in ("url", "checksum", "method")},
     ),
     "a word of a policy": Suggestions(
         "policy:\n  on_remove: |\n",
-        {"delete": "deleted", "hide": "missing in default lists", "deactivate": "stays listed", "keep": "released"},
+        list_meanings("policy", "on_remove"),
         is_all=True,
     ),
     "the name of a property": Suggestions(
         "images:\n  a:\n    properties:\n      |\n",
-        {"hw_disk_bus": "The compute service reads it.", "os_distro": "libosinfo", "hw_video_ram": "at least 0", "NAME": ""},
+        {
+            "hw_disk_bus": "The compute service reads it.",
+            "os_distro": "libosinfo",
+            "hw_video_ram": "at least 0",
+            "NAME": "",
+        },
         absent=("vmware_disktype",),
     ),
     "the value of a property": Suggestions(
         "images:\n  a:\n    properties:\n      hw_firmware_type: |\n", {"uefi": "", "bios": ""}, is_all=True
     ),
     "a property of an old build": Suggestions(
-        "policy:\n  on_replace:\n    set:\n      properties:\n        hw_boot_menu: |\n", {"true": "", "false": ""}, is_all=True
+        "policy:\n  on_replace:\n    set:\n      properties:\n        hw_boot_menu: |\n",
+        {"true": "", "false": ""},
+        is_all=True,
     ),
-}  # fmt: skip
+}
 
 HOVERS: Final = {
     "a field behind a reference": Hover(
-        "images:\n  a:\n    so|urce: disk.raw\n", ("#### Source", "Where the data comes from", "images/cirros.qcow2")
+        "images:\n  a:\n    so|urce: disk.raw\n", ("#### Source", describe("image", "source"), "images/cirros.qcow2")
     ),
     "a field with its own words beside a reference": Hover(
-        "images:\n  a:\n    own|er: {project: web}\n", ("#### Owner", "The project that owns the image."), absent=("||",)
+        "images:\n  a:\n    own|er: {project: web}\n", ("#### Owner", describe("image", "owner")), absent=("||",)
     ),
     "a word": Hover(
         "images:\n  a:\n    visibility: sha|red\n",
-        ("#### Visibility", "Who can see and use the image.", "* `shared`: Its project and its members", "Default: private."),
+        (
+            "#### Visibility",
+            describe("image", "visibility"),
+            f"* `shared`: {list_meanings('image', 'visibility')['shared']}",
+            "Default: private.",
+        ),
         absent=("||",),
     ),
     "a field with a placeholder": Hover(
-        "images:\n  a:\n    visib|ility: ${who}\n", ("#### Visibility", "Who can see and use the image."), absent=("||",)
+        "images:\n  a:\n    visib|ility: ${who}\n", ("#### Visibility", describe("image", "visibility")), absent=("||",)
     ),
     "a known property": Hover(
         "images:\n  a:\n    properties:\n      hw_disk|_bus: virtio\n",
         ("The compute service reads it.", "* `virtio`\n", "* `scsi`\n"),
     ),
     "another name of a property": Hover(
-        "images:\n  a:\n    properties:\n      vmware_disk|type: thin\n", ("Another name of hw\\_disk\\_type, which is preferred.",)
+        "images:\n  a:\n    properties:\n      vmware_disk|type: thin\n",
+        ("Another name of hw\\_disk\\_type, which is preferred.",),
     ),
-}  # fmt: skip
+}
 
 IMAGE: Final = "images:\n  a:\n    "
 PROBLEMS: Final = {
@@ -151,7 +185,7 @@ PROBLEMS: Final = {
         "hw_boot_menu: yes, hw_disk_bus: nvme, hw_cpu_cores: 4, my_flag: true, vmware_disktype: thin}\nvalues: {size: 10}\n",
         (),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("place", SUGGESTIONS)

@@ -84,10 +84,10 @@ def test_a_public_name_is_documented(name: str) -> None:
         assert "Error" in text
 
 
-def test_a_backend_is_opened_for_one_place() -> None:
+def test_a_backend_is_opened_for_one_place(tmp_path: Path) -> None:
     """A target excludes a cloud and a store."""
     with pytest.raises(UsageError, match="pass only one of target, cloud and store"):
-        imagesync.open_backend(Target(store="x"), store="y")
+        imagesync.open_backend(Target(store=str(tmp_path / "one")), store=tmp_path / "other")
 
 
 @pytest.fixture
