@@ -1,6 +1,8 @@
 """Small files of real disk formats, valid and invalid, made from the specifications of the formats. Pure."""
 
+import io
 import struct
+import tarfile
 import zlib
 from uuid import UUID
 
@@ -35,6 +37,15 @@ def qcow2(size: int = 2**20, *, backing: bytes = b"", features: int | None = Non
     table = bytes(65536) + struct.pack(">Q", 196608).ljust(65536, b"\0")
     counts = struct.pack(">4H", 1, 1, 1, 1).ljust(65536, b"\0")
     return (header.ljust(512, b"\0") + backing).ljust(65536, b"\0") + table + counts
+
+
+def archive(*names: str) -> bytes:
+    """A tar archive of empty files."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name in names:
+            tar.addfile(tarfile.TarInfo(name))
+    return made.getvalue()
 
 
 def iso() -> bytes:

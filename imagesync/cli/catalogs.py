@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from imagesync.backends import find_environment_cloud
 from imagesync.cli.options import Options, parse_pairs
@@ -37,12 +38,15 @@ def load_catalog_of(path: Path, target: str | None, options: Options) -> Catalog
     return _resolve(manifest, options, _choose_target(manifest, target, options))
 
 
-def load_every_catalog(path: Path, options: Options) -> tuple[list[Catalog], list[Diagnostic]]:
+def load_every_catalog(
+    path: Path, options: Options, edited: Mapping[str, bytes] = MappingProxyType({})
+) -> tuple[list[Catalog], list[Diagnostic]]:
     """The catalog of the target in the options, or of each target of the manifest; and the warnings.
 
-    ManifestError with the problems of all targets, including those that only creating an image would meet.
+    ManifestError with the problems of all targets, including those that only creating an image would meet. For ``edited``
+    see ``read_manifest``.
     """
-    manifest = read_manifest(path, allow_outside=options.allow_outside)
+    manifest = read_manifest(path, allow_outside=options.allow_outside, edited=edited)
     heads = () if options.no_source_check else (HeadChecks().find_wrong_files,)
     checks: tuple[Check, ...] = (find_unreadable_files, find_undigested, find_missing_needs, *heads)
     catalogs: list[Catalog] = []

@@ -154,6 +154,33 @@ def create_files(texts: Mapping[Path, str]) -> None:
         raise
 
 
+def replace_content(path: Path, before: bytes, after: bytes) -> None:
+    """Replace the content of a regular file, completely or not at all; owner and permissions stay.
+
+    ImagesyncError for a link, and if the content is no longer ``before``, because another program changed the file.
+    """
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
+            status, found = os.fstat(file.fileno()), file.read()
+        if found != before:
+            raise _refuse(path, "another program changed it meanwhile", "run the command again")
+        handle, name = _make_beside(path)
+        try:
+            with os.fdopen(handle, "wb") as new:
+                if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
+                    os.fchown(handle, status.st_uid, status.st_gid)
+                os.fchmod(handle, stat.S_IMODE(status.st_mode))
+                new.write(after)
+                new.flush()
+                os.fsync(handle)
+            os.replace(name, path)
+        except BaseException:
+            os.unlink(name)
+            raise
+    except OSError as error:
+        raise make_write_error(path, error) from error
+
+
 def open_private(path: Path) -> TextIO:
     """Open a file that others may read while it is written: a new private file, at its path at once; or a stream."""
     check_way(path.parent)

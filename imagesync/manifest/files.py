@@ -25,6 +25,7 @@ MAX_DEPTH: Final = 64
 MAX_ENTRIES: Final = 100_000
 """Files and folders that are listed, including hidden ones and those that are not manifests."""
 _BLOCK_BYTES: Final = 2**16
+NO_MANIFEST: Final = "no *.yaml or *.yml below this folder"
 _NOT_THERE: Final = ("no such file or folder", "check the path")
 _LEADS_OUT: Final = ("this link leads out of the catalog's folder", f"remove it, copy it in, or pass {ALLOW}")
 
@@ -75,7 +76,7 @@ def _find_below(path: Path, *, allow_outside: bool) -> Iterator[Found | Diagnost
     below = list(_Walk(path, allow_outside=allow_outside).find_all())
     yield from below
     if not below:
-        yield _problem(path, "no *.yaml or *.yml below this folder", "check the path")
+        yield _problem(path, NO_MANIFEST, "check the path, or create a catalog there: imagesync init")
 
 
 class _Walk:

@@ -5,10 +5,11 @@ must never look like a removed one.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from imagesync.errors import MAX_PROBLEMS, Diagnostic, ManifestError
@@ -39,9 +40,12 @@ def load(path: Path | str, *, allow_outside: bool = False) -> Manifest:
     return manifest
 
 
-def read_manifest(path: Path | str, *, allow_outside: bool = False) -> Manifest:
+def read_manifest(
+    path: Path | str, *, allow_outside: bool = False, edited: Mapping[str, bytes] = MappingProxyType({})
+) -> Manifest:
     """As ``load``, but values that do not fit the schema are in ``Manifest.problems``; the resolution adds further problems.
 
+    ``edited``: by real path, the content of files that replaces what is on the disk, to check a change before it is written.
     ManifestError if a file cannot be read or parsed, or if a limit is exceeded: its content is unknown, and further problems
     would only follow from that.
     """
@@ -51,7 +55,7 @@ def read_manifest(path: Path | str, *, allow_outside: bool = False) -> Manifest:
     sections: dict[str, dict[str, Part]] = {name: {} for name in (*MERGED, "single")}
     roots, left, unread = [], _Left(), list(problems)
     for file in files:
-        root, found = _read(file, shape, left)
+        root, found = _read(file, shape, left, edited)
         problems += found
         if root is not None:
             roots.append(root)
@@ -91,8 +95,8 @@ class _Left:
         return self.size < 0 or self.values.values < 0
 
 
-def _read(found: Found, shape: Shape, left: _Left) -> tuple[Part | None, list[Diagnostic]]:
-    content = read_bytes(found)
+def _read(found: Found, shape: Shape, left: _Left, edited: Mapping[str, bytes]) -> tuple[Part | None, list[Diagnostic]]:
+    content = edited[found.real] if found.real in edited else read_bytes(found)
     if isinstance(content, Diagnostic):
         return None, [content]
     left.size -= len(content)

@@ -147,7 +147,7 @@ def _find_other_packing(urls: Sequence[str]) -> str:
     """A message about a mirror whose name has another packing than the first one; empty if there is none."""
     if len(urls) == 1:
         return ""
-    first, *others = (_read_suffix(urlsplit(url).path) for url in urls)
+    first, *others = (read_suffix(urlsplit(url).path) for url in urls)
     for url, packing in zip(urls[1:], others, strict=True):
         if packing is not first:
             ways = [one.value if one is not Compression.NONE else "not packed" for one in (first, packing)]
@@ -208,13 +208,14 @@ def _expand_short_form(text: str) -> dict[str, str]:
     return {"path": unquote(text.removeprefix("file://").removeprefix("file:")) if text.startswith("file:") else text}
 
 
-def _read_suffix(name: str) -> Compression:
+def read_suffix(name: str) -> Compression:
+    """The packing that the name of a file or the path of a URL shows, if ``compression`` is not declared."""
     return _SUFFIXES.get(os.path.splitext(name)[1].lower(), Compression.NONE)
 
 
 def _make_transfer(data: Mapping[str, Any], name: str, image: Draft) -> Transfer:
     """The ``Transfer``; with ``container_format: compressed`` the data stays packed."""
-    packing = Compression(data["compression"]) if "compression" in data else _read_suffix(name)
+    packing = Compression(data["compression"]) if "compression" in data else read_suffix(name)
     stores = data.get("stores", ())
     return _share_transfer(
         compression=Compression.NONE if image.container_format == COMPRESSED else packing,
