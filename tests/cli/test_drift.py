@@ -110,7 +110,7 @@ def test_a_moved_key_keeps_its_drift(workspace: DriftWorkspace) -> None:
     (found,) = json.loads(workspace.run("drift", "--format", "json", code=2).stdout)["drift"]
     assert (found["key"], found["path"], found["remedy"]) == ("n", ["name"], "apply")
     workspace.run("apply", "--yes")
-    workspace.images["b"] = workspace.image(name="b2")
+    workspace.images |= {"n": workspace.image(), "b": workspace.image(name="b2")}
     workspace.run("drift")
     workspace.alter("n", protected=False)
     workspace.alter("n")
@@ -137,6 +137,12 @@ def test_drift_reads_no_source_and_writes_nothing(workspace: DriftWorkspace) -> 
     workspace.run("drift")
     after = {path: path.read_bytes() for path in (workspace.folder / "store").rglob("*") if path.is_file()}
     assert before == after
+
+
+def test_a_store_that_does_not_exist_is_not_created(workspace: DriftWorkspace) -> None:
+    """It is a usage error."""
+    assert "no store exists in lab" in forked.run("drift", "--store", "lab", folder=workspace.folder, code=64).stderr
+    assert not (workspace.folder / "lab").exists()
 
 
 def test_errors_exit_1(workspace: DriftWorkspace) -> None:

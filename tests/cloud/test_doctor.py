@@ -145,8 +145,12 @@ def test_a_held_lease_and_what_is_applied(workspace: CloudWorkspace) -> None:
     found = check(workspace, "operator")
     assert found["images"] == ("ok", "2 images owned; 0 declared images to create; None")
     (lease,) = workspace.cloud.http().leases()
-    change = {"op": "replace", "path": "/imagesync_lease_state", "value": "held"}
-    holder = {"op": "replace", "path": "/imagesync_lease_holder", "value": json.dumps({"host": "ci-3", "pid": "1"})}
+    change: dict[str, object] = {"op": "replace", "path": "/imagesync_lease_state", "value": "held"}
+    holder: dict[str, object] = {
+        "op": "replace",
+        "path": "/imagesync_lease_holder",
+        "value": json.dumps({"host": "ci-3", "pid": "1"}),
+    }
     workspace.cloud.http().patch(lease["id"], change, holder).raise_for_status()
     grade, text = check(workspace, "operator")["lease"]
     assert grade == "warning"
