@@ -141,7 +141,7 @@ def test_drift_reads_no_source_and_writes_nothing(workspace: DriftWorkspace) -> 
 
 def test_a_store_that_does_not_exist_is_not_created(workspace: DriftWorkspace) -> None:
     """It is a usage error."""
-    assert "no store exists in lab" in forked.run("drift", "--store", "lab", folder=workspace.folder, code=64).stderr
+    assert "store lab does not exist" in forked.run("drift", "--store", "lab", folder=workspace.folder, code=64).stderr
     assert not (workspace.folder / "lab").exists()
 
 
