@@ -50,7 +50,7 @@ def take_inventory(backend: Backend, catalog: Catalog, *, promoting: frozenset[s
         shared = find_shared_to_adopt(catalog, found, groups)
         return replace(found, members={**found.members, **_list_members(backend, shared)})
 
-    return replace(_read_until_consistent(read, ownership), projects=_find_project_ids(backend, _name_members(catalog)))
+    return replace(_read_until_consistent(read, ownership), projects=identify_members(backend, catalog))
 
 
 def _read_until_consistent(read: Callable[[], Inventory], ownership: Ownership) -> Inventory:
@@ -158,6 +158,16 @@ def find_current_ids(backend: Backend, catalog: Catalog) -> dict[str, str]:
     groups, _ = group_by_new_key(catalog.moved, _list_marked(backend, ownership).owned)
     found = groups.find_current_ids()
     return {spec.key: found[spec.key] for spec in catalog.images if spec.key in found}
+
+
+def identify_members(backend: Backend, catalog: Catalog) -> Mapping[Member, str]:
+    """The ids of the projects that ``members`` names, by name; errors as for ``identify_owners``."""
+    return _find_project_ids(backend, _name_members(catalog))
+
+
+def list_owned(backend: Backend, catalog: Catalog) -> tuple[LiveImage, ...]:
+    """The owned images of a catalog, in the projects whose ids are known."""
+    return _list_marked(backend, make_ownership(catalog, backend.identity().project_id)).owned
 
 
 def find_published_keys(backend: Backend, plan: Plan) -> frozenset[str]:

@@ -279,7 +279,8 @@ def _record_keys(backend: Backend, lease: "Held", report: Report, ids: Iterable[
             return
     failed = {one.step.action.key for one in report.results if one.outcome is not Outcome.DONE}
     published = {hash_name(key) for key in ids if key not in failed}
-    lease.record_keys((known - {hash_name(key) for key in report.plan.removed}) | published)
+    former = {old for old, key in report.plan.moved.items() if key not in failed}
+    lease.record_keys((known - {hash_name(key) for key in (*report.plan.removed, *former)}) | published)
 
 
 def _find_leftover(

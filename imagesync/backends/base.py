@@ -134,8 +134,8 @@ class Backend(Protocol):
     def inventory(self, catalog: str, owners: Sequence[str] = ()) -> list[LiveImage]:
         """Images that carry this catalog's marker and belong to ``owners`` (default: the session's project), also hidden."""
 
-    def leases(self, catalog: str) -> list[LiveImage]:
-        """The lease records of this catalog: hidden images of the session's project."""
+    def leases(self, catalog: str | None) -> list[LiveImage]:
+        """The lease records of this catalog (None: of every one): hidden images of the session's project."""
 
     def find_named(self, names: Sequence[str], owner: str) -> list[LiveImage]:
         """Images of one owner that have one of these names and are not hidden."""

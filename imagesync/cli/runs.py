@@ -103,8 +103,11 @@ def _log_copies(plan: Plan) -> None:
         log.info("images with a copy of another image's record: %s", ", ".join(plan.copies))
 
 
-def describe_running(backend: Backend, catalog: str) -> str:
-    """A note about another run that holds the lease of a catalog; empty if there is none. It costs one request."""
+def describe_running(backend: Backend, catalog: str, unlock: str) -> str:
+    """A note about another run that holds the lease of a catalog; empty if there is none. It costs one request.
+
+    ``unlock`` is the command that breaks the lease.
+    """
     from imagesync.lease.taking import find_running_holder
 
     with suppress(ImagesyncError):  # the note only explains the plan
@@ -112,7 +115,8 @@ def describe_running(backend: Backend, catalog: str) -> str:
             seen = f", last sign of life {make_printable(lease.updated)}" if lease.updated else ""
             return (
                 f"Note: the lease of catalog {catalog} is held by {lease.holder}{seen}.\n"
-                "That run may change what this plan shows. Its uploads are shown as unfinished."
+                "That run may change what this plan shows. Its uploads are shown as unfinished.\n"
+                f"If that run is dead, break its lease: {unlock}"
             )
     return ""
 

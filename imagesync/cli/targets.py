@@ -57,7 +57,7 @@ def _find_given(options: Options) -> Target:
 
 def _open(target: Target, options: Options, missing: MissingStore, *, is_quiet: bool = False) -> Backend:
     """The backend of a target; a store that does not exist is reported."""
-    store = str(options.store) if options.store else _shorten_path(target.store)
+    store = str(options.store) if options.store else shorten_path(target.store)
     is_missing = store is not None and not _has_store(store)
     backend = open_target(replace(target, store=store), clouds_file=options.clouds_file, missing_store=missing)
     if is_missing and store is not None:
@@ -83,7 +83,7 @@ def check_links(options: Options, *, option: str = "") -> None:
             check_way(path, option=option, is_allowed=options.allow_outside)
 
 
-def _shorten_path(path: str | None) -> str | None:
+def shorten_path(path: str | None) -> str | None:
     """A path below the working directory as a relative path; any other path unchanged."""
     if path is None:
         return None

@@ -34,10 +34,14 @@ def find_width(stream: TextIO) -> int | None:
     return max(MIN_WIDTH, shutil.get_terminal_size().columns) if stream.isatty() else None
 
 
-def confirm(question: str) -> bool:
-    """Ask on the terminal and return the answer; UsageError if standard input is not a terminal."""
+def confirm(question: str, command: str = "") -> bool:
+    """Ask on the terminal and return the answer; UsageError if standard input is not a terminal.
+
+    ``command`` does the same without the question, for that error.
+    """
     if not sys.stdin.isatty():
-        raise UsageError("this command asks for confirmation, but standard input is not a terminal", "pass --yes")
+        hint = f"pass --yes: {command}" if command else "pass --yes"
+        raise UsageError("this command asks for confirmation, but standard input is not a terminal", hint)
     try:
         return typer.confirm(question, err=True)
     except BaseException:  # ^C and ^D leave the cursor behind the question

@@ -8,7 +8,7 @@ TOPICS: Final = {
     "Manifest": "--set --only --strict --allow-outside",
     "Selection": "--name --owner --tag --visibility --all-owners --managed --allow-missing",
     "Sources": "--source-hosts --min-source-rate --no-source-check",
-    "Actions": "--stage --discard-staged --to --reactivate --drift-only",
+    "Actions": "--stage --discard-staged --to --reactivate --drift-only --stale",
     "Limits": "--max-delete --max-update --allow-protected --destroy",
     "Run": "--yes --jobs --lock-timeout --no-lock",
     "Results": "--format --detail --summary --out --ids --events --detailed-exitcode --catalog --force --members --color",

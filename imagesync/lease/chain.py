@@ -131,7 +131,10 @@ class Chain:
             self._backend.create_image(id=lease.id, visibility="private", hidden=True, properties=lease.properties())
         except QuotaExceeded as error:
             message = f"the quota has no room for the lease record of catalog {self.catalog}: {error.message}"
-            hint = "delete an image, raise the project's quota, or run without the lease (--no-lock)"
+            hint = (
+                "delete an image or the records of catalogs that no longer exist (imagesync unlock --stale), raise the "
+                "project's quota, or run without the lease (--no-lock)"
+            )
             raise QuotaExceeded(message, hint) from error
         except (Conflict, Unavailable) as error:
             image = self._find(lease.id)

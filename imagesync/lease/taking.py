@@ -288,12 +288,12 @@ def find_running_holder(backend: Backend, catalog: str) -> Lease | None:
     return find_end(lease for lease in chain.list() if lease.state is State.HELD and not world.has_ended(lease.holder))
 
 
-def break_lease(backend: Backend, lease: Lease, world: World | None = None) -> Lease | None:
+def break_lease(backend: Backend, lease: Lease, world: World | None = None, *, unlock: str = UNLOCK) -> Lease | None:
     """Break a lease, whether its holder is alive or not. A live holder notices within ``USUAL.confirm`` and stops.
 
     First a record with state ``broken`` and the holder is added at the end of the chain: the next run then waits until
     the holder must have noticed, and for its late requests. Return None, or the lease of a run that took over
-    meanwhile, which is not broken.
+    meanwhile, which is not broken. ``unlock``: the command that does this, for messages.
     """
     world = world or make_world()
     chain = Chain(backend, lease.catalog, USUAL, world)
@@ -307,7 +307,7 @@ def break_lease(backend: Backend, lease: Lease, world: World | None = None) -> L
         try:
             posted = chain.post(replace(made, holder=lease.holder))
         except QuotaExceeded:
-            _break_in_place(chain, lease, world)
+            _break_in_place(chain, lease, world, unlock)
             return None
         if posted is Posted.ANOTHERS:
             if made.id in {one.id for one in found}:
@@ -318,10 +318,10 @@ def break_lease(backend: Backend, lease: Lease, world: World | None = None) -> L
         if posted in (Posted.MINE, Posted.ANOTHERS):
             chain.delete(lease.id)
             return None
-    raise BackendError(f"the service made no lease record of catalog {lease.catalog}", "run unlock again")
+    raise BackendError(f"the service made no lease record of catalog {lease.catalog}", f"run again: {unlock}")
 
 
-def _break_in_place(chain: Chain, lease: Lease, world: World) -> None:
+def _break_in_place(chain: Chain, lease: Lease, world: World, unlock: str) -> None:
     """Write ``broken`` into the record itself, if the quota has no room for another; a heartbeat may undo that."""
     for _ in range(MAX_LOST_POSTS):
         chain.patch(lease.id, {STATE: State.BROKEN.value})
@@ -330,5 +330,5 @@ def _break_in_place(chain: Chain, lease: Lease, world: World) -> None:
             return
     raise Conflict(
         f"the lease of catalog {lease.catalog} cannot be broken: its holder keeps writing to its record",
-        "run unlock again",
+        f"run again: {unlock}",
     )

@@ -16,7 +16,8 @@ from imagesync.model.image import Inventory
 from imagesync.model.plan import Reason, Value
 from imagesync.model.record import Managed, hash_name, hash_value
 from imagesync.model.references import REFERENCE, escape_references, fill_known_references
-from imagesync.planning.generations import Groups, Owned, group, is_stored_as_published
+from imagesync.planning.generations import Groups, Owned, is_stored_as_published
+from imagesync.planning.moves import group_by_new_key
 from imagesync.planning.three_way import DEFAULTS, compute_min_disk, find_reason, is_left_alone, make_managed
 
 MAX_GUESSED_NUMBER: Final = 2**16
@@ -30,9 +31,9 @@ def find_drift(catalog: Catalog, inventory: Inventory, known: frozenset[str] | N
     ``known``: the hashed names of the keys that had a published image after the last run; None if no run recorded them.
     ``today``: the ISO date, for keys that expire; empty: none has expired.
     """
-    groups = group(inventory.owned)
+    groups, moved = group_by_new_key(catalog.moved, inventory.owned)
     specs = {spec.key: spec for spec in catalog.images}
-    world = _World(inventory, groups)
+    world = _World(inventory, groups, catalog.moved, frozenset(moved.values()))
     published = [
         (owned, specs.get(key))
         for key, found in sorted(groups.items())
@@ -42,7 +43,9 @@ def find_drift(catalog: Catalog, inventory: Inventory, known: frozenset[str] | N
     changed = chain.from_iterable(_compare(world, owned, spec) for owned, spec in published)
     lacking = [spec for spec in catalog.images if catalog.is_in_scope(spec.key) and not groups[spec.key].current]
     lacking = [spec for spec in lacking if not _has_expired(spec, today)]
-    made = _find_made(published, specs) | {spec.key for spec in lacking if hash_name(spec.key) in (known or ())}
+    made = _find_made(published, specs) | {
+        spec.key for spec in lacking if not {*map(hash_name, world.list_names(spec.key))}.isdisjoint(known or ())
+    }
     missing = [
         Drift(spec.key, None, ("image",), "published", None, Remedy.APPLY) for spec in lacking if spec.key in made
     ]
@@ -70,10 +73,19 @@ def _find_made(published: Iterable[tuple[Owned, ImageSpec | None]], specs: Mappi
 
 @dataclass(frozen=True, slots=True)
 class _World:
-    """All live images of the catalog: the values of references depend on them."""
+    """All live images of the catalog by their new keys: the values of references depend on them.
+
+    ``former``: the former keys by new key, ``moving``: the new keys whose move is not applied yet.
+    """
 
     inventory: Inventory
     groups: Groups
+    former: Mapping[str, Sequence[str]]
+    moving: frozenset[str]
+
+    def list_names(self, key: str) -> tuple[str, ...]:
+        """The key and its former keys."""
+        return (key, *self.former.get(key, ()))
 
     def find_members(self, spec: ImageSpec) -> frozenset[str]:
         projects = self.inventory.projects
@@ -82,9 +94,10 @@ class _World:
     def is_reference_to_build(self, text: str, digest: str) -> bool:
         """Whether ``text`` is a value with references, whose hash is ``digest``, filled with ids of owned images."""
         owned = ((key, one.id) for key, found in self.groups.items() for one in found.every if one.id in text)
+        texts = {text}
         for key, image_id in owned:
-            text = text.replace(image_id, f"${{images.{key}.id}}")
-        return hash_value(text) == digest
+            texts = {one.replace(image_id, f"${{images.{name}.id}}") for one in texts for name in self.list_names(key)}
+        return digest in map(hash_value, texts)
 
 
 def _compare(world: _World, owned: Owned, spec: ImageSpec | None) -> Iterator[Drift]:
@@ -95,7 +108,8 @@ def _compare(world: _World, owned: Owned, spec: ImageSpec | None) -> Iterator[Dr
     def note(
         path: tuple[str, ...], was: Value, now: Value, *, known: bool = True, remedy: Remedy | None = None
     ) -> Drift:
-        is_kept = find_reason(path[:2], wanted, managed) is Reason.DRIFT
+        is_moving = owned.record.key in world.moving  # apply --drift-only leaves a move for the next apply
+        is_kept = not is_moving and find_reason(path[:2], wanted, managed) is Reason.DRIFT
         chosen = remedy or (Remedy.NONE if spec is None else Remedy.DRIFT_ONLY if is_kept else Remedy.APPLY)
         return Drift(
             owned.record.key, owned.id, path, was, now, chosen, is_was_known=known, updated=owned.image.updated_at

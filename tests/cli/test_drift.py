@@ -102,6 +102,21 @@ def test_a_run_of_some_keys_does_not_forget_the_others(workspace: DriftWorkspace
     workspace.run("drift")
 
 
+def test_a_moved_key_keeps_its_drift(workspace: DriftWorkspace) -> None:
+    """Before and after the move is applied; a new image of the former key is not missing."""
+    workspace.images = {"a": workspace.image(min_ram=512, tags=["lts"]), "n": workspace.image(moved={"from": "b"})}
+    workspace.run("drift")
+    workspace.alter("b", protected=True, name="other")
+    (found,) = json.loads(workspace.run("drift", "--format", "json", code=2).stdout)["drift"]
+    assert (found["key"], found["path"], found["remedy"]) == ("n", ["name"], "apply")
+    workspace.run("apply", "--yes")
+    workspace.images |= {"n": workspace.image(), "b": workspace.image(name="b2")}
+    workspace.run("drift")
+    workspace.alter("n", protected=False)
+    workspace.alter("n")
+    assert "\nn: its image was published" in workspace.run("drift", code=2).stdout
+
+
 def test_without_a_record_of_the_last_run_a_missing_image_is_unknown(workspace: DriftWorkspace) -> None:
     """For example after runs without a lease; the exit code is 0."""
     with open_backend(store=workspace.folder / "store") as backend:
@@ -122,6 +137,12 @@ def test_drift_reads_no_source_and_writes_nothing(workspace: DriftWorkspace) -> 
     workspace.run("drift")
     after = {path: path.read_bytes() for path in (workspace.folder / "store").rglob("*") if path.is_file()}
     assert before == after
+
+
+def test_a_store_that_does_not_exist_is_not_created(workspace: DriftWorkspace) -> None:
+    """It is a usage error."""
+    assert "store lab does not exist" in forked.run("drift", "--store", "lab", folder=workspace.folder, code=64).stderr
+    assert not (workspace.folder / "lab").exists()
 
 
 def test_errors_exit_1(workspace: DriftWorkspace) -> None:

@@ -124,7 +124,7 @@ def test_unlock_breaks_a_lease_and_its_holder_learns_it(workspace: LeaseWorkspac
     """Without --yes and a terminal it refuses; a free lease is nothing to do; the next apply waits, or says why it does not."""
     assert workspace.run("unlock").stdout == "The lease of catalog base on store store is free; nothing to do.\n"
     held = workspace.held()
-    assert "--yes" in workspace.run("unlock", code=64).stderr
+    assert "pass --yes: imagesync unlock . --store store --yes" in workspace.run("unlock", code=64).stderr
     assert not held.is_lost()
     assert "is held by host " in workspace.run("unlock", "--yes").stdout
     wait_until(held.is_lost, bool, "the holder notices that its lease was broken")
@@ -147,6 +147,7 @@ def test_unlock_leaves_a_lease_alone_that_went_to_another_run_while_it_asked(wor
         ended = process.wait()
     assert (ended.code, "The lease is broken" in ended.stdout) == (1, False)
     assert "the lease of catalog base was taken meanwhile by host " in ended.stderr
+    assert ended.stderr.endswith("to break it, too, run again: imagesync unlock . --store store\n")
     assert [record.properties[STATE] for record in workspace.records()] == ["held"]
     assert not second.is_lost()
     second.release()
@@ -160,6 +161,30 @@ def test_unlock_breaks_nothing_without_a_yes(workspace: LeaseWorkspace, answer: 
     assert "The lease was not broken." in output.stderr
     assert [record.properties[STATE] for record in workspace.records()] == ["held"]
     held.release()
+
+
+def test_plan_names_the_command_that_breaks_a_lease(workspace: LeaseWorkspace) -> None:
+    """With the options of the user, but not with --only, which unlock does not have."""
+    held = workspace.held()
+    output = workspace.run("plan", "--only", "a").stderr
+    held.release()
+    assert output.endswith("If that run is dead, break its lease: imagesync unlock . --store store\n")
+
+
+def test_stale_leases_are_listed_and_deleted(workspace: LeaseWorkspace) -> None:
+    """Of a catalog without images; not those of one with images. Without a manifest if the place is given."""
+    assert "No lease on store store is stale" in workspace.run("unlock", "--stale").stdout
+    workspace.run("apply", "--yes")
+    held = take(workspace.backend, "old", timeout=0, warn=workspace.texts.append, is_new=lambda: True)
+    held.release()
+    refused = workspace.run("unlock", "--stale", code=64)
+    assert "\n  old: free, last run: host " in refused.stdout
+    assert "base" not in refused.stdout
+    assert "pass --yes: imagesync unlock --store store --stale --yes" in refused.stderr
+    assert len(workspace.backend.leases("old")) == 1
+    (workspace.folder / "base.yaml").unlink()
+    assert workspace.run("unlock", "--stale", "--yes").stdout.endswith("\nDeleted: 1.\n")
+    assert (len(workspace.backend.leases("old")), len(workspace.backend.leases("base"))) == (0, 1)
 
 
 def test_unlock_takes_a_saved_plan_too(workspace: LeaseWorkspace) -> None:

@@ -390,3 +390,20 @@ def test_a_saved_plan_is_applied_under_the_lease_too(workspace: ConcurrentWorksp
     assert "the plan is stale" in stale.stderr
     assert "slow: " in stale.stderr
     assert len(workspace.cloud.http("alice").images()) == 1
+
+
+def test_the_lease_of_a_catalog_that_has_no_image_is_stale(workspace: ConcurrentWorkspace) -> None:
+    """Leases of catalogs with images, and of other projects, stay; each user sees those of the own project."""
+    workspace.files(1)
+    for user in ("alice", "bob"):
+        workspace.run("apply", "--yes", user=user)
+    assert "is stale; nothing to do" in workspace.run("unlock", "--stale", "--yes")
+    workspace.write({})
+    workspace.run("apply", "--yes", "--destroy")
+    output = workspace.run("unlock", "--stale", "--yes")
+    assert "\n  base: free, last run: host " in output
+    assert output.endswith("\nDeleted: 1.\n")
+    (left,) = workspace.cloud.http("admin").leases()
+    assert left["owner"] == workspace.cloud.project_id("other")
+    workspace.files(1)
+    workspace.run("apply", "--yes")

@@ -102,7 +102,7 @@ class Glance:
         """The owned images, which the service finds by marker and owner."""
         return listing.find_owned(self._api, catalog, owners or (self.identity().project_id,))
 
-    def leases(self, catalog: str) -> list[LiveImage]:
+    def leases(self, catalog: str | None) -> list[LiveImage]:
         """The lease records, from one listing of hidden images."""
         return listing.find_leases(self._api, catalog, self.identity().project_id)
 

@@ -92,17 +92,56 @@ def connect(cloud: str | None, pace: Pace = LOGIN_PACE, *, clouds_file: str | No
     ``clouds_file`` replaces the user's and the system's clouds.yaml. UsageError if the cloud does not exist, its settings
     are incomplete or there is no image endpoint; Unauthorized if the service rejects the credentials; else Unavailable.
     """
+    settings = read_settings(cloud, clouds_file)
+    return make_connection(settings, log_in(settings, pace))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one cloud, read but not used yet. ``file`` is the clouds.yaml they are from; empty for ``OS_*``."""
+
+    cloud: str | None
+    region: "CloudRegion"
+    file: str
+
+    @property
+    def label(self) -> str:
+        """The cloud, for messages."""
+        return f"cloud {self.cloud or self.region.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A successful authentication: the image endpoint, if there is one, the token, and the regions that have one."""
+
+    url: str | None
+    access: "AccessInfo | None"
+    regions: tuple[str, ...]
+
+
+def read_settings(cloud: str | None, clouds_file: str | None = None) -> Settings:
+    """The settings of a cloud; arguments and errors as for ``connect``. It sends no request."""
     with _collect_warnings() as records:
-        region = _read_region(cloud, records, clouds_file)
-        label = f"cloud {cloud or region.name}"
-        with _translate_setting_errors(label, region):
-            what = f"{label}{_describe_address(region)}"
-            with translate_errors(what, is_first=True):
-                session = region.get_session()
-            prepare(session)
-            url, access = pace.retry(partial(_authenticate, session, region, what))
-            name = settle_region(label, region, url, find_regions(region, access))
-    return _make_connection(cloud, region, access, add_version(url or ""), name)
+        return _read_region(cloud, records, clouds_file)
+
+
+def log_in(settings: Settings, pace: Pace = LOGIN_PACE, *, seconds: float = LOGIN_TIMEOUT) -> Login:
+    """Authenticate; each request ends after ``seconds``, unless the settings have ``api_timeout``."""
+    region = settings.region
+    with _collect_warnings(), _translate_setting_errors(settings.label, region):
+        what = f"{settings.label}{_describe_address(region)}"
+        with translate_errors(what, is_first=True):
+            session = region.get_session()
+        prepare(session, seconds)
+        url, access = pace.retry(partial(_authenticate, session, region, what))
+        return Login(url, access, tuple(find_regions(region, access)))
+
+
+def make_connection(settings: Settings, login: Login) -> Connection:
+    """The connection to the image service; UsageError if the settings select no region that has one."""
+    with _collect_warnings(), _translate_setting_errors(settings.label, settings.region):
+        name = settle_region(settings.label, settings.region, login.url, login.regions)
+    return _make_connection(settings.cloud, settings.region, login.access, add_version(login.url or ""), name)
 
 
 def _authenticate(session: "Session", region: "CloudRegion", what: str) -> "tuple[str | None, AccessInfo | None]":
@@ -149,11 +188,11 @@ def _translate_setting_errors(label: str, region: "CloudRegion") -> Iterator[Non
         raise UsageError(f"{label}: {message} (auth_type {auth_type})", hint) from error
 
 
-def _read_region(cloud: str | None, records: list[logging.LogRecord], clouds_file: str | None) -> "CloudRegion":
+def _read_region(cloud: str | None, records: list[logging.LogRecord], clouds_file: str | None) -> Settings:
     """The settings of a cloud; UsageError, in one line, for every error of the library."""
     config = None
     try:
-        config = _read_settings(clouds_file)
+        config = _read_config(clouds_file)
         found = config.get_one(cloud=cloud)
         chosen = choose_region(config, cloud)
         region = found if chosen is None else config.get_one(cloud=cloud, region_name=chosen)
@@ -164,7 +203,7 @@ def _read_region(cloud: str | None, records: list[logging.LogRecord], clouds_fil
     if problem := find_setting_problem(region.config, of_environment=region.name == ENVIRONMENT_CLOUD):
         where = f" in {config.config_filename}" if cloud and config.config_filename else ""
         raise UsageError(f"cloud {cloud or region.name}{where}: {problem[0]}", problem[1])
-    return region
+    return Settings(cloud, region, "" if region.name == "envvars" else config.config_filename or "")
 
 
 def _make_setting_error(
@@ -186,7 +225,7 @@ def _make_setting_error(
     return UsageError("; ".join([*skipped, f"{label}{where}: {message}"]), hint or _suggest_remedy(config, cloud))
 
 
-def _read_settings(clouds_file: str | None = None) -> "OpenStackConfig":
+def _read_config(clouds_file: str | None = None) -> "OpenStackConfig":
     """The settings of all clouds, from ``clouds_file``, or from the files of the user and the system.
 
     The library reads the working directory first by default; the paths given here replace its default. It also reads
@@ -227,7 +266,7 @@ def list_clouds() -> list[str]:
     """The names of the clouds of clouds.yaml, sorted; none if it cannot be read."""
     with _collect_warnings():
         try:
-            names = _read_settings().get_cloud_names()
+            names = _read_config().get_cloud_names()
         except Exception:  # as in _read_region: the library raises many types for a file of another shape
             return []
     return sorted(set(names) - {NAME_OF_NONE})
@@ -311,7 +350,7 @@ def get_access(session: "Session") -> "AccessInfo | None":
     return session.auth.get_access(session) if isinstance(session.auth, BaseIdentityPlugin) else None
 
 
-def prepare(session: "Session") -> None:
+def prepare(session: "Session", seconds: float = LOGIN_TIMEOUT) -> None:
     """Set the user agent, the number of connections, and the limits of size and time for responses."""
     from keystoneauth1.session import TCPKeepAliveAdapter
 
@@ -319,7 +358,7 @@ def prepare(session: "Session") -> None:
     from imagesync.deadlines import apply_deadlines
 
     session.user_agent = f"imagesync/{__version__}"
-    session.timeout = session.timeout or LOGIN_TIMEOUT
+    session.timeout = session.timeout or seconds
     session.session.hooks["response"].append(guard_answer)
     for scheme in ("http://", "https://"):
         adapter = TCPKeepAliveAdapter(pool_connections=CONNECTIONS, pool_maxsize=CONNECTIONS)

@@ -163,8 +163,7 @@ def _connection_error(what: str, error: BaseException, *, is_first: bool) -> Bac
     chain = tuple(list_causes(error))
     reason = _find_reason(chain)
     if any(type(cause).__name__ == "SSLCertVerificationError" for cause in chain):
-        hint = "set cacert of this cloud in clouds.yaml to the certificate file of the certificate authority"
-        return UsageError(f"{what}: its certificate is not trusted: {reason}", hint)
+        return UsageError(f"{what}: its certificate is not trusted: {reason}", suggest_for_certificate(reason))
     kind = UsageError if is_first else Unavailable
     if is_plain_server(chain):
         return kind(f"{what}: the address begins with https://, but the server uses plain HTTP", _WRITE_HTTP)
@@ -185,6 +184,15 @@ def _connection_error(what: str, error: BaseException, *, is_first: bool) -> Bac
         else "check the address and the network"
     )
     return Unavailable(f"{what}: no connection: {reason}", hint)
+
+
+def suggest_for_certificate(reason: str) -> str:
+    """What to do about a certificate that is not trusted, by the reason that OpenSSL gives."""
+    if "expired" in reason or "not yet valid" in reason:
+        return "ask the cloud's operator to renew it, or correct the clock of this host"
+    if "mismatch" in reason:
+        return "write the host name that the certificate has into the address"
+    return "set cacert of this cloud in clouds.yaml to the certificate file of the certificate authority"
 
 
 _WRITE_HTTP: Final = (

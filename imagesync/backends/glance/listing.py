@@ -13,8 +13,9 @@ from imagesync.backends.glance.api import Api
 from imagesync.backends.glance.pages import ANYBODY, OWN, STRAYS, Bounds, Listing
 from imagesync.backends.wire import image_from_wire, is_being_deleted
 from imagesync.errors import BackendError, InvalidRequest, Unavailable
+from imagesync.model.catalog import Role
 from imagesync.model.image import Filter, LiveImage
-from imagesync.model.record import CATALOG, LEASE
+from imagesync.model.record import CATALOG, LEASE, ROLE
 
 TRIES: Final = 5
 MAX_CONDITION_BYTES: Final = 6000
@@ -81,11 +82,16 @@ def find_owned(api: Api, catalog: str, owners: Sequence[str]) -> list[LiveImage]
     return [image for image in found if image.properties.get(CATALOG) == catalog and (image.owner or "") in owners]
 
 
-def find_leases(api: Api, catalog: str, owner: str) -> list[LiveImage]:
-    """Hidden images of one owner that carry the lease marker of this catalog, sorted by id; compared as ``find_owned``."""
-    query = [(LEASE, catalog), ("owner", owner), ("visibility", "all"), ("os_hidden", "true")]
+def find_leases(api: Api, catalog: str | None, owner: str) -> list[LiveImage]:
+    """Hidden images of one owner that carry the lease marker of this catalog, sorted by id; compared as ``find_owned``.
+
+    ``catalog`` None: of every catalog.
+    """
+    marker = (ROLE, Role.LEASE.value) if catalog is None else (LEASE, catalog)
+    query = [marker, ("owner", owner), ("visibility", "all"), ("os_hidden", "true")]
     found = _list_in_parallel(api, [[(name, value) for name, value in query if value]], OWN)
-    return [image for image in found if image.properties.get(LEASE) == catalog and (image.owner or "") == owner]
+    name, wanted = marker
+    return [image for image in found if image.properties.get(name) == wanted and (image.owner or "") == owner]
 
 
 def find_named(api: Api, names: Sequence[str], owner: str) -> list[LiveImage]:

@@ -33,8 +33,9 @@ from imagesync.errors import (
     UsageError,
 )
 from imagesync.formats import Inspection
+from imagesync.model.catalog import Role
 from imagesync.model.image import Capabilities, Filter, Identity, ImportTask, LiveImage, MemberState
-from imagesync.model.record import CATALOG
+from imagesync.model.record import CATALOG, ROLE
 
 CHUNK: Final = 2**20
 _CHANGEABLE: Final = ("active", "deactivated")
@@ -92,10 +93,11 @@ class Local:
             found = rows.list_images(catalog)
         return [image for image in self._load_images(found) if image.owner in wanted]
 
-    def leases(self, catalog: str) -> list[LiveImage]:
-        """The lease records of this catalog: hidden images of the store's project."""
+    def leases(self, catalog: str | None) -> list[LiveImage]:
+        """The lease records of this catalog (None: of every one): hidden images of the store's project."""
         with self._store.rows() as rows:
-            found = rows.find_leases(catalog)
+            every = rows.list_images() if catalog is None else rows.find_leases(catalog)
+        found = [row for row in every if row.get(ROLE) == Role.LEASE] if catalog is None else every
         return [
             image for image in self._load_images(found) if image.hidden and image.owner == self._identity.project_id
         ]

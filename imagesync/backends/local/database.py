@@ -27,13 +27,14 @@ _MAGIC: Final = b"SQLite format 3\0"
 class Database:
     """The database of the store in ``folder``; ``writable`` is False if it can only be read.
 
-    One statement may take ``max_seconds`` of processor time.
+    One statement may take ``max_seconds`` of processor time. ``read_only``: never write, whatever the permissions allow.
     """
 
-    def __init__(self, folder: Path, *, max_seconds: float = MAX_SECONDS) -> None:
+    def __init__(self, folder: Path, *, max_seconds: float = MAX_SECONDS, read_only: bool = False) -> None:
         self._max_seconds = max_seconds
         self._folder, self._file, self._log = folder, folder / "store.db", folder / "store.db-wal"
-        self.writable = all(os.access(path, os.W_OK) for path in (folder, self._file) if path.exists())
+        paths = (path for path in (folder, self._file) if path.exists())
+        self.writable = not read_only and all(os.access(path, os.W_OK) for path in paths)
         self._idle: list[Connection] = []
         weakref.finalize(self, _close, self._idle)
 

@@ -27,17 +27,22 @@ class Store:
     """The store in a folder. Opening it cleans up after processes that were killed; ``missing``: see ``MissingStore``.
 
     It deletes only files of the store. Other files are kept, and a warning is logged. BackendError, before anything is
-    read or deleted, if the store has links or the database is not that of a store.
+    read or deleted, if the store has links or the database is not that of a store. ``read_only``: it writes nothing.
     """
 
     def __init__(
-        self, path: Path, *, missing: MissingStore = MissingStore.CREATE, max_seconds: float = MAX_SECONDS
+        self,
+        path: Path,
+        *,
+        missing: MissingStore = MissingStore.CREATE,
+        max_seconds: float = MAX_SECONDS,
+        read_only: bool = False,
     ) -> None:
         self.path = Path(os.path.abspath(path))
         self.content = Content(self.path)
         with translate_errors(self.path):
             check_places(self.path)
-            database = Database(self.path, max_seconds=max_seconds)
+            database = Database(self.path, max_seconds=max_seconds, read_only=read_only)
             self._database: Database | EmptyDatabase = database
             if missing is MissingStore.CREATE:
                 database.open(self.content.list_names())

@@ -48,7 +48,7 @@ def plan(
     """Show what apply would do. Example: imagesync plan images/ --cloud eu-prod -o plan.json"""
     from imagesync.cli.files import check_results, find_folder, write_json
     from imagesync.cli.modes import choose_maker
-    from imagesync.cli.runs import describe_running, make_pins, read_catalog, show_plan
+    from imagesync.cli.runs import describe_running, make_pins, make_unlock_command, read_catalog, show_plan
     from imagesync.cli.saved_plans import is_plan_file, save_plan
     from imagesync.cli.streams import say
     from imagesync.cli.targets import open_selected
@@ -70,7 +70,8 @@ def plan(
             backend, catalog, policy=options.policy(catalog.policy), make=make, jobs=options.jobs, access=access
         )
         made = planner.plan()
-        running = describe_running(backend, made.catalog) if made.steps and not logs.quiet else ""
+        unlock = make_unlock_command(path, options)
+        running = describe_running(backend, made.catalog, unlock) if made.steps and not logs.quiet else ""
     show_plan(made, form, color, find_folder(out) if out else Path(), detail)
     if running:
         say(running)

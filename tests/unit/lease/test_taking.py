@@ -578,7 +578,7 @@ def test_unlock_works_with_a_full_quota(runs: TwoRuns, undone: int) -> None:
     runs.clock.meanwhile = undo
     backend: Any = runs.hooked
     if undone == 9:
-        with pytest.raises(Conflict, match=r"cannot be broken.*run unlock again"):
+        with pytest.raises(Conflict, match=r"cannot be broken.*run again: imagesync unlock PATH"):
             break_lease(backend, lease, runs.clock.world(B))
         return
     assert break_lease(backend, lease, runs.clock.world(B)) is None

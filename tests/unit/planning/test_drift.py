@@ -165,6 +165,16 @@ def test_a_reference_to_an_earlier_build_is_no_drift() -> None:
     ]
 
 
+def test_a_reference_to_a_moved_key_is_no_drift() -> None:
+    """Its hash is that of the former key."""
+    user = spec("user", properties={"kernel": "${images.old.id}"})
+    changed = spec("user", properties={"kernel": "${images.kernel.id}"})
+    wanted, moved = (changed, spec("kernel", moved_from=("old",))), {"kernel": ("old",)}
+    assert not find(wanted, alter(live(user), kernel="id-old"), live(spec("old")), moved=moved).found
+    report = find(wanted, known=frozenset({hash_name("old")}), moved=moved)
+    assert [(one.key, one.path) for one in report.found] == [("kernel", ("image",))]
+
+
 def test_only_limits_the_keys() -> None:
     """Of live images and of missing ones."""
     wanted, lacking = (spec("a", min_ram=1), spec("b", min_ram=1)), (spec("c"), spec("d"))

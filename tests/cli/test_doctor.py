@@ -1,0 +1,288 @@
+"""doctor without a cloud: manifests, stores, settings, certificates, and a service without identity service."""
+
+import http.server
+import json
+import os
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagesync import open_backend
+from tests import forked
+from tests.command import Result, cloud_environment
+
+IMAGE = {"source": "a.raw", "disk_format": "raw", "container_format": "bare"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A manifest with one image."""
+    (tmp_path / "a.raw").write_bytes(b"\0a" * 500)
+    (tmp_path / "base.yaml").write_text(json.dumps({"version": 1, "catalog": "base", "images": {"a": IMAGE}}))
+    return tmp_path
+
+
+def run(folder: Path, *words: str, code: int = 0, clouds: Path | None = None) -> Result:
+    """``imagesync doctor WORDS``."""
+    return forked.run("doctor", *words, folder=folder, code=code, env=cloud_environment(clouds, HOME=str(folder)))
+
+
+def check(folder: Path, *words: str, code: int = 0, clouds: Path | None = None) -> dict[str, tuple[str, str]]:
+    """Grade, and what was found with its remedy, of each check by name."""
+    found = json.loads(run(folder, *words, "--format", "json", code=code, clouds=clouds).stdout)
+    assert (found["problems"] > 0) == (code == 1)
+    return {one["name"]: (one["grade"], f"{one['found']}; {one['fix']}") for one in found["checks"]}
+
+
+def list_files(folder: Path) -> dict[Path, bytes]:
+    """Every file below a folder."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_store_that_does_not_exist_is_not_created(folder: Path) -> None:
+    """apply creates it."""
+    found = check(folder, ".", "--store", "lab")
+    assert found["store"] == ("ok", "lab has no store yet; imagesync apply creates it; None")
+    assert found["manifest"][1].startswith("catalog base, 1 image declared")
+    assert not (folder / "lab").exists()
+
+
+def test_a_store_is_read_and_not_changed(folder: Path) -> None:
+    """Not even cleaned up: a left-over of a killed process stays."""
+    forked.run("apply", "--yes", "--store", "lab", folder=folder)
+    with open_backend(store=folder / "lab") as backend:
+        image_id = backend.create_image(name="x").id
+        backend.delete_image(image_id)
+    (folder / "lab" / "content" / f"{image_id}.part").write_bytes(b"left")
+    before = list_files(folder)
+    found = check(folder, ".", "--store", "lab")
+    assert found["store version"] == ("ok", "version 1, readable; None")
+    assert {grade for grade, _ in found.values()} <= {"ok", "warning"}
+    assert list_files(folder) == before
+
+
+def test_a_store_of_another_program_and_a_file_are_problems(folder: Path) -> None:
+    """No traceback; the remedy is in the line."""
+    (folder / "lab").mkdir()
+    (folder / "lab" / "store.db").write_bytes(b"SQLite format 3\0 but damaged")
+    assert check(folder, ".", "--store", "lab", code=1)["store version"][0] == "problem"
+    assert "is not a folder" in check(folder, ".", "--store", "a.raw", code=1)["store"][1]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_store_is_a_problem(folder: Path) -> None:
+    """An apply would fail."""
+    forked.run("apply", "--yes", "--store", "lab", folder=folder)
+    (folder / "lab").chmod(0o500)
+    assert check(folder, ".", "--store", "lab", code=1)["write"][0] == "problem"
+    (folder / "lab").chmod(0o700)
+
+
+def test_a_manifest_with_problems_hides_no_other_check(folder: Path) -> None:
+    """The line names the command that lists all of them."""
+    (folder / "base.yaml").write_text(json.dumps({"version": 1, "catalog": "base", "images": {"a": {"x": 1, "y": 2}}}))
+    found = check(folder, ".", "--store", "lab", code=1)
+    assert found["manifest"][0] == "problem"
+    assert "see all problems: imagesync validate . --store lab" in found["manifest"][1]
+    assert {"target", "store", "write", "disk"} <= set(found)
+
+
+def test_without_a_target_the_ways_to_select_one_are_shown(folder: Path) -> None:
+    """One problem."""
+    assert "--target NAME, --cloud NAME or --store DIR" in check(folder, ".", code=1)["target"][1]
+
+
+def test_no_manifest_is_needed_with_a_target(folder: Path) -> None:
+    """None is read then, even if the working directory has a wrong one."""
+    (folder / "base.yaml").write_text("nonsense")
+    assert "manifest" not in check(folder, "--store", "lab")
+
+
+def test_quiet_prints_only_what_is_not_ok(folder: Path) -> None:
+    """Nothing if all is well."""
+    text = run(folder, ".", "--store", "lab", "--quiet").stdout
+    assert not [line for line in text.splitlines() if line.startswith("ok ")]
+
+
+def write_clouds(folder: Path, **settings: Any) -> Path:
+    """A clouds.yaml with one cloud, ``c``."""
+    path = folder.parent / f"{folder.name}-clouds" / "clouds.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"clouds": {"c": settings}}))
+    return path
+
+
+def test_a_missing_cloud_and_a_missing_setting_are_problems_of_the_settings(folder: Path) -> None:
+    """With the name of the file."""
+    clouds = write_clouds(folder, auth={"auth_url": "http://127.0.0.1:9/v3", "username": "u"})
+    found = check(folder, ".", "--cloud", "d", code=1, clouds=clouds)
+    assert found["settings"][0] == "problem"
+    assert str(clouds) in found["settings"][1]
+    assert "password is missing" in check(folder, ".", "--cloud", "c", code=1, clouds=clouds)["settings"][1]
+
+
+def test_an_unreachable_identity_service_is_one_problem(folder: Path) -> None:
+    """The secret is not shown."""
+    auth = {"auth_url": "http://127.0.0.1:9/v3", "username": "u", "password": "secret-of-the-tests"}
+    clouds = write_clouds(folder, auth=auth)
+    output = run(folder, ".", "--cloud", "c", code=1, clouds=clouds).output
+    assert "problem  credentials" in output
+    assert "Connection refused" in output
+    assert "secret-of-the-tests" not in output
+
+
+class _Service(http.server.BaseHTTPRequestHandler):
+    """An image service without an identity service, and with an old or new API."""
+
+    documents: dict[str, Any]
+
+    def do_GET(self) -> None:
+        document = self.documents.get(self.path.partition("?")[0])
+        body = json.dumps(document if document is not None else {}).encode()
+        self.send_response(200 if document is not None else 404)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_words: object) -> None:
+        """Print nothing."""
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The header Date, if the test sets one."""
+        return str(self.documents.get("date") or super().date_time_string(timestamp))
+
+
+@contextmanager
+def serve(documents: dict[str, Any], context: ssl.SSLContext | None = None) -> Iterator[str]:
+    """The address of a running service."""
+    handler = type("Handler", (_Service,), {"documents": documents})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        if context is not None:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def documents(*versions: str, **more: Any) -> dict[str, Any]:
+    """The responses of an image service with these API versions and no image."""
+    listed = {"versions": [{"id": f"v{version}", "status": "SUPPORTED"} for version in versions]}
+    return {"/versions": listed, "/v2/images": {"images": []}, **more}
+
+
+def test_a_service_without_an_identity_service_is_checked_as_far_as_possible(folder: Path) -> None:
+    """Rights are unknown, which is a warning."""
+    with serve(documents("2.7", "2.6", "1.0")) as address:
+        clouds = write_clouds(folder, auth_type="none", auth={"endpoint": f"http://{address}"})
+        found = check(folder, ".", "--cloud", "c", clouds=clouds)
+    assert found["credentials"][1].startswith("no identity service (auth_type none)")
+    assert found["API version"] == ("ok", "2.7 (2.7 or later is needed); None")
+    assert found["images"] == ("ok", "0 images owned; 1 declared image to create; None")
+    assert found["write images"][0] == "warning"
+    assert "unknown without a token" in found["write images"][1]
+
+
+@pytest.mark.parametrize(
+    ("versions", "grade", "text"),
+    [(("2.6",), "problem", "2.6; imagesync needs 2.7"), ((), "warning", "lists no version")],
+)
+def test_an_old_image_service_is_a_problem(folder: Path, versions: tuple[str, ...], grade: str, text: str) -> None:
+    """It has no hidden images."""
+    with serve(documents(*versions)) as address:
+        clouds = write_clouds(folder, auth_type="none", auth={"endpoint": f"http://{address}"})
+        found = check(folder, ".", "--cloud", "c", code=int(grade == "problem"), clouds=clouds)
+    assert found["API version"][0] == grade
+    assert text in found["API version"][1]
+
+
+def test_a_clock_that_differs_is_a_warning(folder: Path) -> None:
+    """By the Date of the image service."""
+    with serve(documents("2.17", date="Wed, 01 Jan 2020 00:00:00 GMT")) as address:
+        clouds = write_clouds(folder, auth_type="none", auth={"endpoint": f"http://{address}"})
+        grade, text = check(folder, ".", "--cloud", "c", clouds=clouds)["clock"]
+    assert grade == "warning"
+    assert "minutes ahead of that of the image service; correct the clock" in text
+
+
+def make_certificate(folder: Path, *options: str) -> ssl.SSLContext:
+    """A certificate for 127.0.0.1 that signs itself: ``certificate`` in the folder."""
+    key, certificate = str(folder / "key"), str(folder / "certificate")
+    words = ["-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=c", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command = ["openssl", "req", *words, *options, "-keyout", key, "-out", certificate]
+    subprocess.run(command, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def test_certificates(folder: Path) -> None:
+    """Not trusted, about to expire, not verified, trusted."""
+    context = make_certificate(folder, "-days", "3")
+    with serve(documents("2.17"), context) as address:
+        settings: dict[str, Any] = {"auth_type": "none", "auth": {"endpoint": f"https://{address}"}}
+        found = check(folder, "--cloud", "c", code=1, clouds=write_clouds(folder, **settings))
+        assert "not trusted: self-signed certificate; set cacert" in found["image address"][1]
+        trusting = write_clouds(folder, **settings, cacert=str(folder / "certificate"))
+        found = check(folder, "--cloud", "c", clouds=trusting)
+        assert found["image address"][0] == "warning"
+        assert "ask the cloud's operator to renew the certificate" in found["image address"][1]
+        unverified = write_clouds(folder, **settings, verify=False)
+        assert "its certificate is not verified" in check(folder, "--cloud", "c", clouds=unverified)["image address"][1]
+    context = make_certificate(folder, "-days", "300")
+    with serve(documents("2.17"), context) as address:
+        settings["auth"] = {"endpoint": f"https://{address}"}
+        trusting = write_clouds(folder, **settings, cacert=str(folder / "certificate"))
+        assert check(folder, "--cloud", "c", clouds=trusting)["image address"][0] == "ok"
+
+
+def test_an_expired_certificate_is_a_problem_with_its_own_remedy(folder: Path) -> None:
+    """A cacert would not help."""
+    request = make_expired_certificate(folder)
+    with serve(documents("2.17"), request) as address:
+        settings = {"auth_type": "none", "auth": {"endpoint": f"https://{address}"}}
+        clouds = write_clouds(folder, **settings, cacert=str(folder / "certificate"))
+        found = check(folder, "--cloud", "c", code=1, clouds=clouds)
+    for name in ("image address", "image service"):
+        assert "certificate has expired" in found[name][1]
+        assert "; ask the cloud's operator to renew it" in found[name][1]
+
+
+def make_expired_certificate(folder: Path) -> ssl.SSLContext:
+    """As ``make_certificate``, valid in January 2020; ``openssl ca`` sets both dates in every version."""
+    make_certificate(folder)
+    (folder / "index").write_text("")
+    (folder / "ca.cnf").write_text(
+        "[ca]\ndefault_ca=d\n[d]\ndatabase=index\nnew_certs_dir=.\nserial=serial\ndefault_md=sha256\npolicy=p\n"
+        "x509_extensions=e\n[p]\ncommonName=supplied\n[e]\nsubjectAltName=IP:127.0.0.1\nbasicConstraints=CA:TRUE\n"
+    )
+    (folder / "serial").write_text("01\n")
+
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+    openssl("req", "-new", "-key", "key", "-subj", "/CN=c", "-out", "request")
+    dates = ("-startdate", "20200101000000Z", "-enddate", "20200201000000Z")
+    openssl(
+        "ca",
+        "-batch",
+        "-config",
+        "ca.cnf",
+        "-selfsign",
+        "-keyfile",
+        "key",
+        "-in",
+        "request",
+        "-out",
+        "certificate",
+        "-notext",
+        *dates,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "certificate", folder / "key")
+    return context

@@ -1,0 +1,120 @@
+"""What a catalog needs from its target, and whether the target has it."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from imagesync.model.catalog import FileSource, Method, Transfer, UrlSource, Visibility
+from imagesync.model.diagnosis import Grade, Needs
+from imagesync.model.image import Capabilities, Usage
+from imagesync.planning.needs import find_needs, judge_offer, judge_quotas, judge_rights
+from tests.unit.factories import PROJECT, catalog, live, spec
+
+
+def grades(checks: Any) -> dict[str, Grade]:
+    """The grade of each check by name."""
+    return {check.name: check.grade for check in checks}
+
+
+def test_what_a_catalog_needs() -> None:
+    """By visibility, owner, method and store; sizes of local files of keys without an image."""
+    fetched = UrlSource(("https://h/x",), transfer=Transfer(method=Method.WEB_DOWNLOAD))
+    sent = FileSource("/images/big", "big", transfer=Transfer(stores=("fast",)))
+    wanted = catalog(
+        spec("done"),
+        spec("fetched", source=fetched, visibility=Visibility.PUBLIC),
+        spec("sent", source=sent, visibility=Visibility.SHARED),
+        spec("theirs", owner="other"),
+    )
+    sizes = {"/images/big": 7, "/images/done.raw": 100}
+    assert find_needs(wanted, PROJECT, [live(spec("done"))], sizes.get) == Needs(
+        public=("fetched",),
+        shared=("sent",),
+        elsewhere=("theirs",),
+        methods={"web-download": ("fetched",)},
+        stores={"fast": ("sent",)},
+        lacking=("fetched", "sent", "theirs"),
+        known_bytes=7,
+    )
+    assert find_needs(wanted, PROJECT, None, sizes.get).lacking is None
+
+
+ALL = Needs(public=("p",), shared=("s",), elsewhere=("o",))
+
+
+@pytest.mark.parametrize(
+    ("roles", "write", "publish"),
+    [
+        ({"admin"}, Grade.OK, Grade.OK),
+        ({"admin", "member", "reader"}, Grade.OK, Grade.OK),
+        ({"member", "reader"}, Grade.OK, Grade.WARNING),
+        ({"reader"}, Grade.PROBLEM, Grade.WARNING),
+        ({"reader", "image_writer"}, Grade.WARNING, Grade.WARNING),
+        (set(), Grade.PROBLEM, Grade.WARNING),
+        (None, Grade.WARNING, Grade.WARNING),
+    ],
+)
+def test_rights_follow_from_the_default_policy(roles: set[str] | None, write: Grade, publish: Grade) -> None:
+    """A role with another name may have any permission, and the policy may be another one: it is unknown then."""
+    found = grades(judge_rights(roles, ALL))
+    assert found == {"write images": write, "share": write, "publish": publish, "other projects": publish}
+    texts = [check.found for check in judge_rights(roles, ALL) if check.grade is not Grade.OK]
+    assert all("requires the role" in text for text in texts)
+    assert ("needed for p" in " ".join(texts)) == (publish is not Grade.OK)
+
+
+def test_rights_that_the_catalog_does_not_need_are_no_warning() -> None:
+    """A member may manage private images."""
+    checks = list(judge_rights({"member"}, Needs()))
+    assert {check.grade for check in checks} == {Grade.OK}
+    assert [check.found for check in checks if check.name == "publish"] == [
+        "not needed: the catalog has no public image"
+    ]
+
+
+def test_methods_and_stores_that_the_service_does_not_offer_are_problems() -> None:
+    """The keys that need them are named."""
+    able = Capabilities(import_methods=frozenset({"glance-direct"}), stores=frozenset({"fast"}))
+    needs = Needs(methods={"web-download": ("a", "b")}, stores={"slow": ("c",)})
+    methods, stores = judge_offer(able, needs)
+    assert (methods.grade, stores.grade) == (Grade.PROBLEM, Grade.PROBLEM)
+    assert "web-download is missing (needed for a, b)" in methods.found
+    assert "slow is missing (needed for c)" in stores.found
+    enough = Needs(methods={"glance-direct": ("a",)}, stores={"fast": ("c",)})
+    assert {check.grade for check in judge_offer(able, enough)} == {Grade.OK}
+
+
+@pytest.mark.parametrize(
+    ("used", "limit", "lacking", "has_lease", "grade"),
+    [
+        (0, 3, 2, False, Grade.OK),
+        (0, 2, 2, False, Grade.PROBLEM),
+        (0, 2, 2, True, Grade.OK),
+        (2, 2, 0, True, Grade.WARNING),
+        (9, -1, 2, True, Grade.OK),
+    ],
+)
+def test_the_number_of_images(used: int, limit: int, lacking: int, *, has_lease: bool, grade: Grade) -> None:
+    """The record of the lease counts as an image. A full quota has no room for a new build."""
+    needs = Needs(lacking=tuple("abc"[:lacking]))
+    usage = {"image_count_total": Usage(used, limit)}
+    assert grades(judge_quotas(usage, needs, has_lease=has_lease)) == {"quota: images": grade}
+
+
+def test_sizes_are_compared_in_mebibytes() -> None:
+    """Rounded up; the staging area counts only if a key uses it; a quota of another name is only shown."""
+    usage = {"image_size_total": Usage(1, 3), "image_stage_total": Usage(0, 1), "other": Usage(5, 5)}
+    needs = Needs(lacking=("a",), known_bytes=2 * 2**20)
+    assert set(grades(judge_quotas(usage, needs, has_lease=True)).values()) == {Grade.OK}
+    more = replace(needs, known_bytes=2 * 2**20 + 1, methods={"glance-direct": ("a",)})
+    assert grades(judge_quotas(usage, more, has_lease=True)) == {
+        "quota: size": Grade.PROBLEM,
+        "quota: staging": Grade.PROBLEM,
+        "other": Grade.OK,
+    }
+
+
+def test_a_service_without_quotas() -> None:
+    """Nothing to compare."""
+    assert grades(judge_quotas({}, Needs(lacking=("a",)), has_lease=False)) == {"quotas": Grade.OK}
