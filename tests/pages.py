@@ -32,6 +32,7 @@ GUIDES: Final = (
     "share",
     "adopt",
     "expire",
+    "list",
     "protect",
     "rename",
     "several-clouds",
@@ -54,6 +55,7 @@ ID: Final = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a
 MASKS: Final = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"), "TIME"),
     (re.compile(r"\((just now|\d+ (second|minute)s? ago)\)"), "AGE"),
+    (re.compile(r"\b(AGE|just now|\d+ (second|minute)s? ago) +"), "AGE  "),
     (re.compile(r"\buntil \d{4}-\d\d-\d\d\b"), "until DAY"),
 )
 """The texts that differ from run to run besides ids, and what each is compared as."""

@@ -4,7 +4,7 @@ Methods raise the errors of ``imagesync.errors``: NotFound, Conflict, InUse, For
 Unauthorized, Unavailable. Several threads may call them at once, if only one thread writes to each image.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import Enum, auto
 from typing import Protocol, Self, TypedDict, Unpack
@@ -179,6 +179,9 @@ class Backend(Protocol):
 
     def project_id(self, name: str, domain: str) -> str:
         """The id of a project by name and domain, from the identity service."""
+
+    def project_names(self, ids: Collection[str]) -> Mapping[str, str]:
+        """The names of those of these projects that the user may read, by id. At most two requests, and never an error."""
 
     def capabilities(self) -> Capabilities:
         """The formats, import methods, stores and quotas of this target, read once."""

@@ -19,7 +19,7 @@ from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.files import replace_content
 from imagesync.cli.new_entries import Sketch, make_entry, read_name
 from imagesync.cli.options import Options
-from imagesync.cli.runs import write_command
+from imagesync.cli.pasting import format_command
 from imagesync.cli.streams import say
 from imagesync.errors import Diagnostic, ImagesyncError, ManifestError, SourceError, UsageError
 from imagesync.manifest.export import KEY, slug
@@ -103,7 +103,7 @@ def add_image(wish: Wish, path: Path, options: Options) -> ExitCode:
     if wish.dry_run:
         return ExitCode.DONE
     replace_content(Path(place.found.path), place.content, after)
-    command = "imagesync apply" if path == Path() else write_command("apply", path, options)
+    command = "imagesync apply" if path == Path() else format_command("apply", path, options)
     typer.echo(f"Added {key}. Next: {command}")
     return ExitCode.DONE
 

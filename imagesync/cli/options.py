@@ -48,6 +48,25 @@ class Form(StrEnum):
     JSON = "json"
 
 
+class ListForm(StrEnum):
+    """The format of a listing."""
+
+    TEXT = "text"
+    JSON = "json"
+    YAML = "yaml"
+    CSV = "csv"
+    HTML = "html"
+
+
+class RoleName(StrEnum):
+    """The role of an owned image, in the words of the documentation."""
+
+    CURRENT = "current"
+    CANDIDATE = "candidate"
+    RETIRED = "retired"
+    DELETING = "deleting"
+
+
 PathArgument = Annotated[Path, typer.Argument(help="A manifest, or a folder of manifests.", metavar="PATH")]
 PathOrPlan = Annotated[
     Path, typer.Argument(help="A manifest, a folder of manifests, or a saved plan.", metavar="PATH|PLAN.json")

@@ -6,12 +6,12 @@ from typing import Final
 TOPICS: Final = {
     "Target": "--target --cloud --from-cloud --clouds-file --store",
     "Manifest": "--set --only --strict --allow-outside",
-    "Selection": "--name --owner --tag --visibility --all-owners --managed --allow-missing",
+    "Selection": "--manifest --key --name --owner --tag --visibility --role --unmanaged --all-owners --managed --allow-missing",
     "Sources": "--source-hosts --min-source-rate --no-source-check",
     "Actions": "--stage --discard-staged --to --reactivate --drift-only --stale",
     "Limits": "--max-delete --max-update --allow-protected --destroy",
     "Run": "--yes --jobs --lock-timeout --no-lock",
-    "Results": "--format --detail --summary --out --ids --events --detailed-exitcode --catalog --force --members --color",
+    "Results": "--format --detail --summary --out --ids --events --detailed-exitcode --catalog --force --members --columns --color",
     "Log": "--quiet --verbose --log-file",
 }
 """Options by topic, in the order of the help."""

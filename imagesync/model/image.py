@@ -5,6 +5,7 @@ Field names and units are those of the Image service API v2 ("Show image"), exce
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final
 
 from imagesync.model.catalog import HEX_LENGTHS, Member, Status, Visibility
@@ -16,6 +17,8 @@ TEXT_FIELDS: Final = (
 NUMBER_FIELDS: Final = ("min_disk", "min_ram", "size", "virtual_size")
 CATALOG: Final = "imagesync_catalog"
 """The property with the name of the catalog that an image belongs to."""
+KEY: Final = "imagesync_key"
+ROLE: Final = "imagesync_role"
 MAX_NAME_CHARS: Final = 255
 """Characters of an image's name: the width of the column in the service's database."""
 MAX_PROPERTY_BYTES: Final = 65_535
@@ -33,6 +36,15 @@ IMPORT_TASK: Final = "os_glance_import_task"
 COPY: Final = "copy-image"
 """The import method that copies an active image to other stores; the default policy allows it to admins."""
 FAILED_STORES: Final = "os_glance_failed_import"
+
+
+def parse_time(text: str | None) -> datetime | None:
+    """An ISO 8601 time; None if it cannot be read or has no zone."""
+    try:
+        found = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +161,8 @@ class LiveImage:
 class Filter:
     """A filter of images: each given condition must hold. ``owner`` None: of any project.
 
-    ``catalog``: images that carry the marker of this catalog.
+    ``catalog``: images that carry the marker of this catalog. ``key`` and ``role``: that carry this key, this role in
+    their marker, which may be a copied one.
     """
 
     owner: str | None = None
@@ -157,6 +170,14 @@ class Filter:
     tags: frozenset[str] = frozenset()
     visibility: Visibility | None = None
     catalog: str | None = None
+    key: str | None = None
+    role: str | None = None
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """The properties that an image must have, with their values."""
+        wanted = ((CATALOG, self.catalog), (KEY, self.key), (ROLE, self.role))
+        return {name: value for name, value in wanted if value is not None}
 
     def is_match(self, image: LiveImage) -> bool:
         """Whether an image matches; texts are compared exactly."""
@@ -165,7 +186,7 @@ class Filter:
             and (self.name is None or image.name == self.name)
             and self.tags <= image.tags
             and self.visibility in (None, image.visibility)
-            and self.catalog in (None, image.properties.get(CATALOG))
+            and self.properties.items() <= image.properties.items()
         )
 
 

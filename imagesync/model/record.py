@@ -24,7 +24,9 @@ from typing import Final
 from imagesync.model.alike import fold_name
 from imagesync.model.catalog import Checksum, Role
 from imagesync.model.image import CATALOG as CATALOG
+from imagesync.model.image import KEY as KEY
 from imagesync.model.image import OWN_FIELDS, LiveImage
+from imagesync.model.image import ROLE as ROLE
 
 PREFIX: Final = "imagesync_"
 RESERVED: Final = OWN_FIELDS | {"location", "deleted", "deleted_at"}
@@ -36,8 +38,6 @@ ID: Final = "imagesync_id"
 """The property with the id of the image that the record belongs to."""
 REVISION: Final = "imagesync_rev_"
 """The prefix of the guard property's name, before the counter; its value is the nonce of the run that wrote it."""
-KEY: Final = "imagesync_key"
-ROLE: Final = "imagesync_role"
 DIGEST: Final = "imagesync_digest"
 SPEC: Final = "imagesync_spec"
 MANAGED: Final = "imagesync_managed"

@@ -5,19 +5,20 @@ manifest declares now. The manifest gives the values that belong to the hashes, 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Final
 
 from imagesync.model.catalog import Auto, Catalog, ImageSpec, Status, Visibility
 from imagesync.model.drift import Drift, DriftReport, Remedy
 from imagesync.model.fields import collect_declared_fields, read_live_field
-from imagesync.model.image import Inventory
+from imagesync.model.image import Inventory, LiveImage
 from imagesync.model.plan import Reason, Value
 from imagesync.model.record import Managed, hash_name, hash_value
 from imagesync.model.references import REFERENCE, escape_references, fill_known_references
-from imagesync.planning.generations import Groups, Owned, is_stored_as_published
+from imagesync.planning.generations import Groups, Owned, group, is_stored_as_published
 from imagesync.planning.moves import group_by_new_key
+from imagesync.planning.ownership import make_ownership
 from imagesync.planning.three_way import DEFAULTS, compute_min_disk, find_reason, is_left_alone, make_managed
 
 MAX_GUESSED_NUMBER: Final = 2**16
@@ -54,6 +55,24 @@ def find_drift(catalog: Catalog, inventory: Inventory, known: frozenset[str] | N
         (*changed, *missing), key=lambda drift: (drift.key, drift.image_id or "", drift.path, str(drift.was))
     )
     return DriftReport(tuple(found), len(published), unknown)
+
+
+def find_drift_of_listed(catalog: Catalog, images: Sequence[LiveImage], project: str) -> dict[str, tuple[Drift, ...]]:
+    """The drift of each listed image that is the current one of a key of the catalog, by id; empty without drift.
+
+    ``project``: that of the session. A listing has no members, so they are not compared. The catalog must have the ids of
+    its owners (``identify_owners``).
+    """
+    specs = tuple(replace(spec, members=frozenset(), members_declared=False) for spec in catalog.images)
+    wanted = replace(catalog, images=specs)
+    inventory = Inventory(project, owned=make_ownership(wanted, project).select_owned(images))
+    found = find_drift(wanted, inventory, frozenset()).found
+    current = [owned.id for each in group(inventory.owned).values() for owned in each.current]
+    by_image: dict[str, list[Drift]] = {image_id: [] for image_id in current}
+    for drift in found:
+        if drift.image_id in by_image:
+            by_image[drift.image_id].append(drift)
+    return {image_id: tuple(drifts) for image_id, drifts in by_image.items()}
 
 
 def _has_expired(spec: ImageSpec, today: str) -> bool:

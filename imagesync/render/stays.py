@@ -8,8 +8,9 @@ from contextlib import suppress
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from imagesync.model.image import parse_time
 from imagesync.model.plan import Candidate, Fate, Kept, Plan
-from imagesync.render.style import format_count, format_value
+from imagesync.render.style import format_age, format_count, format_value
 from imagesync.text import make_printable
 
 MAX_LISTED: Final = 10
@@ -135,14 +136,5 @@ def _group_candidates(candidates: Sequence[Candidate]) -> Iterator[str]:
 
 
 def _format_age(created: str, now: datetime | None) -> str:
-    try:
-        passed = now - datetime.fromisoformat(created) if now else None
-    except (ValueError, TypeError):
-        return ""
-    if passed is None:
-        return ""
-    minutes = max(0, int(passed.total_seconds() // 60))
-    for size, unit in ((1440, "day"), (60, "hour")):
-        if minutes >= 2 * size:
-            return f" ({minutes // size} {unit}s ago)"
-    return f" ({format_count(minutes, 'minute')} ago)" if minutes else " (just now)"
+    age = format_age(parse_time(created), now) if now else ""
+    return f" ({age})" if age else ""

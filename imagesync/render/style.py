@@ -1,6 +1,7 @@
 """Values -> short printable text: sizes, counts, durations; and colors. Pure."""
 
 from collections.abc import Callable
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
@@ -51,6 +52,17 @@ def format_size(count: int | None) -> str:
         if count >= scale:
             return f"{count / scale:.1f} {unit}"
     return f"{count} B"
+
+
+def format_age(since: datetime | None, now: datetime) -> str:
+    """``3 days ago``, in the largest unit of which at least two have passed; empty if ``since`` is unknown."""
+    if since is None:
+        return ""
+    minutes = max(0, int((now - since).total_seconds() // 60))
+    for size, unit in ((1440, "day"), (60, "hour")):
+        if minutes >= 2 * size:
+            return f"{minutes // size} {unit}s ago"
+    return f"{format_count(minutes, 'minute')} ago" if minutes else "just now"
 
 
 def format_value(found: object) -> str:

@@ -241,7 +241,7 @@ def test_results_for_other_programs(workspace: SavedPlanWorkspace) -> None:
     assert json.loads((workspace.folder / "again.json").read_text()) == ids
     listed = json.loads(workspace.run("list", "--store", "store", "--format", "json").stdout)
     assert {image["id"] for image in listed} == set(ids.values())
-    one = json.loads(workspace.run("list", ids["a"], "--store", "store").stdout)
+    one = json.loads(workspace.run("list", ids["a"], "--store", "store", "--format", "json").stdout)
     assert (one["min_ram"], one["tags"], one["os_hidden"], one["p"]) == (1, ["x"], False, "1")
     assert "base/a current" in workspace.run("list", "--store", "store").stdout
 

@@ -23,10 +23,12 @@ from imagesync.errors import BackendError, ImagesyncError, Unavailable
 from imagesync.inventory import take_inventory
 from imagesync.manifest.export import export_manifest
 from imagesync.model.catalog import Catalog
+from imagesync.model.listing import Entry
 from imagesync.model.policy import Policy
 from imagesync.planning.clock import read_clocks
 from imagesync.planning.context import PlanInput
 from imagesync.planning.planner import make_plan
+from imagesync.render.columns import USUAL, choose_columns
 from imagesync.render.listing import format_listing, image_to_json
 from imagesync.render.text import format_plan
 from imagesync.text import format_json
@@ -129,7 +131,9 @@ def test_any_value_in_any_field_of_an_image_is_accepted_or_refused_in_one_line(
 
         def look(backend: Glance = backend) -> None:
             images = backend.images()
-            output = format_listing(images) + format_json([image_to_json(one) for one in images])
+            entries = [Entry(image) for image in images]
+            listed = format_listing(entries, choose_columns(None, USUAL), datetime.now(UTC), 80)
+            output = listed + format_json([image_to_json(one) for one in images])
             catalog = Catalog("base", (), frozenset())
             inventory = take_inventory(backend, catalog)
             target, clock = backend.identity(), read_clocks(datetime.now(UTC), {})

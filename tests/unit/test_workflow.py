@@ -357,7 +357,7 @@ def test_a_clock_that_only_the_lease_shows_changes_no_plan(tmp_path: Path) -> No
 class SlowRecords(Local):
     """A store whose clock, as lease records show it, is behind."""
 
-    def leases(self, catalog: str) -> list[LiveImage]:
+    def leases(self, catalog: str | None) -> list[LiveImage]:
         behind = (datetime.now(UTC) - timedelta(minutes=15)).strftime("%Y-%m-%dT%H:%M:%SZ")
         return [replace(image, updated_at=behind) for image in super().leases(catalog)]
 

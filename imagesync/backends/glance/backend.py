@@ -1,7 +1,7 @@
 """Operations of a Backend -> requests of the Image API v2. Does I/O through ``Api``."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -283,6 +283,15 @@ class Glance:
             access = get_access(self._connection.session)
         api = self._make_api(self._connection.identity_url, "identity service")
         return projects.find_project_id(api, access, name, domain)
+
+    def project_names(self, ids: Collection[str]) -> Mapping[str, str]:
+        """The names of projects: of the session's without a request, of others from the identity service."""
+        here = self.identity()
+        known = {here.project_id: here.project_name} if here.project_id and here.project_name else {}
+        if set(ids) <= known.keys() or self._connection.identity_url is None:
+            return known
+        api = self._make_api(self._connection.identity_url, "identity service")
+        return known | projects.find_project_names(api, set(ids) - known.keys())
 
     def capabilities(self) -> Capabilities:
         """Formats, import methods, stores and quotas, read once and in parallel."""

@@ -42,7 +42,7 @@ def find_images(api: Api, wanted: Filter, missing: list[str] | None = None) -> l
     query = [("visibility", wanted.visibility.value if wanted.visibility else "all")]
     query += [("owner", wanted.owner)] if wanted.owner else []
     query += [("name", f"eq:{wanted.name}")] if wanted.name is not None else []
-    query += [(CATALOG, wanted.catalog)] if wanted.catalog is not None else []
+    query += sorted(wanted.properties.items())
     query += [("tag", tag) for tag in sorted(wanted.tags)]
     found = _list_in_parallel(api, _both_passes(query), ANYBODY, missing)
     return [image for image in found if wanted.is_match(image)]

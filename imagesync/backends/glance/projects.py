@@ -1,5 +1,7 @@
-"""A project's name and domain -> its id, from the identity service. Does I/O through ``Api``."""
+"""A project's name and domain -> its id, and ids -> names, from the identity service. Does I/O through ``Api``."""
 
+import logging
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
@@ -9,6 +11,8 @@ from imagesync.model.catalog import is_project_id
 from imagesync.text import quote_word
 
 NEEDS_ID: Final = "write the project's id instead of its name; an administrator finds the id with"
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from keystoneauth1.access import AccessInfo
@@ -63,6 +67,24 @@ def _find_among_own(api: Api, access: "AccessInfo | None", name: str, domain: st
         return str(found[0])
     text = f"project {name!r} of domain {domain!r}: this user may not list projects"
     raise Forbidden(text, f"{NEEDS_ID}: openstack project show {quote_word(name)} -f value -c id") from refused
+
+
+def find_project_names(api: Api, ids: Collection[str]) -> dict[str, str]:
+    """The names of those of these projects that the user may read, by id; never an error, because an id is enough.
+
+    First the projects in which the user has a role, which every user may list; then, for the other ids, all projects.
+    """
+    found: dict[str, str] = {}
+    for path in ("/auth/projects", "/projects"):
+        if missing := set(ids) - found.keys():
+            try:
+                listed = _list_projects(api, path)
+            except BackendError as error:
+                log.info("projects are listed by id: %s", error.message)
+                continue
+            names = {one["id"]: one.get("name") for one in listed if one["id"] in missing}
+            found |= {project: name for project, name in names.items() if isinstance(name, str) and name}
+    return found
 
 
 def _list_projects(api: Api, path: str) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ service stores or sessions of other projects.
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -301,6 +301,10 @@ class Local:
         """UsageError: a local store has no identity service."""
         text = f"project {name!r} of domain {domain!r}: a local store cannot find a project by name"
         raise UsageError(text, "write the project's id instead of its name")
+
+    def project_names(self, ids: Collection[str]) -> Mapping[str, str]:  # noqa: ARG002
+        """Nothing: the project of a local store has no name."""
+        return {}
 
     def capabilities(self) -> Capabilities:
         """The formats of the Image API; no import methods, service stores or quotas."""

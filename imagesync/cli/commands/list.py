@@ -1,13 +1,26 @@
-"""``imagesync list``: print the images that the project sees, or every field of one. Does I/O."""
+"""``imagesync list``: print the images of a cloud or of a manifest's target, or every field of one. Does I/O."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.logs import LogOptions, set_up_logs
-from imagesync.cli.options import CloudName, CloudsFile, Form, Format, Options, StorePath, make_command, with_options
-from imagesync.cli.streams import say
+from imagesync.cli.options import (
+    AllowOutside,
+    CloudName,
+    CloudsFile,
+    ListForm,
+    Options,
+    RoleName,
+    StorePath,
+    TargetName,
+    Values,
+    make_command,
+    with_options,
+)
+from imagesync.model.catalog import Visibility
 
 app = make_command()
 
@@ -15,48 +28,68 @@ app = make_command()
 @app.command("list")
 @with_options
 def list_images(
-    image_id: Annotated[str | None, typer.Argument(help="Show every field of this image.", metavar="IMAGE_ID")] = None,
+    word: Annotated[
+        str | None, typer.Argument(help="Show every field of the image with this id, key or name.", metavar="IMAGE")
+    ] = None,
+    manifest: Annotated[
+        Path | None,
+        typer.Option("--manifest", help="List the target of this manifest or folder, and mark drift.", metavar="PATH"),
+    ] = None,
+    target: TargetName = None,
     cloud: CloudName = None,
     clouds_file: CloudsFile = None,
     store: StorePath = None,
+    set_values: Values = [],  # noqa: B006 - Typer reads the default
+    allow_outside: AllowOutside = False,
+    keys: Annotated[
+        list[str], typer.Option("--key", help="Only builds of keys that match (repeatable).", metavar="GLOB")
+    ] = [],  # noqa: B006
+    names: Annotated[
+        list[str], typer.Option("--name", help="Only images whose name matches (repeatable).", metavar="GLOB")
+    ] = [],  # noqa: B006
+    tags: Annotated[
+        list[str], typer.Option("--tag", help="Only images with this tag (repeatable: with all tags).", metavar="TAG")
+    ] = [],  # noqa: B006
+    catalogs: Annotated[
+        list[str], typer.Option("--catalog", help="Only images of this catalog (repeatable).", metavar="NAME")
+    ] = [],  # noqa: B006
+    roles: Annotated[list[RoleName], typer.Option("--role", help="Only builds with this role (repeatable).")] = [],  # noqa: B006
+    visibilities: Annotated[
+        list[Visibility], typer.Option("--visibility", help="Only images with this visibility (repeatable).")
+    ] = [],  # noqa: B006
+    unmanaged: Annotated[bool, typer.Option("--unmanaged", help="Only images that no catalog owns.")] = False,
     members: Annotated[
         bool, typer.Option("--members", help="Show the members of shared images, and which of them accepted.")
     ] = False,
-    form: Format = Form.TEXT,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            "--columns", help="Show these columns, in this order, for example name,id,size.", metavar="NAME,…"
+        ),
+    ] = None,
+    form: Annotated[ListForm, typer.Option("--format", help="The format of the output.")] = ListForm.TEXT,
     *,
     logs: LogOptions,
 ) -> ExitCode:
-    """List the images that the project sees, or show one. Example: imagesync list --cloud eu-prod"""
-    from imagesync.cli.targets import open_existing
-    from imagesync.inventory import read_members
-    from imagesync.lease.record import is_lease
-    from imagesync.model.catalog import Visibility
-    from imagesync.render.listing import format_listing, image_to_json
-    from imagesync.render.style import format_count
-    from imagesync.text import format_json, shorten_list
+    """List images, or show one.
+
+    Options that select images are combined: an image must match all of them.
+
+    Example: imagesync list --cloud eu-prod --name 'Ubuntu*'
+    """
+    from imagesync.cli.listings import Query, print_listing
+    from imagesync.model.listing import Selection, Standing
 
     set_up_logs(logs)
-    options = Options(cloud=cloud, clouds_file=clouds_file, store=store)
-    with open_existing(options) as backend:
-        missing: list[str] = []
-        found = backend.list_images(missing) if image_id is None else backend.images(image_id)
-        project = backend.identity().project_id
-        if image_id is None:
-            found = [image for image in found if not is_lease(image, project)]
-        shared = [image for image in found if image_id or image.owner == project]
-        shared = [image for image in shared if image.visibility is Visibility.SHARED]
-        known = read_members(backend, shared, options.jobs) if image_id or members else {}
-    if unasked := len(shared) - len(known):
-        are = "is" if unasked == 1 else "are"
-        is_asked = bool(image_id) or members
-        why = "this user may not list their members" if is_asked else "to show the members, pass --members"
-        say(f"{format_count(unasked, 'image')} {are} shared; {why}")
-    for sentence in shorten_list(list(dict.fromkeys(missing))):
-        say(f"not listed: {sentence}")
-    if image_id is not None:
-        typer.echo(format_json(image_to_json(found[0], known)))
-    elif form is Form.JSON:
-        typer.echo(format_json([image_to_json(image, known) for image in found]))
-    else:
-        typer.echo(format_listing(found, known))
-    return ExitCode.DONE
+    standings = [Standing(role.value) for role in roles]
+    selection = Selection(keys, names, tags, catalogs, standings, visibilities, unmanaged)
+    query = Query(selection, word, columns, members=members, drift=manifest is not None, form=form)
+    options = Options(
+        target=target,
+        cloud=cloud,
+        clouds_file=clouds_file,
+        store=store,
+        set_values=set_values,
+        allow_outside=allow_outside,
+    )
+    return print_listing(query, manifest, options)

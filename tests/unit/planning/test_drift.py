@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from imagesync.model.catalog import Auto, OnExpire, Role, Status, Visibility
+from imagesync.model.catalog import Auto, NamedProject, OnExpire, Role, Status, Visibility
 from imagesync.model.drift import Drift, DriftReport, Remedy
 from imagesync.model.image import LiveImage, MemberState
 from imagesync.model.record import hash_name
-from imagesync.planning.drift import find_drift
-from tests.unit.factories import catalog, inventory, live, retired, rewrite, spec
+from imagesync.planning.drift import find_drift, find_drift_of_listed
+from tests.unit.factories import PROJECT, candidate, catalog, inventory, live, retired, rewrite, spec
 
 WRITTEN = spec(min_ram=512, tags=frozenset({"lts"}), properties={"os_version": "12", "hw_disk_bus": "virtio"})
 
@@ -204,3 +204,16 @@ def test_other_data_than_published_is_drift() -> None:
     assert not find(replace(WRITTEN, fingerprint=spec(content="b").fingerprint), image).found
     record = rewrite(image, converted=True)
     assert not find(WRITTEN, record).found
+
+
+def test_a_listing_compares_current_images_and_no_members() -> None:
+    """A foreign image, a copied record, an image of another project and a retired build are not compared."""
+    shared = replace(WRITTEN, visibility=Visibility.SHARED, members=frozenset({NamedProject("m", "d")}))
+    current, copy = live(shared, min_ram=9), replace(live(shared), id="copy")
+    elsewhere = live(spec("b"), "elsewhere", owner="p2", min_ram=9)
+    images = [current, copy, elsewhere, LiveImage("foreign"), retired(shared, "r"), candidate(shared)]
+    found = find_drift_of_listed(catalog(shared, spec("b")), images, PROJECT)
+    assert {image_id: [one.path for one in drifts] for image_id, drifts in found.items()} == {
+        current.id: [("min_ram",)]
+    }
+    assert find_drift_of_listed(catalog(shared), [live(shared)], PROJECT) == {current.id: ()}

@@ -1,0 +1,130 @@
+"""The page of a catalog for its users: whole, safe, readable."""
+
+import re
+from html.parser import HTMLParser
+
+from imagesync.model.catalog import Status, Visibility
+from imagesync.model.image import LiveImage
+from imagesync.model.listing import Entry
+from imagesync.render.catalog_page import USUAL, format_page
+from imagesync.render.columns import choose_columns
+from tests.ci_logs import HOSTILE, find_commands
+from tests.unit.factories import NOW
+
+IMAGE = LiveImage(
+    "0d9a3e58-1111-4f3c-9b0a-000000000001",
+    name="Ubuntu 24.04",
+    status=Status.ACTIVE,
+    visibility=Visibility.PUBLIC,
+    size=3 * 2**29,
+    min_disk=10,
+    min_ram=512,
+    created_at="2026-11-20T23:30:00Z",
+    properties={
+        "os_distro": "ubuntu",
+        "os_version": "24.04",
+        "architecture": "x86_64",
+        "description": "Long-term support",
+        "os_admin_user": "ubuntu",
+    },
+)
+VOID = {"meta"}
+
+
+class PageReader(HTMLParser):
+    """Elements that are open, and what a browser would show or fetch. An end tag of another element is an error."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.names: set[str] = set()
+        self.cells: list[str] = []
+        self.feed(page)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note the element, its attributes and, for a cell, its text."""
+        self.tags.append(tag)
+        self.names |= {name for name, _ in attrs}
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag in ("td", "th"):
+            self.cells.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        """The innermost element ends."""
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        """The text within a cell."""
+        if {"td", "th"} & set(self.open):
+            self.cells[-1] += ("|" if "small" in self.open else "") + data
+
+
+def test_a_page_has_what_users_of_an_image_need() -> None:
+    """Name, description, system, log-in, needs, size, visibility, day and id."""
+    page = PageReader(format_page([Entry(IMAGE)], "Images of base", "cloud eu", NOW))
+    assert page.cells == [
+        *USUAL,
+        "Ubuntu 24.04|Long-term support",
+        "ubuntu 24.04, x86_64|user ubuntu",
+        "10 GB disk, 512 MB RAM",
+        "1.5 GiB",
+        "public",
+        "2026-11-20",
+        IMAGE.id,
+    ]
+
+
+def test_a_page_has_everything_in_itself() -> None:
+    """No script, link, picture or event; a policy forbids all of them but the style."""
+    page = format_page([Entry(IMAGE)], "Images", "cloud eu", NOW)
+    read = PageReader(page)
+    assert set(read.tags) <= {
+        *("html", "head", "meta", "title", "style", "body", "h1", "p", "table", "thead", "tbody", "tr", "th", "td"),
+        *("small", "span", "time", "code"),
+    }
+    assert read.names <= {
+        "lang",
+        "charset",
+        "http-equiv",
+        "content",
+        "name",
+        "scope",
+        "data-title",
+        "class",
+        "datetime",
+    }
+    assert not re.search(r"https?:|url\(|@import|javascript", page)
+    assert "default-src 'none'" in page
+
+
+def test_what_others_wrote_is_only_text() -> None:
+    """In every part of the page: HTML, controls, commands of CI systems."""
+    for text in ("</td><script>alert(1)</script>", '"><img src=x onerror=y>', "&lt;", *HOSTILE.values()):
+        names = ("description", "os_distro", "os_version", "architecture", "os_admin_user", "os_type")
+        image = LiveImage("x", name=text, created_at="", properties=dict.fromkeys(names, text))
+        columns = choose_columns("name,properties.os_distro", ())
+        for page in (
+            format_page([Entry(image)], text, text, NOW),
+            format_page([Entry(image)], text, text, NOW, columns),
+        ):
+            assert not {"script", "img"} & set(PageReader(page).tags)
+            assert list(find_commands(page)) == []
+            assert page.replace("\n", "").isprintable()
+
+
+def test_an_escaped_text_is_shown_as_it_was_written() -> None:
+    """Escaped once."""
+    page = PageReader(format_page([Entry(LiveImage("x", name="a <b> & 'c' #1"))], "Images", "here", NOW))
+    assert page.cells[len(USUAL)] == "a <b> & 'c' #1"
+
+
+def test_a_page_without_images_says_so() -> None:
+    """And has no table."""
+    page = format_page([], "Images of base", "cloud eu", NOW)
+    assert "table" not in PageReader(page).tags
+    assert "<p>There are no images.</p>" in page
+    assert "0 images on cloud eu, as of 2026-11-23 12:00 UTC." in page
