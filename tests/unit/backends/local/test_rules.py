@@ -117,7 +117,7 @@ def test_other_ids_are_refused(image_id: Any) -> None:
 @pytest.mark.parametrize("name", ["disk_format", "container_format"])
 @pytest.mark.parametrize("status", ["queued", "saving", "importing", "active", "deactivated", "killed"])
 def test_a_format_changes_only_while_an_image_is_queued(name: str, status: str) -> None:
-    """Its data has that format; other fields may change, and the same value is no change."""
+    """Its data has that format; other fields may change, and the same value changes nothing."""
     before, after = record(status=status), record(status=status, **{name: None})
     if status == "queued":
         rules.check_change(before, after)
