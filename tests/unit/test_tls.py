@@ -78,3 +78,44 @@ def test_other_errors_are_not_explained_by_tls() -> None:
     assert not is_plain_server([wrong])
     assert not is_tls_server([wrong, ConnectionResetError("reset")])
     assert is_tls_server([Exception("400: The plain HTTP request was sent to HTTPS port")])
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_plain"),
+    [
+        ("WRONG_VERSION_NUMBER", True),
+        ("UNKNOWN_PROTOCOL", True),
+        ("HTTP_REQUEST", True),
+        ("PACKET_LENGTH_TOO_LONG", True),
+        ("RECORD_LAYER_FAILURE", True),
+        ("CERTIFICATE_VERIFY_FAILED", False),
+        ("TLSV1_ALERT_PROTOCOL_VERSION", False),
+        (None, False),
+    ],
+)
+def test_the_reasons_of_openssl(reason: str | None, is_plain: bool) -> None:
+    """They depend on its version; only those of an error of TLS count, wherever it is in the chain."""
+    error, other = ssl.SSLError(1, "x"), OSError("x")
+    error.reason = reason  # type: ignore[assignment]
+    other.reason = reason  # type: ignore[attr-defined]
+    assert is_plain_server([ValueError("first"), error, OSError("last")]) is is_plain
+    assert not is_plain_server([other])
+    assert not is_plain_server([])
+
+
+@pytest.mark.parametrize(
+    ("text", "is_tls"),
+    [
+        ("BadStatusLine('\\x15\\x03\\x03')", True),
+        ("\x15\x03\x03\x00\x02", True),
+        ("The plain HTTP request was sent to HTTPS port", True),
+        ("Client sent an HTTP request to an HTTPS server.", True),
+        ("You're speaking plain HTTP to an SSL-enabled server port.", True),
+        ("Connection reset by peer", False),
+        ("", False),
+    ],
+)
+def test_the_messages_of_servers_that_require_tls(text: str, is_tls: bool) -> None:
+    """Of nginx, Go and Apache, and an alert, wherever it is in the chain."""
+    assert is_tls_server([ValueError("first"), Exception(text), OSError("last")]) is is_tls
+    assert is_tls_server([Exception(text)]) is is_tls

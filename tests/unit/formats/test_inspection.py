@@ -198,3 +198,17 @@ def test_the_verdict_does_not_depend_on_the_chunks(case: bytes, disk_format: str
 
     whole = sorted({0, len(case)})
     assert verdict(sorted({0, len(case), *(cut for cut in cuts if cut < len(case))})) == verdict(whole)
+
+
+@pytest.mark.parametrize(
+    ("disk_format", "container_format"), [("ploop", "bare"), ("ami", "ami"), ("qcow2", "ova"), (None, "bare")]
+)
+@pytest.mark.parametrize("size", [64, 2**16, 70_000])
+def test_the_size_of_data_without_a_disk_s_header_is_its_length(
+    disk_format: str | None, container_format: str, size: int
+) -> None:
+    """For example a kernel, an archive, or a format that the service does not recognize."""
+    inspection = Inspection(disk_format, container_format)
+    inspection.feed(b"\1" * size)
+    assert inspection.least_size == 0
+    assert inspection.finish() == size

@@ -470,3 +470,31 @@ def test_a_head_whose_decoder_needs_gigabytes_is_not_decoded() -> None:
     packed = bytearray(lzma.compress(bytes(range(256)) * 1000, lzma.FORMAT_ALONE))
     packed[1:5] = (2**31 + 2**30).to_bytes(4, "little")
     assert not is_lzma(bytes(packed))
+
+
+@pytest.mark.parametrize("unpacked", [True, False])
+@pytest.mark.parametrize("is_staged", [True, False])
+def test_no_data_at_all_is_refused(unpacked: bool, is_staged: bool) -> None:
+    """Whether it was packed or not; a kernel or an archive may be empty, and so may data of an unknown format."""
+    with pytest.raises(FormatMismatch, match="there is no data: the source has 0 bytes; correct the source"):
+        Plausibility("raw", "bare", unpacked=unpacked, is_staged=is_staged).finish()
+    for disk_format, container_format in (("aki", "aki"), ("raw", "ova"), (None, "bare")):
+        Plausibility(disk_format, container_format, unpacked=unpacked, is_staged=is_staged).finish()
+
+
+@pytest.mark.parametrize("size", [2**16 - 1, 2**16, 2**16 + 1])
+def test_the_head_is_judged_as_soon_as_it_is_complete(size: int) -> None:
+    """64 KiB: an upload is refused before more of it is sent."""
+    check = Plausibility("raw", "bare", unpacked=False)
+    data = b"<!DOCTYPE html>".ljust(size)
+    if size < 2**16:
+        check.feed(data)
+        assert not check.is_judged
+        with pytest.raises(FormatMismatch, match="an HTML page"):
+            check.finish()
+    else:
+        with pytest.raises(FormatMismatch, match="an HTML page"):
+            check.feed(data)
+    assert check.is_judged
+    check.feed(b"more")
+    check.finish()

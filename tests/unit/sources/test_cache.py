@@ -125,3 +125,53 @@ def test_a_catalog_that_is_known_is_not_read(tmp_path: Path) -> None:
         database.execute("UPDATE file_digests SET digest = ?", ("0" * 64,))
     database.close()
     assert identify(wanted, cache=cache).images[0].fingerprint.digests[0].value == "0" * 64
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", "a" * 63, "a" * 65, "a" * 32, "A" * 64, "g" * 64, "a" * 63 + "\n", b"a" * 64, 3, None]
+)
+def test_an_entry_that_is_no_digest_is_not_used(tmp_path: Path, wrong: object) -> None:
+    """Another program may have written it."""
+    (tmp_path / "disk").write_bytes(b"one")
+    cache = DigestCache(tmp_path / "digests.db", settled_now)
+    digest(cache, tmp_path / "disk")
+    with closing(sqlite3.connect(tmp_path / "digests.db")) as database, database:
+        database.execute("UPDATE file_digests SET digest = ?", (wrong,))
+    assert digest(cache, tmp_path / "disk") == (sha256(b"one"), True)
+
+
+@pytest.mark.parametrize(("seconds", "is_kept"), [(1.9, False), (2.1, True)])
+def test_a_digest_is_kept_two_seconds_after_the_last_change(tmp_path: Path, seconds: float, is_kept: bool) -> None:
+    """Of its content or of its inode: within them, a further change may not show in the times."""
+    path = tmp_path / "disk"
+    path.write_bytes(b"one")
+    os.utime(path, ns=(OLD, OLD))
+    changed = path.stat().st_ctime_ns
+    cache = DigestCache(tmp_path / "digests.db", lambda: changed + int(seconds * 10**9))
+    assert digest(cache, path)[1]
+    assert digest(cache, path)[1] is not is_kept
+    os.utime(path, ns=(changed + 10**12, changed + 10**12))
+    assert digest(cache, path)[1]
+    assert digest(cache, path)[1]
+
+
+@pytest.mark.parametrize(("days", "is_kept"), [(179, True), (180, True), (181, False)])
+def test_old_entries_are_removed(tmp_path: Path, days: int, is_kept: bool) -> None:
+    """Half a year after they were made, when another one is written."""
+    day = 86_400 * 10**9
+    start = (settled_now() // day + 1) * day
+    for name, now in (("old", start), ("new", start + days * day)):
+        (tmp_path / name).write_bytes(b"one")
+        digest(DigestCache(tmp_path / "digests.db", lambda now=now: now), tmp_path / name)  # type: ignore[misc]
+    with closing(sqlite3.connect(tmp_path / "digests.db")) as database:
+        paths = {Path(path).name for (path,) in database.execute("SELECT path FROM file_digests")}
+    assert paths == ({"old", "new"} if is_kept else {"new"})
+
+
+def test_the_same_digest_of_two_paths_is_kept_for_each(tmp_path: Path) -> None:
+    """One file with two names is read once for each; a cache without a file keeps nothing."""
+    (tmp_path / "one").write_bytes(b"one")
+    os.link(tmp_path / "one", tmp_path / "two")
+    cache = DigestCache(tmp_path / "digests.db", settled_now)
+    assert [digest(cache, tmp_path / name)[1] for name in ("one", "two", "one", "two")] == [True, True, False, False]
+    assert [digest(DigestCache(None, settled_now), tmp_path / "one")[1] for _ in range(2)] == [True, True]

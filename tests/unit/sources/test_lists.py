@@ -468,3 +468,72 @@ def test_a_size_and_a_date_between_digest_and_name_are_passed_over(between: str)
     """As listings of folders have them."""
     text = f"{S256}  {between}  disk.qcow2\n{B}  {between}  other.qcow2\n"
     assert find_digests(text, PLACE) == (Checksum("sha256", S256),)
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_a_line_has_at_most_8_kib(more: int) -> None:
+    """Exactly that much is read."""
+    assert MAX_LINE_BYTES == 8192
+    folder = "x" * (MAX_LINE_BYTES + more - len(f"{A}  /disk"))
+    text = f"{A}  {folder}/disk\n{B}  {folder}/other\n"
+    if more <= 0:
+        assert find_digests(text, f"/{folder}/disk") == (Checksum("sha256", A),)
+    else:
+        assert "nothing in it can be read as a checksum" in explain(text, place="/images/disk")
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_list_has_at_most_a_million_lines(more: int) -> None:
+    """A longer document is something else; it is not read."""
+    assert MAX_LINES == 1_000_000
+    text = f"{A}  disk\n{B}  other\n".encode() + b"\n" * (MAX_LINES - 2 + more)
+    if more:
+        assert "it has more than 1,000,000 lines, so it is not a checksum list" in explain(text, place="/disk")
+    else:  # the reading has begun
+
+        def check() -> None:
+            raise TimeoutError
+
+        with pytest.raises(TimeoutError):
+            read_list(text, [Wanted("/disk")], "", check)
+
+
+@pytest.mark.parametrize("number", [1, 4095, 4096, 8191, 8192])
+def test_the_time_is_checked_every_4096_lines(number: int) -> None:
+    """Also before the first; a check that fails ends the reading."""
+    times: list[int] = []
+    text = f"{A}  disk\n{B}  other\n" + "#\n" * (number - 2) if number > 1 else f"{A}  disk\n"
+
+    def check() -> None:
+        times.append(1)
+        if len(times) == 3:
+            raise TimeoutError
+
+    if number == 8192:  # and the empty line at the end
+        with pytest.raises(TimeoutError):
+            read_list(text.encode(), [Wanted("/disk")], "", check)
+    else:
+        read_list(text.encode(), [Wanted("/disk")], "", check)
+        assert len(times) == 1 + number // 4096
+
+
+def test_lines_in_the_header_of_a_signed_text_are_not_signed() -> None:
+    """They are between its first line and the first empty one; lines after the signature are not read either."""
+    header = f"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n{B}  disk\n{B}  new\n\n"
+    text = f"{header}{A}  disk\n{A}  other\n-----BEGIN PGP SIGNATURE-----\n\nx\n{B}  new\n-----END PGP SIGNATURE-----\n{B}  new\n"
+    assert find_digests(text, "/disk") == (Checksum("sha256", A),)
+    assert "new is not in the checksum list (2 entries" in explain(text, place="/new")
+    empty = f"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n{B}  disk\n"
+    assert "nothing in its signed text can be read as a checksum" in explain(empty, place="/disk")
+
+
+@pytest.mark.parametrize("name", ["md5", "sha1", "sha256", "sha384", "sha512"])
+@pytest.mark.parametrize("more", [-2, -1, 1, 2])
+def test_a_digest_of_another_length_than_its_algorithm_is_refused(name: str, more: int) -> None:
+    """Shorter or longer; it is never cut or completed."""
+    digits = (HEX[name] + "ab")[: len(HEX[name]) + more]
+    text = f"{name.upper()} (disk) = {digits}\n{name.upper()} (other) = {HEX[name]}\n"
+    text += f"{name.upper()} (more) = {HEX[name]}\n"
+    assert find_digests(text, "/other")[0].value == HEX[name]
+    with pytest.raises(SourceError):
+        find_digests(text, "/disk")

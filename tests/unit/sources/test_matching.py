@@ -207,3 +207,50 @@ def test_a_relative_and_a_whole_path_that_differ_are_two_digests(entry: str, url
     for text in ("\n".join(lines), "\n".join(reversed(lines))):
         found = choose(f"{text}\n", place, entry, url)
         assert "two different sha256 digests" in found
+
+
+def test_a_declared_entry_is_never_a_digest_without_a_name() -> None:
+    """Nor the only file of the list: the manifest names another one."""
+    place = "https://m.example/images/x.img"
+    for text in (f"{A}\n", f"{A}  disk.img\n"):
+        assert choose(text, place) == "a"
+        assert "other.img is not in the checksum list" in choose(text, place, "other.img")
+
+
+@pytest.mark.parametrize(
+    ("place", "chosen"),
+    [
+        ("https://sums.example/images/24.04/disk.img", "a"),
+        ("https://me:secret@SUMS.example/images/24.04/disk.img", "a"),
+        ("https://other.example/images/24.04/disk.img", "b"),
+        ("/images/24.04/disk.img", "b"),
+    ],
+)
+def test_a_path_is_relative_to_the_list_only_on_its_own_server(place: str, chosen: str) -> None:
+    """On another server, and for a local file, the longest common end of the paths counts."""
+    text = f"{A}  24.04/disk.img\n{B}  images/24.04/disk.img\n{C}  notes\n"
+    assert choose(text, place, url="https://sums.example/images/SUMS") == chosen
+
+
+def test_names_of_a_url_that_have_different_digests_decide_nothing() -> None:
+    """The list has both; one of the two is not the file."""
+    text = f"{A}  one.img\n{B}  two.img\n"
+    place = "https://m.example/get?file=one.img&name=two.img"
+    assert "the list has several of the names in its URL" in choose(text, place)
+    assert choose(f"{A}  one.img\n{A}  two.img\n", place) == "a"
+    assert choose(text, "https://m.example/get?file=one.img&name=three.img") == "a"
+
+
+@pytest.mark.parametrize(
+    ("text", "chosen"),
+    [
+        (f"{A}  d/x.img\n{A}  /srv/d/x.img\n", "a"),
+        (f"{A}  d/x.img\n{B}  d/x.img\n", "the checksum list has two different sha256 digests for x.img"),
+        (f"{B}  d/x.img\n{A}  d/x.img\n{A}  d/x.img\n", "the checksum list has two different sha256"),
+        (f"{A}  d/x.img\n{A}  d/x.img\n{B}  d/x.img\n", "the checksum list has two different sha256"),
+        (f"{A}  d/x.img\n{A.upper()}  d/x.img\n", "a"),
+    ],
+)
+def test_two_digests_of_one_file_are_never_a_choice(text: str, chosen: str) -> None:
+    """Neither the first nor the last counts, however often one is repeated."""
+    assert choose(text, "https://m.example/d/x.img", url="https://m.example/SUMS").startswith(chosen)
