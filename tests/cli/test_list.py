@@ -27,7 +27,7 @@ MANIFEST = {
 }
 
 
-class Shelf:
+class ListWorkspace:
     """A folder with a manifest of two images, a store with both and with a retired build, and the command."""
 
     def __init__(self, folder: Path) -> None:
@@ -67,12 +67,12 @@ def _is_build(properties: Any, key: str, role: str) -> bool:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
+def shelf(tmp_path: Path) -> ListWorkspace:
     """Two images, one with a retired build."""
-    return Shelf(tmp_path)
+    return ListWorkspace(tmp_path)
 
 
-def test_options_select_together(shelf: Shelf) -> None:
+def test_options_select_together(shelf: ListWorkspace) -> None:
     """Each narrows the list; an empty list is not an error."""
     record(shelf.backend, name="Web", tags=["t"])
     every = ["db current", "web current", "web retired", "Web None"]
@@ -87,7 +87,7 @@ def test_options_select_together(shelf: Shelf) -> None:
     assert "exclude each other" in shelf.run("--unmanaged", "--key", "a", "--store", "store", code=64).stderr
 
 
-def test_a_manifest_selects_its_target_and_marks_drift(shelf: Shelf) -> None:
+def test_a_manifest_selects_its_target_and_marks_drift(shelf: ListWorkspace) -> None:
     """Drift is what another user changed; a change of the manifest is none."""
     shelf.backend.update_image(shelf.find("web"), min_ram=9, properties={"other": "x"})
     shelf.images["db"]["min_ram"] = 3
@@ -103,7 +103,7 @@ def test_a_manifest_selects_its_target_and_marks_drift(shelf: Shelf) -> None:
         assert f"{option[0]} has no effect without --manifest" in shelf.run(*option, code=64).stderr
 
 
-def test_one_image_by_id_key_or_name(shelf: Shelf) -> None:
+def test_one_image_by_id_key_or_name(shelf: ListWorkspace) -> None:
     """All of its fields as text; as an object in JSON and YAML."""
     current = shelf.find("web")
     done = shelf.run("web", "--store", "store")
@@ -116,7 +116,7 @@ def test_one_image_by_id_key_or_name(shelf: Shelf) -> None:
         assert (one["id"], one["_imagesync"]["role"]) == (old, "retired")
 
 
-def test_a_name_of_several_images_lists_them(shelf: Shelf) -> None:
+def test_a_name_of_several_images_lists_them(shelf: ListWorkspace) -> None:
     """And fails; the builds of one key have one name, too."""
     done = shelf.run("Web", "--store", "store", code=1)
     assert shelf.find("web") in done.stdout
@@ -124,7 +124,7 @@ def test_a_name_of_several_images_lists_them(shelf: Shelf) -> None:
     assert done.stderr == "Web names 2 images; pass the id of one of them\n"
 
 
-def test_an_unknown_word_is_an_error_with_similar_names(shelf: Shelf) -> None:
+def test_an_unknown_word_is_an_error_with_similar_names(shelf: ListWorkspace) -> None:
     """Names and keys."""
     assert (
         "no image has the id, key or name 'wep'; did you mean web"
@@ -136,7 +136,7 @@ def test_an_unknown_word_is_an_error_with_similar_names(shelf: Shelf) -> None:
     assert message in shelf.run("web", "--name", "a", "--store", "store", code=64).stderr
 
 
-def test_a_lease_is_never_listed(shelf: Shelf) -> None:
+def test_a_lease_is_never_listed(shelf: ListWorkspace) -> None:
     """Neither in any format, nor by its id, nor as a similar name."""
     take(shelf.backend, "base", timeout=0, warn=lambda _: None, is_new=lambda: True)
     (lease,) = shelf.backend.leases("base")
@@ -149,7 +149,7 @@ def test_a_lease_is_never_listed(shelf: Shelf) -> None:
     assert lease.id not in done.stdout
 
 
-def test_columns_are_chosen_in_every_format(shelf: Shelf) -> None:
+def test_columns_are_chosen_in_every_format(shelf: ListWorkspace) -> None:
     """And in the given order; an unknown one is an error with the list of all."""
     words = ("--key", "db", "--columns", "size,name,properties.os_distro", "--store", "store")
     assert shelf.run(*words).stdout.splitlines()[:2] == [
@@ -164,7 +164,7 @@ def test_columns_are_chosen_in_every_format(shelf: Shelf) -> None:
     assert "'nmae' is not a column; did you mean name? there are name, build" in done.stderr
 
 
-def test_csv_ends_lines_with_crlf(shelf: Shelf) -> None:
+def test_csv_ends_lines_with_crlf(shelf: ListWorkspace) -> None:
     """Standard output has the bytes of RFC 4180, whatever guards it; one line an image."""
     filled(shelf.backend, name='=cmd|" /C calc"!A0')
     words = (*IMAGESYNC, "list", "--format", "csv", "--store", "store")
@@ -177,7 +177,7 @@ def test_csv_ends_lines_with_crlf(shelf: Shelf) -> None:
     assert [row["size"] for row in rows][1:] == ["2000", "3000", "3000"]
 
 
-def test_a_page_is_for_users(shelf: Shelf) -> None:
+def test_a_page_is_for_users(shelf: ListWorkspace) -> None:
     """Of a catalog: its published images; without one: every image that users see. A role shows the others."""
     record(shelf.backend, name="Foreign")
     page = shelf.run("--manifest", ".", "--format", "html").stdout
@@ -189,7 +189,7 @@ def test_a_page_is_for_users(shelf: Shelf) -> None:
     assert (shelf.find("web") in page, shelf.find("web", "retired") in page) == (False, True)
 
 
-def test_a_list_fits_the_terminal(shelf: Shelf) -> None:
+def test_a_list_fits_the_terminal(shelf: ListWorkspace) -> None:
     """80 columns: name, build and id; the other columns are named."""
     with Terminal("list", "--store", "store", folder=shelf.folder) as terminal:
         assert terminal.wait() == 0
