@@ -5,9 +5,9 @@ the schema and ``docs/manifest-notes.yaml``; ``docs/commands.md``, from the comm
 command on the pages that can be typed without a cloud. With names of pages it writes only these.
 """
 
+import argparse
 import re
 import shutil
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -209,20 +209,27 @@ def refresh_page(path: Path) -> str:
         return Typist(Path(folder)).play(path.read_text(encoding="utf-8"))
 
 
-def main(names: list[str]) -> int:
-    """Write the pages of these names, or all."""
+def main() -> int:
+    """Write the pages whose names are given, or all."""
     generated = {
         SCHEMA: render_schema,
         DOCS / "manifest.md": render_manifest_page,
         DOCS / "commands.md": render_commands_page,
     }
-    for path in [*generated, README, *(DOCS / f"{name}.md" for name in GUIDES)]:
-        if not names or path.name.partition(".")[0] in names:
-            text = generated[path]() if path in generated else refresh_page(path)
-            print(f"{path.relative_to(ROOT)}: {'as it was' if text == path.read_text() else 'written'}")
-            path.write_text(text, encoding="utf-8")
+    pages = {
+        path.name.partition(".")[0]: path for path in [*generated, README, *(DOCS / f"{name}.md" for name in GUIDES)]
+    }
+    parser = argparse.ArgumentParser(prog="python -m tests.documents", description="Write the generated documentation.")
+    parser.add_argument("pages", metavar="PAGE", nargs="*", help=f"only these: {', '.join(pages)}")
+    names = parser.parse_args().pages
+    if unknown := set(names) - set(pages):
+        parser.error(f"no such page: {', '.join(sorted(unknown))}")
+    for path in [pages[name] for name in names or pages]:
+        text = generated[path]() if path in generated else refresh_page(path)
+        print(f"{path.relative_to(ROOT)}: {'as it was' if text == path.read_text() else 'written'}")
+        path.write_text(text, encoding="utf-8")
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(main())

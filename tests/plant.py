@@ -11,6 +11,7 @@ Each defect is planted in a copy of what is committed. The file is a list::
 if a defect was not noticed. Runs processes, and writes into a temporary folder.
 """
 
+import argparse
 import os
 import shlex
 import subprocess
@@ -53,11 +54,10 @@ def plant(defect: dict[str, str], tree: Path) -> str:
 
 
 def main() -> int:
-    """1 if a defect was not noticed, else 0; 64 without a file."""
-    if len(sys.argv) != 2:
-        print("usage: python -m tests.plant DEFECTS.yaml", file=sys.stderr)
-        return 64
-    defects = yaml.safe_load(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    """1 if a defect was not noticed, else 0."""
+    parser = argparse.ArgumentParser(prog="python -m tests.plant", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("defects", metavar="DEFECTS.yaml", type=Path, help="the list of defects")
+    defects = yaml.safe_load(parser.parse_args().defects.read_text(encoding="utf-8"))
     missed = 0
     with tempfile.TemporaryDirectory(prefix="imagesync-plant-") as folder:
         tree = Path(folder) / "tree"

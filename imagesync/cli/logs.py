@@ -12,6 +12,7 @@ from typing import Annotated, Final, TextIO
 import typer
 
 from imagesync.cli.files import check_no_input, open_private
+from imagesync.cli.streams import wrap_for_terminal
 from imagesync.errors import UsageError
 from imagesync.secrets import hide_secrets
 from imagesync.text import make_printable, remove_secrets
@@ -51,10 +52,10 @@ class LogOptions:
 
 
 class _OneLine(logging.Formatter):
-    """Formats a record as one printable line."""
+    """Formats a record as one printable line, which a terminal shows as several."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return make_printable(super().format(record))
+        return wrap_for_terminal(make_printable(super().format(record)))
 
 
 class _FileLine(logging.Formatter):

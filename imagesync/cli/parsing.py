@@ -49,4 +49,6 @@ def _check_empty(values: dict[str, Any], order: list[Any]) -> None:
     for param in order:
         value = values.get(param.name)
         if value == "" or (isinstance(value, list | tuple) and "" in value):
-            raise UsageError(f"{max(param.opts, key=len)} is empty", "pass a value, or remove it")
+            is_argument = param.param_type_name == "argument"
+            name = param.metavar if is_argument else max(param.opts, key=len)
+            raise UsageError(f"{name} is empty", "pass a value" if param.required else "pass a value, or remove it")

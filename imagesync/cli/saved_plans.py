@@ -15,7 +15,7 @@ from imagesync.model.plan import Create, Plan, Step
 from imagesync.paths import check_way
 from imagesync.planfile.reader import decode_plan, find_withheld_urls
 from imagesync.planfile.writer import Json, encode_plan, format_document
-from imagesync.text import make_printable
+from imagesync.text import make_printable, quote_word
 from imagesync.version import __version__
 
 MAX_PLAN_BYTES = 256 * 2**20
@@ -24,6 +24,13 @@ MAX_PLAN_BYTES = 256 * 2**20
 def is_plan_file(path: Path) -> bool:
     """Whether a path names a saved plan and not a manifest: by its suffix."""
     return path.suffix.lower() == ".json"
+
+
+def refuse_plan_file(path: Path, hint: str) -> None:
+    """UsageError if a path names a saved plan; ``hint`` says what to do; the path replaces PATH in it."""
+    if is_plan_file(path):
+        display = make_printable(str(path))
+        raise UsageError(f"{display} is a saved plan", hint.replace("PATH", quote_word(str(path))))
 
 
 def make_document(plan: Plan, folder: Path) -> Json:

@@ -19,14 +19,17 @@ NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 def say(text: str) -> None:
     """Print a line to standard error and write it to the log file. An error is ignored: it must not interrupt a run.
 
-    On a terminal a long line is wrapped between words, unless it begins with four spaces: then it quotes a file.
+    See ``wrap_for_terminal``; a line that begins with four spaces quotes a file.
     """
     logging.getLogger("imagesync").info("%s", text, extra={"is_shown": True})
     with contextlib.suppress(OSError):
-        print(_wrap(text) if sys.stderr.isatty() else text, file=sys.stderr, flush=True)  # noqa: T201
+        print(wrap_for_terminal(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
-def _wrap(text: str) -> str:
+def wrap_for_terminal(text: str) -> str:
+    """A text for standard error: on a terminal, its long lines are wrapped between words, except quotes of a file."""
+    if not sys.stderr.isatty():
+        return text
     from imagesync.cli.terminal import find_width
     from imagesync.render.blocks import wrap
 

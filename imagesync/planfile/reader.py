@@ -68,8 +68,15 @@ def decode_plan(document: object, *, folder: str, display: str) -> Plan:
         raise UsageError(f"{display} was altered after it was made: its digest does not match its content", AGAIN)
     if (place := _find_unprintable(document)) is not None:
         raise UsageError(f"{display} is not a saved plan: {place} has control characters", AGAIN)
-    base = os.path.normpath(os.path.join(folder, document["manifest"]["base"]))
-    plan = Plan(
+    plan = _read_plan(document, os.path.normpath(os.path.join(folder, document["manifest"]["base"])))
+    if write_summary(plan) != document["summary"]:
+        raise UsageError(f"{display} is not a saved plan: its summary does not match its steps", AGAIN)
+    return plan
+
+
+def _read_plan(document: Json, base: str) -> Plan:
+    """The plan of a checked document; ``base``: the folder of its manifests."""
+    return Plan(
         catalog=document["catalog"],
         target=Identity(**document["target"]),
         target_name=document["manifest"]["target"],
@@ -101,9 +108,6 @@ def decode_plan(document: object, *, folder: str, display: str) -> Plan:
         moved=document.get("moved", {}),
         made=document["made"],
     )
-    if write_summary(plan) != document["summary"]:
-        raise UsageError(f"{display} is not a saved plan: its summary does not match its steps", AGAIN)
-    return plan
 
 
 _VALUES: Final = frozenset({"before", "after", "values", "fields", "properties", "tags", "notes", "errors"})

@@ -46,6 +46,8 @@ def test_h_is_help(tmp_path: Path, words: tuple[str, ...]) -> None:
         (("plna",), "No such command 'plna'"),
         (("plan", "--targte", "eu"), "No such option: --targte"),
         (("rollback",), "Missing argument"),
+        (("rollback", ""), "KEY is empty; pass a value"),
+        (("plan", ""), "PATH is empty; pass a value, or remove it"),
         (("apply", "--jobs", "many"), "--jobs"),
     ],
 )

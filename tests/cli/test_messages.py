@@ -130,6 +130,18 @@ def test_errors_are_wrapped_between_words_on_a_terminal(folder: Path) -> None:
     assert len([line for line in lines if line.startswith("    ")]) >= 3
 
 
+def test_warnings_of_the_log_are_wrapped_like_errors(folder: Path) -> None:
+    """They come from rooms that do not know the terminal."""
+    (folder / "m.yaml").write_text(f"{HEAD}  x: {{source: none}}\n")
+    run(folder, "apply", "m.yaml", "--store", "store", "--yes", code=0)
+    (folder / "store" / "content" / "notes.txt").write_text("mine")
+    with Terminal("plan", "m.yaml", "--store", "store", folder=folder) as terminal:
+        assert terminal.wait() == 0
+        lines = terminal.text.splitlines()
+    assert "content/notes.txt is not a file of the store; it is kept" in " ".join(line.strip() for line in lines)
+    assert [line for line in lines if len(line) > 80 and " " in line.strip()[:80]] == []
+
+
 def test_a_log_file_shows_digests(folder: Path) -> None:
     """Of a wrong file they are what a person looks for; before, they were hidden as if they were secrets."""
     (folder / "m.yaml").write_text(f"{HEAD}  x: {{source: {{path: a.qcow2, checksum: '{sha256(PACKED)}'}}}}\n")

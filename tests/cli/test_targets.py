@@ -309,3 +309,19 @@ def test_no_target_selected_lists_the_targets(folder: Path) -> None:
     manifest.write_text(MANIFEST.replace("default_target: lab", "default_target: lbb"))
     output = run("plan", "m.yaml", folder=folder, code=1).stderr
     assert "m.yaml:3:1: default_target: there is no target 'lbb'; did you mean lab?" in output
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("plan",), "print it with: imagesync show plan.json"),
+        (("validate",), "print it with: imagesync show plan.json"),
+        (("adopt",), "apply it with: imagesync apply plan.json"),
+        (("rollback", "a"), "pass the path of the manifests instead"),
+    ],
+)
+def test_a_saved_plan_in_place_of_manifests_is_refused(folder: Path, words: tuple[str, ...], hint: str) -> None:
+    """``validate`` reported the members of its JSON as unknown keys."""
+    run("plan", "m.yaml", "-o", "plan.json", folder=folder)
+    output = run(*words, "plan.json", folder=folder, code=64).stderr
+    assert output == f"imagesync: plan.json is a saved plan; {hint}\n"

@@ -16,7 +16,6 @@ from imagesync.cli.options import (
     make_command,
     without_options,
 )
-from imagesync.errors import UsageError
 
 app = make_command()
 
@@ -43,15 +42,13 @@ def adopt(
     from imagesync.backends.base import MissingStore
     from imagesync.cli.files import check_results
     from imagesync.cli.runs import Run, make_settings, read_catalog
-    from imagesync.cli.saved_plans import is_plan_file
+    from imagesync.cli.saved_plans import refuse_plan_file
     from imagesync.cli.targets import open_selected
-    from imagesync.text import make_printable, quote_word
+    from imagesync.text import make_printable
     from imagesync.workflow import Planner, apply, select_adoptable
 
     set_up_logs(logs)
-    if is_plan_file(path):
-        word = quote_word(str(path))
-        raise UsageError(f"{make_printable(str(path))} is a saved plan", f"apply it with: imagesync apply {word}")
+    refuse_plan_file(path, "apply it with: imagesync apply PATH")
     check_results(results.out, results.ids, results.events)
     access = options.make_access()
     with Run(results, yes=yes, is_quiet=logs.quiet) as run:

@@ -1,6 +1,7 @@
 """``imagesync apply``: change the cloud to match the manifests, or apply a saved plan. Does I/O."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.logs import LogOptions, set_up_logs
@@ -16,6 +17,9 @@ from imagesync.cli.options import (
     make_command,
     with_options,
 )
+
+if TYPE_CHECKING:
+    from imagesync.model.plan import Plan
 
 app = make_command()
 
@@ -41,10 +45,9 @@ def apply(
     """
     from imagesync.backends.base import MissingStore
     from imagesync.cli.files import check_results
-    from imagesync.cli.modes import check_target, choose_maker, refuse_for_saved_plan, refuse_values
-    from imagesync.cli.plan_paths import check_paths
+    from imagesync.cli.modes import choose_maker, refuse_for_saved_plan
     from imagesync.cli.runs import Run, make_settings, read_catalog
-    from imagesync.cli.saved_plans import is_plan_file, read_plan, restore_urls
+    from imagesync.cli.saved_plans import is_plan_file
     from imagesync.cli.targets import open_selected, open_target_of
     from imagesync.workflow import AS_PLANNED, Planner, apply_saved
     from imagesync.workflow import apply as apply_catalog
@@ -60,18 +63,7 @@ def apply(
     check_results(results.out, results.ids, results.events)
     with Run(results, yes=yes, detail=amount.choose(), is_quiet=logs.quiet) as run:
         if is_saved:
-            saved, missing = read_plan(path, allow_outside=options.allow_outside)
-            check_target(saved, options)
-            check_paths(
-                saved,
-                path,
-                allow_outside=options.allow_outside,
-                is_target_given=options.names_target,
-                source_hosts=options.source_hosts,
-            )
-            if not missing:
-                refuse_values(options)
-            plan = restore_urls(saved, missing, options)
+            plan = _read_saved(path, options)
             with open_target_of(plan, options, missing=MissingStore.CREATE, is_quiet=logs.quiet) as backend:
                 return run.finish(apply_saved(backend, plan, settings, run.hooks, options.policy(AS_PLANNED), access))
         catalog = read_catalog(path, options, access)
@@ -80,3 +72,23 @@ def apply(
                 backend, catalog, policy=options.policy(catalog.policy), make=make, jobs=options.jobs, access=access
             )
             return run.finish(apply_catalog(planner, settings, run.hooks))
+
+
+def _read_saved(path: Path, options: Options) -> "Plan":
+    """The complete plan of a file, whose target, paths and hosts these options permit."""
+    from imagesync.cli.modes import check_target, refuse_values
+    from imagesync.cli.plan_paths import check_paths
+    from imagesync.cli.saved_plans import read_plan, restore_urls
+
+    saved, missing = read_plan(path, allow_outside=options.allow_outside)
+    check_target(saved, options)
+    check_paths(
+        saved,
+        path,
+        allow_outside=options.allow_outside,
+        is_target_given=options.names_target,
+        source_hosts=options.source_hosts,
+    )
+    if not missing:
+        refuse_values(options)
+    return restore_urls(saved, missing, options)

@@ -20,7 +20,6 @@ from imagesync.cli.options import (
     make_command,
     without_options,
 )
-from imagesync.errors import UsageError
 
 app = make_command()
 
@@ -49,18 +48,15 @@ def plan(
     from imagesync.cli.files import check_results, find_folder, write_json
     from imagesync.cli.modes import choose_maker
     from imagesync.cli.runs import describe_running, make_pins, make_unlock_command, read_catalog, show_plan
-    from imagesync.cli.saved_plans import is_plan_file, save_plan
+    from imagesync.cli.saved_plans import refuse_plan_file, save_plan
     from imagesync.cli.streams import say
     from imagesync.cli.targets import open_selected
     from imagesync.model.report import Report
-    from imagesync.text import make_printable, quote_word
     from imagesync.workflow import Planner
 
     set_up_logs(logs)
     detail = amount.choose(form)
-    if is_plan_file(path):
-        word = quote_word(str(path))
-        raise UsageError(f"{make_printable(str(path))} is a saved plan", f"print it with: imagesync show {word}")
+    refuse_plan_file(path, "print it with: imagesync show PATH")
     make = choose_maker(options, stage=stage, discard=discard_staged)
     check_results(out, ids)
     access = options.make_access()

@@ -46,15 +46,13 @@ def rollback(
     from imagesync.cli.catalogs import load_catalog
     from imagesync.cli.files import check_results
     from imagesync.cli.runs import Run, make_settings
-    from imagesync.cli.saved_plans import is_plan_file
+    from imagesync.cli.saved_plans import refuse_plan_file
     from imagesync.cli.targets import open_selected
     from imagesync.planning.rollback import rollback_plan
-    from imagesync.text import make_printable
     from imagesync.workflow import Planner, apply
 
     set_up_logs(logs)
-    if is_plan_file(path):
-        raise UsageError(f"{make_printable(str(path))} is a saved plan", "pass the path of the manifests instead")
+    refuse_plan_file(path, "pass the path of the manifests instead")
     check_results(results.out, results.ids, results.events)
     with Run(results, yes=yes, is_quiet=logs.quiet) as run:
         catalog = load_catalog(path, options)  # reads no source: a rollback must work while mirrors do not

@@ -1,6 +1,8 @@
 """``imagesync validate``: print the problems of manifests, or the number of images of each target. Reads files."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -22,6 +24,9 @@ from imagesync.cli.options import (
 )
 from imagesync.errors import ManifestError
 
+if TYPE_CHECKING:
+    from imagesync.model.catalog import Catalog
+
 app = make_command()
 
 
@@ -41,11 +46,12 @@ def validate(
 ) -> ExitCode:
     """Check manifests for every target, without network access. Example: imagesync validate images/"""
     from imagesync.cli.catalogs import load_every_catalog
+    from imagesync.cli.saved_plans import refuse_plan_file
     from imagesync.render.result import diagnostics_to_json
-    from imagesync.render.style import format_count
-    from imagesync.text import format_json, make_printable
+    from imagesync.text import format_json
 
     set_up_logs(logs)
+    refuse_plan_file(path, "print it with: imagesync show PATH")
     options = Options(
         target=target,
         set_values=set_values,
@@ -62,22 +68,31 @@ def validate(
         typer.echo(format_json({"problems": diagnostics_to_json(error.diagnostics), "warnings": []}))
         return ExitCode.FAILED
     if form is Form.JSON:
-        found = [
-            {
-                "catalog": one.name,
-                "target": one.target.name,
-                "images": len(one.images),
-                "notes": [make_printable(note) for note in one.warnings],
-            }
-            for one in catalogs
-        ]
+        found = [_describe_catalog(catalog) for catalog in catalogs]
         typer.echo(format_json({"problems": [], "warnings": diagnostics_to_json(warnings), "catalogs": found}))
-        return ExitCode.DONE
-    if logs.quiet:
-        return ExitCode.DONE
+    elif not logs.quiet:
+        _print_catalogs(catalogs)
+    return ExitCode.DONE
+
+
+def _describe_catalog(catalog: "Catalog") -> dict[str, object]:
+    """The JSON of a catalog without problems: its name, target and notes, and the number of its images."""
+    from imagesync.text import make_printable
+
+    return {
+        "catalog": catalog.name,
+        "target": catalog.target.name,
+        "images": len(catalog.images),
+        "notes": [make_printable(note) for note in catalog.warnings],
+    }
+
+
+def _print_catalogs(catalogs: Sequence["Catalog"]) -> None:
+    from imagesync.render.style import format_count
+    from imagesync.text import make_printable
+
     for note in dict.fromkeys(note for catalog in catalogs for note in catalog.warnings):
         typer.echo(f"Note: {make_printable(note)}")
     for catalog in catalogs:
         where = f" on target {catalog.target.name}" if catalog.target.name else ""
         typer.echo(f"Catalog {catalog.name}{where}: {format_count(len(catalog.images), 'image')}, no problems.")
-    return ExitCode.DONE
