@@ -243,7 +243,10 @@ def test_a_file_that_a_variable_names_must_be_there(checkout: Checkout, variable
             "- a\n",
             "cloud lab: c.yaml is empty or not a mapping; write clouds: in its first line, and the clouds below it",
         ),
-        ("clouds: {eu: {}}\n", "cloud lab is not defined in c.yaml; c.yaml has these clouds: eu"),
+        (
+            "clouds: {eu: {}}\n",
+            "cloud lab is not defined in c.yaml; correct the name, or add the cloud; c.yaml has these clouds: eu",
+        ),
     ],
 )
 def test_what_is_wrong_with_the_settings_of_a_cloud(checkout: Checkout, text: str, expected: str) -> None:
