@@ -313,7 +313,7 @@ def test_an_image_to_adopt_that_is_passed_over_is_not_deleted_by_the_same_run(ke
     made = plan(catalog(wanted), inventory(foreign=(foreign,)))
     assert [kind for kind, *_ in kinds(made)] == ["Create", "Update"]
     assert [(one.image_id, one.retires, one.protected) for one in made.kept] == [("foreign", True, False)]
-    owned = plan(catalog(replace(wanted, adopt=None)), inventory(live(spec("a"), "ours")))
+    owned = plan(catalog(replace(wanted, adopt=False)), inventory(live(spec("a"), "ours")))
     assert [kind for kind, *_ in kinds(owned)] == ["Create", "Update", *(["Delete"] if keep == 0 else [])]
 
 
