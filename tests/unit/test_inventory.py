@@ -1,22 +1,26 @@
 """The live images of a catalog, read while other users are active."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
-from imagesync.errors import Bug, ManifestError, NotFound, UsageError
-from imagesync.inventory import MAX_READS, identify_owners, take_inventory, take_inventory_for_plan
+from imagesync.errors import Bug, Forbidden, ManifestError, NotFound, Unavailable, UsageError
+from imagesync.inventory import MAX_READS, identify_owners, read_members, take_inventory, take_inventory_for_plan
 from imagesync.model.catalog import Catalog, Member, NamedProject, Place, Role, Visibility
-from imagesync.model.image import LiveImage, MemberState
+from imagesync.model.image import Inventory, LiveImage, MemberState
+from imagesync.model.plan import Deactivate, Delete, Plan, Reason, Reliance
 from imagesync.model.record import Managed, Record, hash_value
+from imagesync.planning.planner import make_plan
+from imagesync.planning.steps import make_step
 from tests.pipeline import planned
 from tests.unit.execution.helpers import apply, want_image
-from tests.unit.factories import catalog, spec
+from tests.unit.factories import TARGET, catalog, plan_input, spec
 
 OTHER = "e" * 32
 MEMBER = "f" * 32
@@ -183,3 +187,158 @@ def test_a_project_that_cannot_be_found_is_named_with_its_place(tmp_path: Path) 
     removed = replace(catalog(), owners={"b": NamedProject("p", "Default")})
     with pytest.raises(UsageError, match="owner of b: project 'p'"):
         identify_owners(Local(Store(tmp_path / "store"), "x"), removed)
+
+
+class Asked(Local):
+    """A store that notes which single images, names and members are requested; ``gone``: images that it does not have."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(Store(folder), "asked")
+        self.ids: list[str] = []
+        self.names: list[tuple[str, tuple[str, ...]]] = []
+
+    def images(self, image_id: str | None = None) -> list[LiveImage]:
+        if image_id is not None:
+            self.ids.append(image_id)
+        return super().images(image_id)
+
+    def find_named(self, names: Sequence[str], owner: str) -> list[LiveImage]:
+        self.names.append((owner, tuple(names)))
+        return super().find_named(names, owner)
+
+
+def make_id(letter: str) -> str:
+    """An image id."""
+    return f"{letter * 8}-0000-4000-8000-000000000000"
+
+
+def test_the_images_of_a_plan_are_those_that_it_names_relies_on_touches_or_wrote(tmp_path: Path) -> None:
+    """Each is requested once; owned images are listed already, and deleted ones are not requested."""
+    store = Asked(tmp_path / "store")
+    marks = Record("base", "a", Role.CURRENT).properties(make_id("a"))
+    store.create_image(id=make_id("a"), properties=marks)
+    for letter in "bcde":
+        store.create_image(id=make_id(letter), name=letter)
+    plan = Plan(
+        "base",
+        TARGET,
+        (
+            make_step(Deactivate("x", make_id("b")), Reason.EXPIRED),
+            make_step(Delete("x", make_id("f")), Reason.REMOVED),
+        ),
+        relies=(Reliance(make_id("c"), "y", {}), Reliance(make_id("a"), "a", {})),
+        ids={"z": make_id("d"), "a": make_id("a")},
+    )
+    found = take_inventory_for_plan(store, plan, written=[make_id("e"), make_id("a")], deleted=[make_id("f")])
+    assert sorted(store.ids) == [make_id(letter) for letter in "bcde"]
+    assert [image.id for image in found.owned] == [make_id("a")]
+    assert [image.id for image in found.foreign] == [make_id(letter) for letter in "bcde"]
+    store.ids.clear()
+    take_inventory_for_plan(store, plan)
+    assert sorted(store.ids) == [make_id(letter) for letter in "bcdf"]
+
+
+def test_names_that_a_plan_takes_are_requested_in_the_projects_of_their_keys(tmp_path: Path) -> None:
+    """A name in another project is another name."""
+    store = Asked(tmp_path / "store")
+    made = make_plan(plan_input(catalog(spec("a"), spec("b", owner=OTHER), spec("c", name="n")), Inventory("p")))
+    own = store.identity().project_id
+    take_inventory_for_plan(store, replace(made, owners={"b": OTHER}))
+    assert sorted(store.names) == sorted([(own, ("a", "n")), (OTHER, ("b",))])
+
+
+def test_members_of_shared_images_to_adopt_are_read(tmp_path: Path) -> None:
+    """Only of keys that declare members: the plan compares them."""
+    store = Asked(tmp_path / "store")
+    for name in ("a", "b"):
+        store.create_image(id=make_id(name), name=name, visibility="shared")
+        store.add_member(make_id(name), MEMBER)
+    sharing: dict[str, Any] = {"visibility": Visibility.SHARED, "adopt": True}
+    wanted = catalog(spec("a", members=frozenset({OTHER}), members_declared=True, **sharing), spec("b", **sharing))
+    assert take_inventory(store, wanted).members == {make_id("a"): (MemberState(MEMBER),)}
+
+
+def test_an_unknown_project_is_named_where_it_is_written_first(tmp_path: Path) -> None:
+    """One request for each project, and one error."""
+    project = NamedProject("p", "Default")
+    wanted = [
+        spec(key, owner=project, places={"image": Place("m.yaml", line, 5)}) for key, line in (("a", 3), ("b", 9))
+    ]
+    with pytest.raises(UsageError, match=r"^m\.yaml:3:5: images\.a\.owner: project 'p'"):
+        identify_owners(Local(Store(tmp_path / "store"), "x"), catalog(*wanted))
+
+
+class WithStrays(Asked):
+    """A store that notes the search for builds in other projects, which could not read all of them."""
+
+    searched = 0
+
+    def find_strays(self, catalog: str, missing: list[str]) -> list[LiveImage]:
+        self.searched += 1
+        missing += ["region two", "region one"]
+        return super().find_strays(catalog, missing)
+
+
+def test_builds_in_other_projects_are_searched_only_for_keys_without_an_image(tmp_path: Path) -> None:
+    """What could not be read is a note of the plan. A build that the listing has is not mentioned twice."""
+    store = WithStrays(tmp_path / "store")
+    for letter, key, owner in (("a", "a", None), ("b", "b", OTHER)):
+        fields = {"owner": hash_value(owner)} if owner else {}
+        record = Record("base", key, Role.CURRENT, managed=Managed(fields=fields))
+        owned: dict[str, Any] = {"owner": owner} if owner else {}
+        store.create_image(id=make_id(letter), properties=record.properties(make_id(letter)), **owned)
+    found = take_inventory(store, catalog(spec("a")))
+    assert (store.searched, found.notes, found.misplaced) == (0, (), ())
+    found = take_inventory(store, catalog(spec("a"), spec("b"), spec("c", owner=OTHER)))
+    assert store.searched == 1
+    assert [image.id for image in found.misplaced] == [make_id("b")]
+    (note,) = found.notes
+    assert "(region one and 1 more)" in note
+
+
+def test_a_listing_is_sorted_into_owned_copied_and_misplaced_images(tmp_path: Path) -> None:
+    """A copy has the record of another image; a misplaced image is in the project of another key."""
+    store = Asked(tmp_path / "store")
+    for letter, names, key, owner in (("a", "a", "a", None), ("b", "a", "a", None), ("c", "c", "a", OTHER)):
+        marks = Record("base", key, Role.CURRENT).properties(make_id(names))
+        fields: dict[str, Any] = {"owner": owner} if owner else {}
+        store.create_image(id=make_id(letter), properties=marks, **fields)
+    found = take_inventory(store, catalog(spec("a"), spec("x", owner=OTHER)))
+    parts = (found.owned, found.copies, found.misplaced)
+    assert [[image.id for image in part] for part in parts] == [[make_id("a")], [make_id("b")], [make_id("c")]]
+
+
+def test_an_image_that_does_not_exist_is_left_out(tmp_path: Path) -> None:
+    """The plan says what is missing."""
+    store = Asked(tmp_path / "store")
+    assert take_inventory(store, catalog(spec("a", adopt=make_id("9")))).foreign == ()
+    assert store.ids == [make_id("9")]
+
+
+class Guarded(Local):
+    """A store that refuses to list the members of some images, or does not have these images any more."""
+
+    errors: Mapping[str, Exception] = MappingProxyType({})
+    asked: tuple[str, ...] = ()
+
+    def members(self, image_id: str) -> list[MemberState]:
+        self.asked += (image_id,)
+        if image_id in self.errors:
+            raise self.errors[image_id]
+        return super().members(image_id)
+
+
+def test_members_that_cannot_be_listed_are_left_out(tmp_path: Path) -> None:
+    """Only shared images have members; any other error ends the command."""
+    store = Guarded(Store(tmp_path / "store"), "guarded")
+    visibilities = {"a": "shared", "b": "shared", "c": "shared", "d": "private", "e": "community", "f": "public"}
+    for letter, visibility in visibilities.items():
+        store.create_image(id=make_id(letter), visibility=visibility)
+    store.add_member(make_id("a"), MEMBER)
+    store.errors = {make_id("b"): Forbidden("no"), make_id("c"): NotFound("gone")}
+    images = store.images()
+    assert read_members(store, images, 2) == {make_id("a"): (MemberState(MEMBER),)}
+    assert sorted(store.asked) == [make_id(letter) for letter in "abc"]
+    store.errors = {make_id("b"): Unavailable("no answer")}
+    with pytest.raises(Unavailable):
+        read_members(store, images, 2)

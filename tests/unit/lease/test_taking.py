@@ -36,7 +36,7 @@ from imagesync.lease.taking import (
 )
 from imagesync.model.image import LiveImage
 from imagesync.model.record import ID, LEASE
-from tests.unit.lease.two_runs import UNLOCK, A, B, TwoRuns, lose
+from tests.unit.lease.two_runs import UNLOCK, A, B, HookedStore, TwoRuns, lose
 
 
 def test_the_record_is_small_hidden_private_and_nameless(runs: TwoRuns) -> None:
@@ -883,3 +883,16 @@ def test_a_slow_post_continues_the_chain_that_other_runs_continued_meanwhile(run
     held = runs.take(A)
     assert (held.number, held.before) == (4, None)
     assert (runs.numbers(), runs.messages) == ([4], [])
+
+
+def test_requests_of_a_holder_end_in_time_for_another_heartbeat(runs: TwoRuns) -> None:
+    """Three of them fit into the time after which the holder gives up. The taking itself is not limited."""
+    limits: list[float] = []
+
+    def limit(seconds: float) -> HookedStore:
+        limits.append(seconds)
+        return runs.hooked
+
+    runs.hooked.with_time_limit = limit  # type: ignore[method-assign]
+    runs.take()
+    assert limits == [runs.times.confirm / 3] == [15.0]

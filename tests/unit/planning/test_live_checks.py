@@ -395,3 +395,72 @@ def test_a_number_of_a_build_that_is_off_by_one_is_another(number: int) -> None:
     made = plan(catalog(spec("a", min_ram=1)), images)
     (fault,) = refusals(change_managed(made, "update:a:id-a", generation=number), images)
     assert "the new record of image id-a has a wrong generation" in fault
+
+
+ROLES = (Role.CURRENT, Role.STAGING, Role.RETIRED, Role.DELETING)
+DELETED: dict[Reason, tuple[Role, ...]] = {
+    Reason.REMOVED: ROLES,
+    Reason.EXPIRED: ROLES,
+    Reason.OUTDATED: (Role.RETIRED,),
+    Reason.SUPERSEDED: (Role.RETIRED,),
+    Reason.INCOMPLETE: (Role.STAGING,),
+    Reason.DISCARDED: (Role.STAGING,),
+    Reason.DELETING: (Role.DELETING,),
+}
+CHANGED: dict[Reason, tuple[Role, ...]] = {
+    Reason.DRIFT: (Role.CURRENT,),
+    Reason.MANIFEST_CHANGED: (Role.CURRENT,),
+    Reason.STAGED: (Role.STAGING,),
+    Reason.ROLLBACK: (Role.RETIRED, Role.CURRENT),
+}
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("reason", [*DELETED, *CHANGED])
+def test_a_step_touches_an_image_only_in_the_roles_of_its_reason(role: Role, reason: Reason) -> None:
+    """A current image is deleted only with its key, a candidate only as a left-over, and so on."""
+    image = live(spec("b"), role=role)
+    action = Delete("b", "id-b", 4096) if reason in DELETED else Deactivate("b", "id-b")
+    forged = with_step(action, reason, live_images=inventory(image))
+    wrong = f"image id-b has role {role.value}, which does not match the step's reason ({reason.value})"
+    is_refused = any(wrong in fault for fault in find_false_claims(forged, inventory(image)))
+    assert is_refused is (role not in {**DELETED, **CHANGED}[reason])
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_only_builds_that_were_published_are_released(role: Role) -> None:
+    """A candidate or an image that is being deleted would be left in the project without a marker."""
+    image = live(spec("b"), role=role)
+    forged = with_step(Update("b", "id-b", (), None), Reason.REMOVED, live_images=inventory(image))
+    faults = find_false_claims(forged, inventory(image))
+    assert any("does not match the step's reason" in fault for fault in faults) is (
+        role not in (Role.CURRENT, Role.RETIRED)
+    )
+
+
+@pytest.mark.parametrize("reason", list(DELETED))
+def test_a_build_that_retires_in_a_plan_is_deleted_only_as_superseded(reason: Reason) -> None:
+    """The other reasons are about builds that retired before, or were never current."""
+    wanted = catalog(spec("b", "f", on_replace=OnReplace(keep=0)))
+    images = inventory(live(spec("b")))
+    made = plan(wanted, images)
+    steps = tuple(replace(step, reason=reason) if isinstance(step.action, Delete) else step for step in made.steps)
+    faults = find_false_claims(replace(made, steps=steps), images)
+    is_allowed = reason in (Reason.SUPERSEDED, Reason.REMOVED, Reason.EXPIRED)
+    assert any("does not match the step's reason" in fault for fault in faults) is not is_allowed
+
+
+@pytest.mark.parametrize("reason", [Reason.ADOPT, Reason.SUPERSEDED, Reason.REMOVED])
+def test_no_saved_plan_deletes_a_foreign_image(reason: Reason) -> None:
+    """Also not one that it adopts, or that a new or staged build of the key replaces."""
+    image = replace(FOREIGN, name="z", disk_format="raw", container_format="bare", size=4096, protected=False)
+    staged = candidate(spec("z", "f"))
+    for owned in ((), (staged,)):
+        images = inventory(*owned, foreign=(image,))
+        made = plan(
+            catalog(spec("z", "f", adopt="foreign", disk_format="raw")),
+            replace(images, foreign=(replace(image, os_hash_algo="sha256", os_hash_value="a" * 64),)),
+        )
+        steps = (*made.steps, make_step(Delete("z", "foreign", 4096), reason))
+        faults = find_false_claims(replace(made, steps=steps), images)
+        assert any("image foreign does not belong to z" in fault for fault in faults)

@@ -288,3 +288,74 @@ def test_a_retired_build_remembers_what_the_manifest_and_what_the_retirement_set
     assert isinstance(published, Update)
     after = {change.path: change.after for change in published.changes}
     assert after == {("hidden",): False, ("tags",): ("x",), ("properties", "p"): None, ("properties", "q"): None}
+
+
+@pytest.mark.parametrize("status", [Status.ACTIVE, Status.DEACTIVATED])
+@pytest.mark.parametrize("deactivates", [True, False])
+def test_only_an_active_build_is_deactivated_when_it_retires(status: Status, *, deactivates: bool) -> None:
+    """Only then a rollback reactivates it: what another user deactivated stays so."""
+    wanted = spec("a", "b", on_replace=OnReplace(deactivate=deactivates))
+    made = plan(catalog(wanted), inventory(live(spec("a"), "old", status=status)))
+    is_deactivated = deactivates and status is Status.ACTIVE
+    assert ["update:a:old" in step.needs for step in made.steps if isinstance(step.action, Deactivate)] == (
+        [True] if is_deactivated else []
+    )
+    (record,) = [step.action.record for step in made.steps if isinstance(step.action, Update)]
+    assert record is not None
+    assert record.managed.before.get("status") == ("active" if is_deactivated else None)
+
+
+@pytest.mark.parametrize("keep", [0, 1])
+def test_an_image_to_adopt_that_is_passed_over_is_not_deleted_by_the_same_run(keep: int) -> None:
+    """Another user made it: at the earliest the next run deletes it. An owned one beyond ``keep`` goes at once."""
+    foreign = replace(live(spec("a"), "foreign", disk_format="qcow2"), properties={})
+    wanted = spec("a", "b", adopt="foreign", on_replace=OnReplace(keep=keep))
+    made = plan(catalog(wanted), inventory(foreign=(foreign,)))
+    assert [kind for kind, *_ in kinds(made)] == ["Create", "Update"]
+    assert [(one.image_id, one.retires, one.protected) for one in made.kept] == [("foreign", True, False)]
+    owned = plan(catalog(replace(wanted, adopt=False)), inventory(live(spec("a"), "ours")))
+    assert [kind for kind, *_ in kinds(owned)] == ["Create", "Update", *(["Delete"] if keep == 0 else [])]
+
+
+@pytest.mark.parametrize("days", [0, 29, 30, 31])
+def test_the_end_of_a_retired_build_is_named_and_kept_to_the_day(days: int) -> None:
+    """Of one that retires in this plan the day is not known yet."""
+    wanted = spec("a", "b", on_replace=OnReplace(keep=5, delete_after=30))
+    old = retired(spec("a", "c"), "old", 1, days=days)
+    made = plan(catalog(wanted), inventory(old, live(spec("a"), "now", generation=2)))
+    until = (NOW + timedelta(days=30 - days)).date().isoformat()
+    assert {(one.image_id, one.until, one.retires) for one in made.kept} == {
+        ("now", None, True),
+        *([("old", until, False)] if days < 30 else []),
+    }
+    assert [step.action.image_id for step in made.steps if isinstance(step.action, Delete)] == ["old"] * (days >= 30)
+
+
+@pytest.mark.parametrize("on_remove", [OnRemove.HIDE, OnRemove.DEACTIVATE])
+def test_earlier_builds_of_a_removed_key_are_listed_and_its_deactivation_is_recorded_first(on_remove: OnRemove) -> None:
+    """A run that dies in between must not take its own deactivation for another user's."""
+    found = inventory(live(spec("a"), "now", generation=2), retired(spec("a", "b"), "old"), live(spec("b")))
+    made = plan(catalog(spec("b")), found, Policy(on_remove=on_remove))
+    assert [one.image_id for one in made.kept] == ["old"]
+    assert [(step.id, step.needs) for step in made.steps] == (
+        [("update:a:now", ())]
+        if on_remove is OnRemove.HIDE
+        else [("update:a:now", ()), ("deactivate:a:now", ("update:a:now",))]
+    )
+
+
+@pytest.mark.parametrize(
+    ("attrs", "unverified", "reason"),
+    [
+        ({}, False, "discarded"),
+        ({}, True, "incomplete"),
+        ({"status": Status.QUEUED}, False, "incomplete"),
+        ({"status": Status.SAVING}, False, "incomplete"),
+        ({"status": Status.DEACTIVATED}, False, "discarded"),
+        ({"service": {"os_glance_import_task": "t"}}, False, "incomplete"),
+    ],
+)
+def test_only_a_verified_build_is_discarded(attrs: dict[str, Any], *, unverified: bool, reason: str) -> None:
+    """Every other staged record is a left-over of a run that did not end."""
+    left = rewrite(candidate(spec("a", "b"), "left", **attrs), unverified=unverified)
+    assert actions(plan(catalog(spec("a")), inventory(live(spec("a")), left))) == [("Delete", "left", reason)]

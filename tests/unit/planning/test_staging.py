@@ -5,10 +5,21 @@ from dataclasses import replace
 import pytest
 
 from imagesync.errors import PlanRefused
-from imagesync.model.catalog import Checksum, Content, Fingerprint, OnExpire, Status, Visibility
+from imagesync.model.catalog import (
+    Checksum,
+    Content,
+    Fingerprint,
+    Method,
+    OnExpire,
+    Status,
+    Transfer,
+    UrlSource,
+    Visibility,
+)
 from imagesync.model.plan import (
     Candidate,
     Create,
+    Delete,
     Fate,
     Kind,
     Update,
@@ -198,3 +209,37 @@ def test_no_build_of_an_expired_key_is_staged(has_image: bool) -> None:
     made = plan_stage(catalog(dated), found)
     assert made.steps == ()
     assert any("expired" in note for note in made.notes)
+
+
+def test_staging_refuses_what_apply_would_refuse() -> None:
+    """A taken name, and a record that is too long: the next apply could not publish the candidate."""
+    foreign = replace(live(spec("a"), "foreign"), properties={})
+    with pytest.raises(PlanRefused, match="already has the name 'a'"):
+        plan_stage(catalog(spec("a")), inventory(foreign=(foreign,)))
+    many = {f"p{number}": "x" for number in range(5000)}
+    with pytest.raises(PlanRefused, match="the record of the new image would be"):
+        plan_stage(catalog(spec("a", properties=many)), inventory())
+
+
+def test_staging_notes_data_that_nothing_verifies() -> None:
+    """As a whole plan does."""
+    transfer = Transfer(method=Method.WEB_DOWNLOAD, verify=False)
+    wanted = spec("a", "b", source=UrlSource(("https://x/a",), transfer=transfer))
+    for made in (plan_stage(catalog(wanted), inventory()), plan(catalog(wanted), inventory())):
+        assert any("does not verify the data that the service fetches" in note for note in made.notes)
+
+
+@pytest.mark.parametrize("protected", [True, False])
+def test_a_protected_candidate_is_dropped_with_its_protection(protected: bool) -> None:
+    """The service deletes no protected image."""
+    found = inventory(candidate(spec("a", "b"), protected=protected))
+    (step,) = plan_discard(catalog(spec("a", "c")), found).steps
+    assert step.action == Delete("a", "cand", 4096, unprotect=protected)
+
+
+def test_dropping_a_rejected_candidate_by_its_key_does_not_say_that_it_stays() -> None:
+    """The note belongs to ``*``, which is also no mistake if nothing is staged."""
+    found = inventory(candidate(spec("a", "b"), status=Status.DEACTIVATED))
+    assert plan_discard(catalog(spec("a", "b")), found, "a").notes == ()
+    assert plan_discard(catalog(spec("a", "b")), found, "*").notes != ()
+    assert plan_discard(catalog(), inventory()).steps == ()

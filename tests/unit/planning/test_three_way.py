@@ -11,7 +11,16 @@ from imagesync.model.plan import (
     Reason,
     Update,
 )
-from imagesync.planning.three_way import list_managed_names, make_managed
+from imagesync.model.record import Managed
+from imagesync.planning.three_way import (
+    compute_min_disk,
+    find_reason,
+    find_wanted_status,
+    list_managed_names,
+    make_managed,
+    make_state,
+    merge_states,
+)
 from tests.unit.factories import catalog, digest, inventory, live, plan, retired, spec
 from tests.unit.planning.plans import changes, kinds
 
@@ -202,3 +211,78 @@ def test_names_are_those_of_the_whole_record(attrs: dict[str, Any]) -> None:
     """They decide whether a record is written again; the hashes of values are not needed for that."""
     wanted, members = spec("a", **attrs), frozenset({"m", "n"})
     assert list_managed_names(wanted, members) == make_managed(wanted, members, 1).names()
+
+
+@pytest.mark.parametrize("visibility", list(Visibility))
+def test_only_a_shared_image_is_made_with_members(visibility: Visibility) -> None:
+    """The service takes members of no other image."""
+    wanted = spec("a", visibility=visibility, members=frozenset({"p"}), members_declared=True)
+    assert make_state(wanted, frozenset({"p"}), {}).members == (("p",) if visibility is Visibility.SHARED else ())
+
+
+@pytest.mark.parametrize(
+    ("virtual_size", "size", "expected"),
+    [
+        (None, None, 0),
+        (None, 1, 1),
+        (None, 2**30, 1),
+        (None, 2**30 + 1, 2),
+        (2**31, 1, 2),
+        (2**31 + 1, 2**40, 3),
+        (0, 2**30, 1),
+    ],
+)
+def test_an_automatic_min_disk_is_that_of_the_virtual_disk(
+    virtual_size: int | None, size: int | None, expected: int
+) -> None:
+    """In GiB, rounded up; of the stored bytes if the service reports no virtual size. It stays after it was managed."""
+    automatic, fixed = spec("a", min_disk=Auto.AUTO), spec("a", min_disk=7)
+    image = live(fixed, virtual_size=virtual_size, size=size, min_disk=expected)
+    assert compute_min_disk(image) == expected
+    managed = make_managed(fixed, frozenset(), 1)
+    before, after = merge_states(automatic, image, managed, frozenset(), (), {})
+    assert before == after
+    assert after.fields["min_disk"] == expected
+
+
+def test_a_record_has_no_secret_of_a_url() -> None:
+    """Every user of the image can read it."""
+    source = UrlSource(("https://user:secret@host.example/a.raw?token=secret#part",))
+    managed = make_managed(spec("a", source=source), frozenset(), 1)
+    assert managed.origin is not None
+    assert "secret" not in managed.origin
+    assert managed.origin.startswith("https://")
+    assert make_managed(spec("a"), frozenset(), 1).origin is None
+
+
+KNOWN, OTHER = make_managed(spec("a", min_ram=1, properties={"p": "1"}), frozenset(), 1), Managed()
+
+
+@pytest.mark.parametrize("path", [("min_ram",), ("properties", "p"), ("min_disk",), ("properties", "q")])
+@pytest.mark.parametrize("wanted", [KNOWN, OTHER])
+@pytest.mark.parametrize("managed", [KNOWN, OTHER])
+def test_only_a_value_that_imagesync_wrote_before_can_drift(
+    path: tuple[str, ...], wanted: Managed, managed: Managed
+) -> None:
+    """If neither record names it, the manifest removes it, or another user set it: that is no drift."""
+    is_named = path in (("min_ram",), ("properties", "p"))
+    expected = Reason.DRIFT if is_named and wanted is managed is KNOWN else Reason.MANIFEST_CHANGED
+    assert find_reason(path, wanted, managed) is expected
+
+
+@pytest.mark.parametrize("declared", [None, Status.ACTIVE, Status.DEACTIVATED])
+@pytest.mark.parametrize("recorded", [None, Status.ACTIVE, Status.DEACTIVATED])
+@pytest.mark.parametrize("retired_from", [None, "active"])
+@pytest.mark.parametrize("ignored", [True, False])
+def test_the_wanted_status_by_what_is_declared_and_recorded(
+    declared: Status | None, recorded: Status | None, retired_from: str | None, *, ignored: bool
+) -> None:
+    """The declared one; else active if imagesync deactivated the image; else none, and so if ``ignore`` names it, except
+    for a deactivation by ``on_replace``.
+    """
+    wanted = spec("a", status=declared, ignore=("status",) if ignored else ())
+    before: dict[str, object] = {"status": retired_from} if retired_from else {}
+    managed = replace(make_managed(spec("a", status=recorded), frozenset(), 1), before=before)
+    was_deactivated = recorded is Status.DEACTIVATED or retired_from is not None
+    expected = declared or (Status.ACTIVE if was_deactivated else None)
+    assert find_wanted_status(wanted, managed) is (None if ignored and retired_from is None else expected)
