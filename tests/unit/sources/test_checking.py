@@ -63,16 +63,39 @@ def test_another_error_is_raised_and_no_further_item_is_begun() -> None:
     assert begun == [0]
 
 
+def test_after_another_error_no_thread_begins_a_further_item() -> None:
+    """The caller does not wait for the results."""
+    begun, is_begun, is_raised = list[int](), threading.Event(), threading.Event()
+
+    def work(item: int) -> None:
+        begun.append(item)
+        if item == 0:
+            is_begun.wait(30)
+            raise KeyError(item)
+        is_begun.set()
+        is_raised.wait(30)
+
+    with pytest.raises(KeyError):
+        try_each(work, list(range(100)), 2, NO_DEADLINE)
+    is_raised.set()
+    wait_until(
+        lambda: [thread for thread in threading.enumerate() if thread.name.startswith("imagesync-check")],
+        lambda found: not found,
+        "the threads end",
+    )
+    assert begun == [0, 1]
+
+
 def test_an_item_that_is_not_done_at_the_deadline_is_abandoned() -> None:
     """The others have their results; the error may pass."""
     may_end = threading.Event()
 
     def work(item: int) -> int:
         if item == 1:
-            may_end.wait(60)
+            may_end.wait(20)
         return item
 
-    found = try_each(work, [0, 1, 2], 3, Deadline(time.monotonic() - GRACE_SECONDS + 0.3))
+    found = try_each(work, [0, 1, 2], 3, Deadline(time.monotonic() - GRACE_SECONDS + 0.7))
     may_end.set()
     assert (found[0], found[2]) == (0, 2)
     assert isinstance(found[1], PassingError)

@@ -208,6 +208,21 @@ def test_only_the_signed_part_of_a_list_counts(web: Mirror, tmp_path: Path, keys
     assert [one.fault is None for one in found] == [True, False, False]
 
 
+@pytest.mark.parametrize(
+    "mark", [b"-----BEGIN PGP SIGNED MESSAGE-----  \n\n", b"-----BEGIN PGP SIGNED MESSAGE-----\t\nx\n\n", b"{}\n"]
+)
+def test_what_looks_like_a_signed_part_is_not_one(web: Mirror, tmp_path: Path, keys: list[Tsk], mark: bytes) -> None:
+    """The library alone decides what was signed; nothing else of the document is read."""
+    (tmp_path / "keys.asc").write_text(str(keys[0].extract_certificate()))
+    signed = sign(keys[0].signer(), line("a.img") + line("d.img"), mode=SignatureMode.CLEAR)
+    listed = web.publish("/SUMS", mark + line("a.img", "forged") + line("new.img", "forged") + b"\n" + signed)
+    signature = Signature(listed, str(tmp_path / "keys.asc"), "keys.asc")
+    found = find(*(of_url(key, f"{web.address}/{key}.img", listed, signature=signature) for key in ("a", "new")))
+    assert digest("forged") not in [one.fingerprint.digests for one in found]
+    assert found[1].fault is not None
+    assert found[0].fault is not None or found[0].fingerprint.digests == digest("a.img")
+
+
 def test_the_same_list_with_and_without_a_signature(web: Mirror, tmp_path: Path, keys: list[Tsk]) -> None:
     """Each image gets what its own manifest asks for."""
     (tmp_path / "keys.asc").write_text(str(keys[1].extract_certificate()))

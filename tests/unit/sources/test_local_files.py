@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -177,3 +178,15 @@ def test_the_errors_are_those_of_the_format(tmp_path: Path) -> None:
     """A caller can distinguish a wrong format from a wrong digest."""
     with pytest.raises(FormatMismatch):
         check_head(file_source(tmp_path, PAGE), DeclaredDisk("raw", "bare"))
+
+
+def test_each_digest_that_is_kept_is_of_the_whole_file(tmp_path: Path) -> None:
+    """It is believed in later runs: the second one must not be of what the first one left unread."""
+    source = file_source(tmp_path, RAW)
+    cache = DigestCache(tmp_path / "digests.db", lambda: time.time_ns() + 3600 * 10**9)
+    digests = [checksum(name, RAW) for name in ("md5", "sha256", "sha512")]
+    check_digests(source, digests, cache)
+    for expected in digests:
+        with open(source.path, "rb") as file:
+            assert cache.read_digest(file, source.path, expected.algorithm) == expected
+            assert file.tell() == 0  # it was not read

@@ -92,3 +92,14 @@ def test_a_file_of_an_image_that_stays_is_not_read(tmp_path: Path) -> None:
     silent = SourceChecks(SourceAccess(asks_sources=False))
     assert not silent.learn(plan(catalog(wanted), inventory()), 1)
     assert silent.fill_in(catalog(wanted)) == catalog(wanted)
+
+
+def test_a_source_without_a_digest_is_checked_too(tmp_path: Path) -> None:
+    """Its server must respond, and its first bytes must be a disk."""
+    wanted = catalog(
+        spec("url", source=UrlSource((NOBODY,)), fingerprint=Fingerprint()),
+        file_image(tmp_path, "file", None, disk_format="qcow2"),
+    )
+    checks = SourceChecks(SourceAccess(), DigestCache(None))
+    assert checks.learn(plan(wanted, inventory()), 2)
+    assert {one.key for one in checks.fill_in(wanted).images if one.fault} == {"url", "file"}

@@ -13,8 +13,9 @@ from imagesync.backends import open_backend
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.rows import Rows
 from imagesync.backends.local.store import Store
-from imagesync.errors import BackendError, Conflict, InvalidRequest
+from imagesync.errors import BackendError, Conflict, Forbidden, InvalidRequest, QuotaExceeded
 from imagesync.model.catalog import Status
+from imagesync.model.image import LiveImage
 from tests.unit.backends.local.helpers import add_queued, start_python
 
 
@@ -185,3 +186,101 @@ def test_changed_data_is_never_downloaded_completely(tmp_path: Path, place: int)
         with pytest.raises(BackendError, match="was changed: it has sha512"):
             received.extend(backend.download(image.id))
         assert sum(map(len, received)) < 2**21
+
+
+OTHER = "f" * 32
+
+
+def test_the_images_of_each_query(tmp_path: Path) -> None:
+    """By marker and owner, by name, and the lease records, which are hidden images of the store's project."""
+    backend = open_backend(store=tmp_path)
+    ours = backend.identity().project_id
+    names = {
+        "marked": {"properties": {"imagesync_catalog": "base"}},
+        "theirs": {"properties": {"imagesync_catalog": "base"}, "owner": OTHER},
+        "else": {"properties": {"imagesync_catalog": "other"}},
+        "hidden": {"hidden": True},
+        "lease": {"properties": {"imagesync_lease": "base"}, "hidden": True},
+        "visible lease": {"properties": {"imagesync_lease": "base"}},
+        "their lease": {"properties": {"imagesync_lease": "base"}, "hidden": True, "owner": OTHER},
+    }
+    for name, attrs in names.items():
+        backend.create_image(name=name, disk_format="raw", container_format="bare", **attrs)  # type: ignore[arg-type]
+
+    def list_names(images: list[LiveImage]) -> set[str | None]:
+        return {image.name for image in images}
+
+    assert list_names(backend.inventory("base")) == {"marked"}
+    assert list_names(backend.inventory("base", [OTHER])) == {"theirs"}
+    assert list_names(backend.inventory("base", [ours, OTHER])) == {"marked", "theirs"}
+    assert list_names(backend.leases("base")) == {"lease"}
+    assert list_names(backend.leases("other")) == set()
+    assert list_names(backend.find_named(["marked", "theirs", "hidden"], ours)) == {"marked"}
+    assert list_names(backend.find_named(["marked", "theirs"], OTHER)) == {"theirs"}
+    assert list_names(backend.find_strays("base", [])) == {"marked", "theirs"}
+    assert list_names(backend.images()) == set(names)
+
+
+@pytest.mark.parametrize("size", [3, 5, None])
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_an_upload_that_fails_leaves_a_queued_image_without_data(
+    tmp_path: Path, size: int | None, is_broken: bool
+) -> None:
+    """Of another size than announced, or of a source that fails; the next upload works."""
+    backend = open_backend(store=tmp_path)
+    image = add_queued(backend)
+
+    def chunks() -> Iterator[bytes]:
+        yield b"data"
+        if is_broken:
+            raise LookupError("the source failed")
+
+    if size is None and not is_broken:
+        backend.upload(image.id, chunks(), size)
+        return
+    with pytest.raises(LookupError if is_broken else InvalidRequest):
+        backend.upload(image.id, chunks(), size)
+    (found,) = backend.images(image.id)
+    assert (found.status, found.size) == (Status.QUEUED, None)
+    assert os.listdir(tmp_path / "content") == []
+    backend.upload(image.id, [b"data"], 4)
+    assert b"".join(backend.download(image.id)) == b"data"
+    with pytest.raises(Conflict, match="only a queued image accepts data"):
+        backend.upload(image.id, [b"more"], 4)
+    assert b"".join(backend.download(image.id)) == b"data"
+
+
+def test_an_update_is_refused_whole(tmp_path: Path) -> None:
+    """By a rule of the service, or by a property that is required or must be absent."""
+    backend = open_backend(store=tmp_path)
+    image = add_queued(backend)
+    backend.update_image(image.id, properties={"a": "1"})
+    backend.upload(image.id, [b"data"], 4)
+    before = backend.images(image.id)
+    with pytest.raises(Forbidden, match="can only change while the image is queued"):
+        backend.update_image(image.id, name="new", disk_format="qcow2")
+    with pytest.raises(Conflict, match="property b does not exist"):
+        backend.update_image(image.id, name="new", properties={"a": "2", "b": "2"}, required=("a", "b"))
+    with pytest.raises(Conflict, match="property a exists already"):
+        backend.update_image(image.id, name="new", properties={"c": "3", "a": "2"}, absent=True)
+    assert backend.images(image.id) == before
+    backend.update_image(image.id, properties={"a": None, "b": "2"}, required=("a",))
+    assert backend.images(image.id)[0].properties == {"b": "2"}
+    backend.update_image(image.id, properties={"c": "3"}, absent=True)
+    assert backend.images(image.id)[0].properties == {"b": "2", "c": "3"}
+
+
+@pytest.mark.parametrize("number", [127, 128])
+def test_an_image_has_at_most_128_members(tmp_path: Path, number: int) -> None:
+    """Exactly so many; one that is a member already does not count twice."""
+    backend = open_backend(store=tmp_path)
+    image = backend.update_image(add_queued(backend), visibility="shared")
+    for index in range(number):
+        backend.add_member(image.id, f"p{index}")
+    backend.add_member(image.id, "p0")
+    if number == 128:
+        with pytest.raises(QuotaExceeded, match="more than 128 members"):
+            backend.add_member(image.id, "more")
+    else:
+        backend.add_member(image.id, "more")
+    assert len(backend.members(image.id)) == 128
