@@ -137,7 +137,7 @@ def test_an_unreachable_identity_service_is_one_problem(folder: Path) -> None:
     assert "secret-of-the-tests" not in output
 
 
-class _Service(http.server.BaseHTTPRequestHandler):
+class DoctorService(http.server.BaseHTTPRequestHandler):
     """An image service without an identity service, and with an old or new API."""
 
     documents: dict[str, Any]
@@ -161,7 +161,7 @@ class _Service(http.server.BaseHTTPRequestHandler):
 @contextmanager
 def serve(documents: dict[str, Any], context: ssl.SSLContext | None = None) -> Iterator[str]:
     """The address of a running service."""
-    handler = type("Handler", (_Service,), {"documents": documents})
+    handler = type("Handler", (DoctorService,), {"documents": documents})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         if context is not None:
             server.socket = context.wrap_socket(server.socket, server_side=True)

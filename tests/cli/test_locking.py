@@ -215,6 +215,9 @@ def test_unlock_opens_no_store_elsewhere_because_a_plan_names_it(
     output = forked.run("unlock", "plan.json", "--yes", "--allow-outside", folder=workspace.folder, code=64).stderr
     assert f"store {elsewhere} does not exist" in output
     assert not elsewhere.exists()
+    forked.run("apply", "--yes", "--store", str(elsewhere), folder=workspace.folder)
+    allowed = forked.run("unlock", "plan.json", "--yes", "--allow-outside", folder=workspace.folder).stdout
+    assert "is free; nothing to do" in allowed
 
 
 def test_an_interruption_while_waiting_leaves_everything_as_it_was(workspace: LeaseWorkspace) -> None:
