@@ -30,6 +30,11 @@ def describe(part: str, name: str) -> str:
     return re.split(r"[\\`*_{}\[\]#+!]", text)[0]
 
 
+def expect(part: str, name: str) -> str:
+    """The sentence for a wrong value of a field."""
+    return f"Expected {resolve(SCHEMA, PARTS[part][name])['x-expected']}"
+
+
 def list_meanings(part: str, name: str) -> dict[str, str]:
     """The words of a field, each with its meaning."""
     forms = [resolve(SCHEMA, form) for form in PARTS[part][name]["anyOf"]]
@@ -145,12 +150,12 @@ PROBLEMS: Final = {
         f"{IMAGE}source: {{path: x, checksum: sha256:12}}\n    expires: soon\n    on_replace: {{delete_after: 3 months}}\n"
         "    id: 7\n    owner: bob\n    adopt: maybe\n",
         (
-            "5: Expected ALGORITHM:HEX with the digits of md5 (32), sha1 (40), sha256 (64), sha384 (96) or sha512 (128)",
-            "6: Expected a date, YYYY-MM-DD",
-            "7: Expected a number of days or weeks, such as 90d or 12w",
-            "8: Expected a UUID in lower case",
-            "9: Expected a project id (32 hexadecimal digits in lower case, or a UUID)",
-            "10: Expected true, false or an image's id (a UUID)",
+            f"5: {expect('source', 'checksum')}",
+            f"6: {expect('image', 'expires')}",
+            f"7: {expect('on_replace', 'delete_after')}",
+            f"8: {expect('image', 'id')}",
+            f"9: {expect('image', 'owner')}",
+            f"10: {expect('image', 'adopt')}",
         ),
     ),
     "words, numbers and truths": Problems(
@@ -159,7 +164,7 @@ PROBLEMS: Final = {
         (
             '5: Value is not accepted. Valid values: "public", "private", "shared", "community".',
             "6: Expected a whole number",
-            "7: Expected a number of GB from 0, or auto",
+            f"7: {expect('image', 'min_disk')}",
             "8: Expected true or false",
             "9: Property nam is not allowed.",
             '10: Incorrect type. Expected "array".',
@@ -171,11 +176,11 @@ PROBLEMS: Final = {
         "catalog: a b\nimages: {a b: {}}\nvalues: {a b: x}\npolicy: {max_delete: many}\n"
         "targets:\n  a: {}\n  b: {cloud: x, store: y}\nremoved: {c: {}}\n",
         (
-            "3: Expected a key: letters, digits and . _ -, beginning with a letter or digit, at most 64",
-            "4: Expected a key: letters, digits and . _ -, beginning with a letter or digit, at most 64",
-            "5: Expected a name: letters, digits, _ and -, beginning with a letter or _",
-            "6: Expected a number or a percentage, such as 30%",
-            "8: Expected a target: it needs cloud or store",
+            f"3: {expect('', 'catalog')}",
+            f"4: {expect('', 'catalog')}",
+            f"5: Expected {SCHEMA['$defs']['values']['propertyNames']['x-expected']}",
+            f"6: {expect('policy', 'max_delete')}",
+            f"8: Expected {SCHEMA['$defs']['target']['x-expected']}",
             "9: cloud and store exclude each other",
             '10: Missing property "owner".',
         ),
