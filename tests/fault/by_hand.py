@@ -1,7 +1,7 @@
-"""Changes that a user makes by hand, and an apply in which they happen just before chosen requests. Does I/O.
+"""Changes images by hand, as a user does, just before chosen requests of an apply. Does I/O.
 
-The hand reaches the image service directly, the apply through the proxy of ``proxied_workspace``: when a request that
-writes to an image arrives there, the image is changed first, and then the request continues.
+The changes are sent directly to the image service. The apply runs through the proxy of ``proxied_workspace``: when one
+of its requests that writes to an image reaches the proxy, the image is changed first, and then the request continues.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -14,7 +14,8 @@ from tests.fault.proxied_workspace import ProxiedWorkspace
 from tests.fault.proxy import UUID, Call
 
 Spot = tuple[str, int]
-"""The n-th request, from 0, that writes to an image; the image as ``KEY``, ``KEY (new)``, ``KEY (retired)``."""
+"""The n-th request, from 0, that writes to an image; the image is written as ``KEY``, ``KEY (new)`` or ``KEY
+(retired)``."""
 
 SPOTS: Final[dict[str, tuple[Spot, ...]]] = {
     "first": (
@@ -44,7 +45,7 @@ SPOTS: Final[dict[str, tuple[Spot, ...]]] = {
     "retire": (("replaced", 0), ("replaced (retired)", 0)),
     "delete": (("replaced (retired)", 1),),
 }
-"""Every request of the apply of ``scenario`` that writes to an image, as sets that do not disturb one another."""
+"""Every request of the apply of ``scenario`` that writes to an image, in sets whose changes do not disturb each other."""
 
 
 def _remove(names: Callable[[str], bool]) -> Callable[[Cloud, dict[str, Any]], object]:
@@ -104,7 +105,7 @@ DISOWNING: Final = ("all marks removed", "catalog removed", "id removed", "given
 
 @dataclass(frozen=True)
 class Hit:
-    """One change that came before one request: what the request was, and the image right after the change."""
+    """One change before one request: which request it was, and the image right after the change."""
 
     spot: Spot
     call: Call
@@ -114,7 +115,8 @@ class Hit:
 
 @dataclass
 class Disturbed:
-    """An apply, what was changed by hand in it, and which writes of imagesync the service saved after each change."""
+    """An apply, the changes that were made by hand during it, and the writes of imagesync that the service saved after
+    each change."""
 
     result: Result
     hits: list[Hit] = field(default_factory=list)
@@ -133,7 +135,7 @@ def read(http: Http, image_id: str) -> dict[str, Any] | None:
 
 
 class Hand:
-    """Changes images of one apply at these spots."""
+    """Changes images at these spots of one apply."""
 
     def __init__(self, workspace: ProxiedWorkspace, beginning: Snapshot, change: str, spots: Collection[Spot]) -> None:
         self._workspace, self._beginning, self._change, self._spots = workspace, beginning, change, spots
@@ -144,7 +146,7 @@ class Hand:
         self.hits: list[Hit] = []
 
     def apply(self) -> Disturbed:
-        """From the beginning: an apply with the changes."""
+        """Start from the first state, and run an apply with the changes."""
         cloud, proxy = self._workspace.cloud, self._workspace.proxy
         cloud.restore(self._beginning)
         for image in self._workspace.live():
@@ -182,6 +184,6 @@ class Hand:
 
 
 def list_saved(log: list[Request], image_id: str) -> list[str]:
-    """Requests of imagesync that wrote to an image."""
+    """The requests of imagesync that wrote to an image and that the service saved."""
     ours = [one for one in log if one.agent.startswith("imagesync/") and image_id in one.path and one.method != "GET"]
     return [f"{one.method} {UUID.sub('ID', one.path)}" for one in ours if one.status < 300]

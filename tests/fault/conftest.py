@@ -1,4 +1,4 @@
-"""A Glance backend on a loopback server that plays a script; the real cloud behind proxies."""
+"""Fixtures of the fault tests: a backend with prepared answers, and the real cloud behind proxies."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +14,6 @@ __all__ = ["open_scripted"]
 
 @pytest.fixture
 def workspace(cloud: Cloud, tmp_path: Path) -> Iterator[ProxiedWorkspace]:
-    """The real cloud behind proxies, and nothing applied."""
+    """The real cloud behind proxies; no manifest is applied yet."""
     with open_proxied_workspace(cloud, tmp_path) as found:
         yield found

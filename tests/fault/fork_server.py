@@ -1,13 +1,13 @@
-"""Runs ``imagesync`` hundreds of times without paying for its start each time.
+"""Runs ``imagesync`` hundreds of times, and starts Python and imports the command only once.
 
-``CommandServer`` is a Python process that imports the whole command once (about a second) and then forks a child for
-each run. ``ForkServer`` takes an unused one, or starts one, and leaves it to the next. ``ForkedCommand`` is the plain
-one: a run can be started, killed and waited for. ``tests.fault.write_faults`` has one that also stops a run at each of
-its writes.
+``CommandServer`` is a Python process that imports the whole command (about a second) and then forks a child for each
+run. ``ForkServer`` uses an unused one, or starts one, and keeps it for the next user. With ``ForkedCommand`` a test can
+start, kill and await a run. ``tests.fault.write_faults`` has another class, which can also stop a run at each of its
+writes.
 
-Protocol, one line of JSON in each direction: the test sends ``{"words": [...], "env": {...}, "stdout": FILE, "stderr":
-FILE}``, and perhaps ``folder``; this module, run as a program, answers the pid of the child at once and its exit status
-when it has ended.
+The protocol has one line of JSON in each direction. The test sends ``{"words": [...], "env": {...}, "stdout": FILE,
+"stderr": FILE}``, and optionally ``folder``. This module, run as a program, answers with the pid of the child at once,
+and with its exit status when it has ended.
 """
 
 import atexit
@@ -34,9 +34,9 @@ from tests.command import Result, minimal_environment
 
 
 class CommandServer:
-    """A process that has imported the whole command, and forks a child for each request; ``module`` is its program.
+    """A process that has imported the whole command, and forks a child for each request.
 
-    ``more``: variables that it is started with.
+    ``module``: its program. ``more``: additional environment variables for its start.
     """
 
     def __init__(self, module: str, more: Mapping[str, str]) -> None:
@@ -47,15 +47,14 @@ class CommandServer:
         self._read = b""
 
     def send(self, request: Mapping[str, object]) -> None:
-        """Ask for a run."""
+        """Request a run."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(request).encode() + b"\n")
 
     def answer(self, seconds: float | None = None) -> Any:
-        """The next line of the answer; TimeoutError if it does not come in time.
+        """The next line of the answer; TimeoutError if it does not arrive in time.
 
-        Both lines of a short run may come at once: what was read and not yet asked for is kept here, where ``select``
-        does not look.
+        Both lines of a short run may arrive at once. The second one is kept in a buffer, which ``select`` does not see.
         """
         assert self._process.stdout is not None
         while b"\n" not in self._read:
@@ -73,14 +72,14 @@ class CommandServer:
         return self._process.poll() is None
 
     def stop(self) -> None:
-        """End it after its last run."""
+        """End the process after its last run."""
         with self._process:
             assert self._process.stdin is not None
             self._process.stdin.close()
 
 
 _idle: defaultdict[tuple[str, ...], list[CommandServer]] = defaultdict(list)
-"""Unused servers, by module and variables: a start takes a second, so they are kept until this process ends."""
+"""Unused servers, by module and variables. A start takes a second, so they are kept until this process ends."""
 
 
 def _take(kind: tuple[str, ...], more: Mapping[str, str]) -> CommandServer:
@@ -92,9 +91,9 @@ def _take(kind: tuple[str, ...], more: Mapping[str, str]) -> CommandServer:
 
 
 class ForkServer:
-    """A server of its own until the end of the block, for runs with one environment. Use it as a context manager.
+    """A server for one user until the end of the block, for runs with one environment. Use it as a context manager.
 
-    ``more``: variables that the server itself is started with.
+    ``more``: additional environment variables for the start of the server.
     """
 
     def __init__(
@@ -116,7 +115,7 @@ class ForkServer:
             _idle[self._kind].append(self._server)
 
     def _request(self, words: tuple[str, ...], **more: object) -> Any:
-        """Ask for a run; the first line of the answer."""
+        """Request a run; the first line of the answer."""
         streams = {"stdout": str(self._stdout), "stderr": str(self._stderr)}
         self._server.send({"words": words, "env": self._env, **streams, **more})
         return self._answer()
@@ -132,7 +131,7 @@ class ForkServer:
 
 
 class ForkedCommand(ForkServer):
-    """One run at a time, which can be stopped and killed while it runs; it has ended at the end of the block.
+    """One run at a time, which can be stopped and killed. At the end of the block the run has ended.
 
     ``module``: the program that forks; by default it runs the command.
     """
@@ -171,10 +170,10 @@ class ForkedCommand(ForkServer):
         os.kill(self._pid, signal.SIGKILL)
 
     def stop(self) -> None:
-        """Stop the run that was started, as a host that stands still does, until ``go_on``."""
+        """Stop the run until ``go_on``, as if its host stops."""
         os.kill(self._pid, signal.SIGSTOP)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Continue the run that was stopped."""
         os.kill(self._pid, signal.SIGCONT)
 
@@ -182,7 +181,7 @@ class ForkedCommand(ForkServer):
 def become_command(request: Mapping[str, Any], command: Callable[[], None]) -> NoReturn:
     """In the child: run the command with the words, environment and streams of a request, and exit with its code.
 
-    99: the command returned, which it never does.
+    Exit code 99: the command returned, which it never does.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -205,7 +204,8 @@ def become_command(request: Mapping[str, Any], command: Callable[[], None]) -> N
 
 
 def import_command() -> Callable[[], None]:
-    """Import every module of imagesync, which a child would import late and again; the function that is the command."""
+    """Import every module of imagesync, because each child would import the late ones again; the function that is the
+    command."""
     import jsonschema_rs  # noqa: F401
     import keystoneauth1.identity
     import keystoneauth1.loading._plugins.identity.generic  # noqa: F401
@@ -217,19 +217,19 @@ def import_command() -> Callable[[], None]:
             importlib.import_module(module.name)
     read_words("plan", ".")
     gc.collect()
-    gc.freeze()  # a child that looks through what it inherited would copy it, page by page
+    gc.freeze()  # the garbage collector of a child would copy the inherited memory, page by page
     return importlib.import_module("imagesync.cli.app").main  # type: ignore[no-any-return]
 
 
 def read_words(command: str, *words: str) -> None:
-    """Read the words of a command without running it: Typer imports most of what it needs (0.15 s) when it does that."""
+    """Parse the words of a command without running it: on its first run Typer imports most of what it needs (0.15 s)."""
     typer.main.get_command(importlib.import_module(f"imagesync.cli.commands.{command}").app).make_context(
         command, [*words]
     )
 
 
 def serve(command: Callable[[], None]) -> None:
-    """Fork a child that becomes the command for each line; what it imports was imported before."""
+    """Fork a child that becomes the command for each line; the child has all modules already."""
     for line in sys.stdin:
         request = json.loads(line)
         pid = os.fork()

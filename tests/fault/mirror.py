@@ -1,4 +1,4 @@
-"""A web server on loopback with files whose delivery can fail: interrupted, of another length, changed. Does I/O."""
+"""A web server on loopback whose files can be interrupted, have a false length, or change. Does I/O."""
 
 import http.server
 import re
@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 @dataclass
 class File:
-    """What is published at one path.
+    """A file at one path.
 
-    ``cuts``: after how many bytes the first responses are interrupted, one number for each response; ``ranges``:
-    whether the server supports range requests; ``announced``: a false Content-Length; ``tags``: the entity tag of each
-    answer, if it changes; ``head``: the status of the response to a request for the first bytes only; ``login``: the
+    ``cuts``: after how many bytes the first responses are interrupted, one number for each response. ``ranges``:
+    whether the server supports range requests. ``announced``: a false Content-Length. ``tags``: the entity tag of each
+    answer, if it changes. ``head``: the status of the response to a request for the first bytes only. ``login``: the
     Authorization header that is required.
     """
 
@@ -31,8 +31,8 @@ class File:
 
 
 class Mirror:
-    """The files by path, and the requests that came: ``METHOD PATH``, with the start of the range if there was one; the
-    log-ins that were sent, whether asked for or not; the status of each answer."""
+    """The files by path, and what the server received: the requests as ``METHOD PATH``, with the start of a range; the
+    logins, also unrequested ones; and the status of each answer."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -42,7 +42,7 @@ class Mirror:
         self.answered: list[int] = []
 
     def publish(self, path: str, file: File | bytes) -> str:
-        """The URL of a file that is there from now on."""
+        """Add a file; its URL."""
         self.files[path] = File(file) if isinstance(file, bytes) else file
         return f"{self.address}{path}"
 
@@ -112,7 +112,7 @@ class MirrorServer(http.server.ThreadingHTTPServer):
 
 @contextmanager
 def mirror(address: str = "127.0.0.1", *, tls: ssl.SSLContext | None = None) -> Iterator[Mirror]:
-    """A running one, at an address of loopback; with ``tls`` its URLs are https."""
+    """A running server on loopback; with ``tls`` its URLs are https."""
     handler = type("Handler", (MirrorHandler,), {})
     with MirrorServer((address, 0), handler) as server:
         server.socket = tls.wrap_socket(server.socket, server_side=True) if tls else server.socket

@@ -1,4 +1,5 @@
-"""The manifests of ``scenario``, applied by the command to the real cloud through proxies that can spoil each request."""
+"""The manifests of ``scenario``, applied by the command to the real cloud through proxies that can make each request
+fail."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from tests.fault.proxy import Proxy, between
 from tests.fault.scenario import AFTER, BEFORE, earlier, select_steady, write_data, write_manifest
 
 _prepared: WeakKeyDictionary[Cloud, Snapshot] = WeakKeyDictionary()
-"""What ``prepare`` made."""
+"""What ``prepare`` created."""
 
 
 @dataclass
@@ -33,11 +34,12 @@ class ProxiedWorkspace:
     words: tuple[str, ...] = ("--cloud", "operator", "--jobs", "1", "--max-delete", "100%")
 
     def apply(self) -> Result:
-        """A plain apply."""
+        """Run apply without further options."""
         return self.command.run("apply", "--yes", str(self.folder), *self.words)
 
     def set_api_timeout(self, seconds: int) -> None:
-        """How long the command waits for an answer; 3 s at first, too short for answers that a test holds back."""
+        """Set how long the command waits for an answer. At first it is 3 s, which is too short for answers that a test
+        delays."""
         path = Path(self.env["OS_CLIENT_CONFIG_FILE"])
         clouds = yaml.safe_load(path.read_text())
         clouds["clouds"]["operator"]["api_timeout"] = seconds
@@ -48,7 +50,7 @@ class ProxiedWorkspace:
         return self.cloud.http().images()
 
     def state(self) -> list[str]:
-        """All that a person would call the same, in order: no ids and times."""
+        """The images without ids and times, sorted: equal for two states that a user would call the same."""
         return sorted(json.dumps(self._plain(image), sort_keys=True) for image in self.live() if not _is_lease(image))
 
     def _plain(self, image: dict[str, Any]) -> dict[str, Any]:
@@ -59,7 +61,8 @@ class ProxiedWorkspace:
         return {**steady, "tags": sorted(image["tags"]), "members": sorted(one["member_id"] for one in members)}
 
     def prepare(self) -> Snapshot:
-        """The state before, with two generations of the image that will be replaced; made once for each cloud."""
+        """Create the state before the apply, with two generations of the image that will be replaced; once for each
+        cloud."""
         if self.cloud in _prepared:
             write_manifest(self.folder, AFTER)
             self.cloud.restore(_prepared[self.cloud])
@@ -73,7 +76,7 @@ class ProxiedWorkspace:
         return _prepared[self.cloud]
 
     def apply_undisturbed(self, beginning: Snapshot) -> tuple[set[str], list[str]]:
-        """The kinds of request that an apply makes when nothing happens, and the state it ends in; then back."""
+        """The kinds of request of an apply without a fault, and the state after it. Then the state before is restored."""
         self.proxy.forget()
         result = self.apply()
         assert result.code == 0, result
@@ -83,7 +86,7 @@ class ProxiedWorkspace:
         return kinds, state
 
     def verified_digests(self) -> set[str]:
-        """Digests of what is with the service, verified, and not yet published."""
+        """Digests of data that the service has, that imagesync verified, and that is not published yet."""
         found = [image for image in self.live() if image.get("imagesync_role") == "staging"]
         return {image["os_hash_value"] for image in found if image["status"] in ("active", "deactivated")}
 
@@ -94,7 +97,7 @@ def _is_lease(image: dict[str, Any]) -> bool:
 
 @contextmanager
 def open_proxied_workspace(cloud: Cloud, tmp_path: Path) -> Iterator[ProxiedWorkspace]:
-    """The manifest's folder and the proxies; nothing is applied."""
+    """A workspace with the manifest's folder and the proxies; no manifest is applied yet."""
     folder = tmp_path / "catalog"
     folder.mkdir()
     write_data(folder)

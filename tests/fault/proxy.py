@@ -1,8 +1,8 @@
-"""A proxy between imagesync and a real service: records the requests, and makes some of them fail. Does I/O.
+"""A proxy between imagesync and a real service: it records the requests, and makes some of them fail. Does I/O.
 
-When the head of a request has arrived, ``Proxy.fault`` is called with it and returns a ``Fault``, or None for none. The
+When the head of a request has arrived, the proxy calls ``Proxy.fault`` with it, which returns a ``Fault`` or None. The
 fault decides whether the service gets the request, and which answer the client gets: the real one, another status, half
-of one, none, or one that comes only when the test allows it.
+of one, none, or one that is delayed until the test allows it.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request: its number from 0, method and path with query; ``kind`` is the same for all of its kind."""
+    """One request: its number from 0, its method, and its path with the query."""
 
     number: int
     method: str
@@ -34,7 +34,7 @@ class Call:
 
     @property
     def kind(self) -> str:
-        """``PUT /images/ID/file``: what is asked for, whatever the image."""
+        """The request without ids, such as ``PUT /images/ID/file``: equal for all requests of one kind."""
         path = UUID.sub("ID", urlsplit(self.path).path.removeprefix("/v2"))
         return f"{self.method} {re.sub('(?<=/members/).+', 'PROJECT', path)}"
 
@@ -45,9 +45,9 @@ class Fault:
 
     ``before`` is called first. ``forward``: the service gets the request. ``after`` is called when the service has
     answered, or at once if it does not get the request. ``held``: the answer waits until this event is set. ``stall``:
-    the connection is kept without an answer until this event is set, and then closed. ``status``, ``headers`` and
+    the connection stays open without an answer until this event is set, and is then closed. ``status``, ``headers`` and
     ``body`` replace the service's answer if ``status`` is given. ``refused``: after the answer, connections are closed
-    and refused until this returns true. ``cut``: the connection is reset after so many bytes of the answer's body; 0:
+    and refused until this returns true. ``cut``: the connection is reset after this many bytes of the answer's body; 0:
     before the answer.
     """
 
@@ -64,7 +64,7 @@ class Fault:
 
 
 class Proxy:
-    """The requests that came, and the function that decides their faults; it listens until ``close``."""
+    """The requests that arrived, and the function that decides their faults. The proxy listens until ``close``."""
 
     def __init__(self, target: str) -> None:
         self.target = urlsplit(target)
@@ -81,12 +81,13 @@ class Proxy:
         return server
 
     def close(self) -> None:
-        """No more connections are taken."""
+        """Accept no more connections."""
         self._server.shutdown()
         self._server.server_close()
 
     def refuse(self, until: Callable[[], bool], but: socket.socket | None = None) -> None:
-        """End all connections ``but`` one, and take none until ``until`` returns true, or a minute has passed."""
+        """Close all connections except one (``but``), and refuse new ones until ``until`` returns true, or a minute has
+        passed."""
         self.close()
         for connection in self._server.connections - ({but} if but else set()):
             with contextlib.suppress(OSError):
@@ -100,19 +101,19 @@ class Proxy:
             self._server = self._listening(self._port)
 
     def forget(self) -> None:
-        """Count from 0, without faults."""
+        """Count from 0 again, without faults."""
         with self._lock:
             self.calls.clear()
             self.fault = lambda _call: None
 
     def settle(self, seconds: float = 10.0) -> None:
-        """Wait until no request is on its way: every connection has ended, as those of a killed client do."""
+        """Wait until every connection has ended, also those of a killed client."""
         wait_until(
             lambda: len(self._server.connections), lambda number: number == 0, "no connection is open", seconds=seconds
         )
 
     def come(self, method: str, path: str) -> tuple[Call, Fault]:
-        """Note a request; its fault."""
+        """Record a request; its fault."""
         with self._lock:
             call = Call(len(self.calls), method, path)
             self.calls.append(call)

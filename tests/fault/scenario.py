@@ -1,6 +1,7 @@
-"""Two manifests: an apply of AFTER on what BEFORE left takes every kind of step. The fault tests break that apply.
+"""Two manifests, BEFORE and AFTER. An apply of AFTER to the images of BEFORE has every kind of step: it creates,
+replaces, updates, deactivates, reactivates, shares and deletes images, and gives one image a new key.
 
-It creates, replaces, updates, deactivates, reactivates, shares and deletes images, and gives one a new key.
+The fault tests interrupt that apply.
 """
 
 import json
@@ -13,7 +14,7 @@ from tests.samples import spell
 DATA = {f"{letter}.raw": spell(letter) * 2500 for letter in "abcdefghij"}
 PRIVATE = {"disk_format": "raw", "container_format": "bare", "visibility": "private"}
 CHANGING = {"id", "created_at", "updated_at", "file", "self", "imagesync_managed", "direct_url", "imagesync_spec"}
-"""Fields that differ between two applies of the same manifest; so do the id in the record and the guard."""
+"""Fields that differ between two applies of the same manifest. The id in the marker and the guard differ, too."""
 
 BEFORE: dict[str, dict[str, Any]] = {
     "replaced": {"source": "b.raw", "visibility": "public", "tags": ["old"]},
@@ -42,7 +43,7 @@ AFTER: dict[str, dict[str, Any]] = {
 }
 
 NEW_BUILDS = 4
-"""How many images an apply uploads on the way from BEFORE to AFTER."""
+"""How many images an apply of AFTER uploads."""
 
 
 def select_steady(image: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,5 +65,5 @@ def write_manifest(folder: Path, images: Mapping[str, Mapping[str, Any]]) -> Non
 
 
 def earlier(images: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """The same with another build of ``replaced``: applied first, it leaves a retired build."""
+    """BEFORE with another build of ``replaced``: if it is applied first, BEFORE has a retired build."""
     return {**images, "replaced": {**images["replaced"], "source": "h.raw"}}

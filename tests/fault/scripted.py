@@ -14,15 +14,15 @@ IMAGE_ID = "a57ae423-5f2c-40d7-923a-ea7ef2afe0b5"
 
 
 def image(image_id: str = IMAGE_ID, **fields: object) -> dict[str, Any]:
-    """An image as the service answers it."""
+    """An image as the service returns it."""
     return {"id": image_id, "status": "active", "visibility": "private", **fields}
 
 
 @dataclass(frozen=True)
 class Say:
-    """One answer; ``body`` may be a function that gives its bytes.
+    """One answer. ``body`` may be a function that returns its bytes.
 
-    ``cut`` closes the connection with a reset: before the answer (0) or within its body.
+    ``cut`` resets the connection: before the answer (0), or within its body.
     """
 
     status: int = 200
@@ -31,7 +31,7 @@ class Say:
     cut: int | None = None
 
     def content(self) -> bytes:
-        """The body as sent."""
+        """The body as it is sent."""
         body = self.body() if callable(self.body) else self.body
         return body if isinstance(body, bytes) else json.dumps(body).encode()
 
@@ -40,7 +40,7 @@ RESET = Say(cut=0)
 
 
 class Server:
-    """Answers in turn, or by a function of the path; remembers what was asked."""
+    """Gives its answers in turn, or by a function of the path, and records the requests."""
 
     def __init__(self, answers: list[Say] | Callable[[str], Say]) -> None:
         self._answers = answers
@@ -60,7 +60,8 @@ class Server:
 
 
 class ScriptedHandler(BaseHTTPRequestHandler):
-    """HTTP/1.1 with a Server's answers; image data that is refused stays unread, and the connection open."""
+    """HTTP/1.1 with the answers of a ``Server``. If image data is refused, the handler does not read it, and keeps the
+    connection open."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -103,7 +104,7 @@ class ScriptedHandler(BaseHTTPRequestHandler):
 
 
 class QuietServer(ThreadingHTTPServer):
-    """Its threads end with the client's connections; resets are not reported."""
+    """A server whose threads end with the client's connections, and that does not report resets."""
 
     daemon_threads = True
 
@@ -113,7 +114,7 @@ class QuietServer(ThreadingHTTPServer):
 
 @contextmanager
 def listening(script: Server) -> Iterator[str]:
-    """The address of a server that plays a script."""
+    """The address of a server that gives prepared answers."""
     handler = type("Scripted", (ScriptedHandler,), {"script": script})
     with QuietServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -127,7 +128,7 @@ def listening(script: Server) -> Iterator[str]:
 
 @contextmanager
 def raw_service(answer: Callable[[socket.socket], None]) -> Iterator[str]:
-    """A server below HTTP: what it does with a connection is up to ``answer``."""
+    """A server below HTTP: ``answer`` decides what it does with a connection."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -150,7 +151,7 @@ def raw_service(answer: Callable[[socket.socket], None]) -> Iterator[str]:
 
 
 def drip(head: bytes, byte: bytes) -> Callable[[socket.socket], None]:
-    """A byte now and then after the head, always before it counts as silence."""
+    """A head, and then one byte at a time, each before the time-out for silence."""
 
     def answer(connection: socket.socket) -> None:
         connection.sendall(head)
@@ -165,7 +166,7 @@ dripping = drip(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n", b"
 
 
 def endless(connection: socket.socket) -> None:
-    """Bytes as fast as they are taken."""
+    """Bytes as fast as the client reads them."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
     while True:
         connection.sendall(b" " * 2**20)

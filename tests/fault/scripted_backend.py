@@ -1,4 +1,4 @@
-"""A Glance backend on a loopback server that plays a script. Does I/O."""
+"""Opens a Glance backend on a loopback server with prepared answers."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,7 +15,7 @@ from tests.fault.scripted import Say, Server, listening
 
 
 class ScriptedBackend:
-    """A backend of a cloud without authentication whose image service plays a script."""
+    """A backend for a cloud without authentication, whose image service gives prepared answers."""
 
     def __init__(self, backend: Glance, server: Server, waits: list[float]) -> None:
         self.backend = backend
@@ -33,12 +33,13 @@ class OpenScripted(Protocol):
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         project: str = "",
     ) -> ScriptedBackend:
-        """In turn, the last one again and again; or by the path. ``project``: the id of the session's."""
+        """The answers are given in turn, and the last one is repeated; or they depend on the path. ``project``: the id
+        of the session's project."""
 
 
 @pytest.fixture
 def open_scripted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenScripted]:
-    """Opens a backend on a server with these answers; waits take no real time."""
+    """Opens a backend on a server with these answers; waiting takes no real time."""
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
     ends: list[Callable[[], object]] = []
 

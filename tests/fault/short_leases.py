@@ -1,7 +1,7 @@
-"""A program for ``fork_server``: ``imagesync apply FOLDER --cloud NAME``, with a lease whose times are short. Does I/O.
+"""A program for ``fork_server``: ``imagesync apply FOLDER --cloud NAME`` with a lease that ends soon. Does I/O.
 
-The command line has no option for the lease's times; a Python program has (``Settings.lease_times``). So a run that was
-stopped past its lease can be tried at every request.
+The command line has no option for the times of the lease, but a Python program can set them (``Settings.lease_times``).
+So the tests can stop a run at each request until its lease has ended.
 """
 
 import sys
@@ -19,7 +19,7 @@ TIMES = Times(expiry=4.0, beat=0.5, confirm=3.0, poll=0.2)
 
 
 def run() -> None:
-    """Apply, and print the report; exit code 1 if not all is as wanted."""
+    """Apply, and print the report; exit code 1 if the images are not as declared."""
     folder, cloud = Path(sys.argv[1]), sys.argv[2]
     try:
         with open_backend(cloud=cloud) as backend:

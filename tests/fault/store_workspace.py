@@ -20,7 +20,7 @@ from tests.fault.write_faults import SupervisedCommand, SupervisedResult, WriteF
 
 @cache
 def _prepared_store() -> Path:
-    """A store on which BEFORE was applied, with two generations of the image that will be replaced; made once."""
+    """A store to which BEFORE was applied, with two generations of the image that will be replaced; made once."""
     folder = Path(tempfile.mkdtemp(prefix="imagesync-store-"))
     atexit.register(shutil.rmtree, folder)
     write_data(folder)
@@ -34,7 +34,7 @@ def _prepared_store() -> Path:
 
 
 class StoreWorkspace:
-    """A store on which BEFORE was applied, the manifest AFTER beside it, and the command."""
+    """A store to which BEFORE was applied, the manifest AFTER, and the command."""
 
     def __init__(self, folder: Path, command: SupervisedCommand) -> None:
         self.folder, self.store, self.before, self._command = folder, folder / "store", folder / "before", command
@@ -44,21 +44,22 @@ class StoreWorkspace:
         write_manifest(folder, AFTER)
 
     def apply(self, fault: WriteFault | None = None) -> SupervisedResult:
-        """An apply, with a fault at one of its writes if there is one."""
+        """Run apply, with a fault at one of its writes if ``fault`` is given."""
         words = ("--store", str(self.store), "--jobs", "1", "--max-delete", "100%")
         return self.run("apply", "--yes", str(self.folder), *words, fault=fault)
 
     def run(self, *words: str, fault: WriteFault | None = None) -> SupervisedResult:
-        """Any command."""
+        """Run any command."""
         return self._command.run(*words, fault=fault)
 
     def restore(self) -> None:
-        """The store as it was before."""
+        """Restore the store as it was before the apply."""
         shutil.rmtree(self.store)
         shutil.copytree(self.before, self.store)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Every image in a copy of the store; the copy passes the integrity check, and its data has the recorded hashes."""
+        """Every image in a copy of the store. The copy passes the integrity check, and the data has the recorded
+        hashes."""
         copy = self.folder / "copy"
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(self.store, copy)
@@ -79,16 +80,16 @@ class StoreWorkspace:
         return found
 
     def visible(self) -> set[str]:
-        """Names of visible images with data."""
+        """The keys that have a visible image with data."""
         return {row["name"] for row in self.rows() if not row["os_hidden"] and row["size"] is not None}
 
     def count_verified(self) -> int:
-        """Images that were uploaded and verified, and are not published yet."""
+        """The number of images that are uploaded and verified, and not published yet."""
         staged = [row for row in self.rows() if row.get("imagesync_role") == "staging"]
         return sum(row["status"] in ("active", "deactivated") for row in staged)
 
     def state(self) -> list[str]:
-        """The images without the fields that always differ; no other file is in the store."""
+        """The images without the fields that always differ. The store has no other files."""
         rows = [row for row in self.rows() if "imagesync_lease" not in row]
         assert sorted(os.listdir(self.store / "content")) == sorted(
             row["id"] for row in rows if row["size"] is not None
@@ -100,7 +101,7 @@ class StoreWorkspace:
 
 @contextmanager
 def open_store_workspace(folder: Path, roots: Sequence[str] = ("store", "cache")) -> Iterator[StoreWorkspace]:
-    """AFTER is not applied yet; writes below these folders are watched."""
+    """A workspace before the apply of AFTER; writes below its folders are watched."""
     env = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
     with SupervisedCommand(env, folder, [folder / root for root in roots]) as command:
         yield StoreWorkspace(folder, command)

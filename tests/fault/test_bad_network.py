@@ -1,6 +1,6 @@
-"""A network that fails between imagesync and the real service: each fault on each kind of request, and at random.
+"""A network that fails between imagesync and the real service: each fault on each kind of request, and random faults.
 
-If a retry is safe, the run continues as if nothing had happened; else it fails with one line, and the next one
+If a retry is safe, the run continues as if there was no fault. Otherwise it fails with one line, and the next run
 converges. A repeated POST never makes two images.
 """
 
@@ -43,13 +43,13 @@ FAULTS: dict[str, Callable[[threading.Event], Fault]] = {
 CONVERGED = {1: "the same run converged", 2: "one line, and the next run converged"}
 LOG_IN = "POST /v3/auth/tokens"
 STORING = "PUT /images/ID/file"
-"""Is waited for longer than a test can: a store may take an hour to copy what it got."""
+"""A kind of request whose answer a test cannot wait for: a store may need an hour to copy the data."""
 ONE_IN = 8
-"""Of the requests of a random run so many are spoilt."""
+"""One in this many requests of a random run fails."""
 
 
 class Firsts:
-    """Spoils the first request of each kind but some; ``kinds``: those that came."""
+    """Makes the first request of each kind fail, except for some kinds. ``kinds``: the kinds that arrived."""
 
     def __init__(self, spoil: Callable[[], Fault], but: Collection[str] = ()) -> None:
         self._spoil, self._but = spoil, but
@@ -62,8 +62,11 @@ class Firsts:
         return self._spoil()
 
 
-def judged(workspace: ProxiedWorkspace, fault: Callable[[Call], Fault | None], expected: list[str], what: str) -> int:
-    """An apply that meets these faults, and where it failed the next ones without: how many it took to be as expected."""
+def run_with_faults(
+    workspace: ProxiedWorkspace, fault: Callable[[Call], Fault | None], expected: list[str], what: str
+) -> int:
+    """Run an apply with these faults, and if it fails another one without faults; the number of runs until the state
+    was as expected."""
     workspace.proxy.forget()
     workspace.proxy.fault = fault
     result = workspace.apply()
@@ -82,14 +85,15 @@ def judged(workspace: ProxiedWorkspace, fault: Callable[[Call], Fault | None], e
 
 @pytest.mark.exhaustive
 def test_each_fault_on_each_kind_of_request(workspace: ProxiedWorkspace) -> None:
-    """The first request of every kind is spoilt, in one run: all ends as it would have, at the latest after the next."""
+    """In one run, the first request of every kind fails. The state is as without faults after this run, or after the
+    next one."""
     beginning = workspace.prepare()
     kinds, expected = workspace.apply_undisturbed(beginning)
     for name, fault in FAULTS.items():
         workspace.cloud.restore(beginning)
         ended = threading.Event()
         spoilt = Firsts(partial(fault, ended), but={STORING} if name == "no answer" else ())
-        runs = judged(workspace, spoilt, expected, name)
+        runs = run_with_faults(workspace, spoilt, expected, name)
         ended.set()
         assert runs == 2 or kinds - spoilt.kinds <= {STORING}, (name, kinds - spoilt.kinds)
         for _kind in spoilt.kinds:
@@ -98,9 +102,7 @@ def test_each_fault_on_each_kind_of_request(workspace: ProxiedWorkspace) -> None
 
 @pytest.mark.exhaustive
 def test_each_fault_on_the_log_in(workspace: ProxiedWorkspace) -> None:
-    """Every kind of request to the identity service is repeated, and the same run continues; but a refusal is not
-    repeated.
-    """
+    """Every kind of request to the identity service is repeated, and the same run continues. A refusal is not repeated."""
     beginning = workspace.prepare()
     write_manifest(
         workspace.folder, {**AFTER, "shared": {**AFTER["shared"], "members": [{"id": "p2"}, {"project": "other"}]}}
@@ -129,7 +131,7 @@ def test_each_fault_on_the_log_in(workspace: ProxiedWorkspace) -> None:
 
 @pytest.mark.exhaustive
 def test_each_fault_on_the_log_in_after_the_token_expired(workspace: ProxiedWorkspace) -> None:
-    """In mid-run, before each kind of request: every new token takes two tries, and the same run continues."""
+    """The token expires before each kind of request. Every new token needs two requests, and the same run continues."""
     beginning = workspace.prepare()
     kinds, expected = workspace.apply_undisturbed(beginning)
     workspace.identity.forget()
@@ -161,7 +163,7 @@ def watch_log(workspace: ProxiedWorkspace, text: str) -> Callable[[], bool]:
 
 @pytest.mark.exhaustive
 def test_no_identity_service_for_a_moment(workspace: ProxiedWorkspace) -> None:
-    """Its address is found, and no server listens there."""
+    """The address exists, and no server listens there."""
     beginning = workspace.prepare()
     _, expected = workspace.apply_undisturbed(beginning)
     workspace.identity.refuse(watch_log(workspace, "trying again in"))
@@ -174,9 +176,9 @@ def test_no_identity_service_for_a_moment(workspace: ProxiedWorkspace) -> None:
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("forward", [True, False], ids=["got", "lost"])
 def test_no_answer_to_the_data(workspace: ProxiedWorkspace, monkeypatch: pytest.MonkeyPatch, forward: bool) -> None:
-    """Whether the service got it or not: no image is made twice, none is lost.
+    """Whether the service received the data or not: no image is made twice, and none is lost.
 
-    The first run is made from Python, where the wait of an hour can be shortened.
+    The first run is made from Python, where the waiting time of an hour can be shortened.
     """
     beginning = workspace.prepare()
     _, expected = workspace.apply_undisturbed(beginning)
@@ -205,7 +207,7 @@ def test_no_answer_to_the_data(workspace: ProxiedWorkspace, monkeypatch: pytest.
 
 @pytest.mark.exhaustive
 def test_connections_refused_before_each_kind_of_request(workspace: ProxiedWorkspace) -> None:
-    """The service is down for a moment: nothing was sent, so any request is repeated, in the same run."""
+    """The service is down for a moment. Nothing was sent, so any request is repeated in the same run."""
     beginning = workspace.prepare()
     workspace.proxy.forget()
     assert workspace.apply().code == 0
@@ -228,7 +230,7 @@ def test_connections_refused_before_each_kind_of_request(workspace: ProxiedWorks
 
 
 def test_an_image_that_is_deleted_while_it_is_read(workspace: ProxiedWorkspace) -> None:
-    """Listed, and deleted by another run before its members are asked for: the plan is made of what is left."""
+    """Another run deletes a listed image before its members are requested. The plan has the other images."""
     workspace.prepare()
     gone: set[str] = set()
 
@@ -246,7 +248,7 @@ def test_an_image_that_is_deleted_while_it_is_read(workspace: ProxiedWorkspace) 
 
 
 def test_faults_at_random(workspace: ProxiedWorkspace) -> None:
-    """Any of them, anywhere; the seed is in every message."""
+    """Any fault on any request; each message has the seed."""
     beginning = workspace.prepare()
     _, expected = workspace.apply_undisturbed(beginning)
     for seed in random.sample(range(10**6), 2):
@@ -259,6 +261,6 @@ def test_faults_at_random(workspace: ProxiedWorkspace) -> None:
                     return None
                 return FAULTS[drawn.choice([name for name in FAULTS if name != "no answer"])](ended)  # noqa: B023
 
-        runs = judged(workspace, at_random, expected, f"seed {seed}")
+        runs = run_with_faults(workspace, at_random, expected, f"seed {seed}")
         ended.set()
         note(f"any of these, on one request in {ONE_IN}, at random", CONVERGED[runs])

@@ -1,9 +1,10 @@
-"""Every request that writes to an image, with the image changed by hand just before it, in an apply that does everything.
+"""A user changes an image just before a request that writes to it, in an apply with every kind of step: for every such
+request.
 
-What lost its marker is not written to and not deleted. The guard cannot stop three things, which are tried as well:
-a request that no guard protects (data, members, status, DELETE) and that was under way is saved, once, and no further
-one; an update by an admin of an image that was just given to another project is saved, and undone; what the service
-saves of another user's update is kept.
+imagesync does not write to an image that has lost its marker, and does not delete it. The guard cannot prevent three
+things, which are tried as well. First, a request without a guard (data, members, status, DELETE) that was already sent
+is saved, once. Second, an update by an admin of an image that was just given to another project is saved, and the
+admin's run takes it back. Third, the service may save another user's update, which is kept.
 """
 
 from typing import Any
@@ -19,9 +20,8 @@ GIVEN = "given to another project"
 HIDING = ("hidden or shown", "deleted", "renamed")
 """Changes after which users do not find the image by the name of its key."""
 KEPT = ("hidden or shown", "another role", "deactivated")
-"""Changes that the next apply keeps: hiding is not declared, a deactivated candidate is rejected, and a hidden record
-to which a user gave the role of the current image counts as current if its key has no visible image.
-"""
+"""Changes that the next apply keeps: the manifest does not declare ``hidden``; a deactivated candidate is rejected; and
+a hidden image to which a user gave the role of the current image counts as current if its key has no visible image."""
 STANDING = {"deactivated", "reactivated", "replaced", "shared", "updated"}
 """Keys that have a visible image before and after the apply."""
 USUAL = [
@@ -29,7 +29,7 @@ USUAL = [
     (GIVEN, "retire"),
     ("renamed", "first"),
 ]
-"""Tried in each run of the suite; the others with every loop to its end."""
+"""Tried in each run of the suite. The others are tried with ``--exhaustive``."""
 TRIALS = [
     pytest.param(
         change, spots, marks=() if (change, spots) in USUAL else (pytest.mark.exhaustive, pytest.mark.by_turns)
@@ -42,8 +42,8 @@ TRIALS = [
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("change", "spots"), TRIALS)
 def test_an_image_that_is_changed_just_before_a_request(workspace: ProxiedWorkspace, change: str, spots: str) -> None:
-    """Nothing foreign is written to or deleted, no key is without a visible image, and the next apply converges or says
-    why it does not."""
+    """imagesync writes to no foreign image and deletes none, each key has a visible image, and the next apply converges
+    or reports why it does not."""
     beginning = workspace.prepare()
     disturbed = Hand(workspace, beginning, change, SPOTS[spots]).apply()
     assert {hit.spot for hit in disturbed.hits} == set(SPOTS[spots])
@@ -54,7 +54,7 @@ def test_an_image_that_is_changed_just_before_a_request(workspace: ProxiedWorksp
 
 
 def check_image(workspace: ProxiedWorkspace, disturbed: Disturbed, hit: Hit, change: str) -> None:
-    """What the apply did to one image after the change."""
+    """Check what the apply did to one image after the change."""
     saved, after = disturbed.saved[hit.image_id], read(workspace.cloud.http("admin"), hit.image_id)
     point = f"{change} before {hit.spot}, {hit.call.kind}: saved {saved}\n{disturbed.result.stdout}"
     label = hit.spot[0]
@@ -79,26 +79,26 @@ def check_image(workspace: ProxiedWorkspace, disturbed: Disturbed, hit: Hit, cha
 
 
 def is_own_record(hit: Hit) -> bool:
-    """Whether the image was made by this run and not published yet."""
+    """Whether this run made the image and has not published it yet."""
     return hit.changed is not None and hit.changed.get("imagesync_role") == "staging"
 
 
 def find_differences(before: dict[str, Any] | None, after: dict[str, Any] | None) -> list[str]:
-    """Names of fields and properties that differ; the guard and the time of the last update do not count."""
+    """Names of fields and properties that differ, except for the guard and the time of the last update."""
     first, second = before or {}, after or {}
     names = {name for name in {*first, *second} if not name.startswith("imagesync_rev_") and name != "updated_at"}
     return sorted(name for name in names if first.get(name) != second.get(name))
 
 
 def check_visible(workspace: ProxiedWorkspace, disturbed: Disturbed, change: str) -> None:
-    """Each key that had a visible image has one, but those whose image the hand itself hid, deleted or renamed."""
+    """Each key that had a visible image has one, except for those whose image the user hid, deleted or renamed."""
     found = {image["name"] for image in workspace.cloud.http("admin").images() if not image["os_hidden"]}
     hit = {str(hit.spot[0]) for hit in disturbed.hits} if change in HIDING else set()
     assert STANDING - hit <= found, (sorted(map(str, found)), disturbed.result)
 
 
 def check_next(workspace: ProxiedWorkspace, disturbed: Disturbed, change: str) -> None:
-    """The next plain apply brings what the manifest says, or names what is in its way; it leaves alone what is foreign."""
+    """The next apply makes the images as declared, or names what prevents it. It leaves foreign images as they are."""
     ids = [hit.image_id for hit in disturbed.hits]
     workspace.cloud.forget_requests()
     result = workspace.apply()

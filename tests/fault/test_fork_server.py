@@ -1,4 +1,4 @@
-"""The server that the other tests run the command through, where its answers come in an unusual way."""
+"""The server of ``fork_server`` when its answers arrive together or in pieces."""
 
 from pathlib import Path
 
@@ -13,8 +13,8 @@ def start_server(folder: Path, code: str) -> CommandServer:
     return CommandServer("answering", {"PYTHONPATH": str(folder)})
 
 
-def test_two_lines_that_come_at_once_are_two_answers(tmp_path: Path) -> None:
-    """A run that ends before its pid was read: the second answer is there, and need not be waited for."""
+def test_two_lines_that_arrive_together_are_two_answers(tmp_path: Path) -> None:
+    """A run may end before its pid is read. Then the second answer is there already, and is not waited for."""
     server = start_server(tmp_path, r"for _ in sys.stdin: os.write(1, b'1\n2\n')")
     for _ in range(2):
         server.send({})
@@ -22,8 +22,8 @@ def test_two_lines_that_come_at_once_are_two_answers(tmp_path: Path) -> None:
     server.stop()
 
 
-def test_an_answer_in_pieces_is_one(tmp_path: Path) -> None:
-    """And one that does not come in time is a TimeoutError."""
+def test_an_answer_in_pieces_is_one_answer(tmp_path: Path) -> None:
+    """An answer that does not arrive in time is a TimeoutError."""
     code = r"for _ in sys.stdin: os.write(1, b'12'); time.sleep(0.05); os.write(1, b'3\n')"
     server = start_server(tmp_path, code)
     server.send({})

@@ -1,4 +1,4 @@
-"""Disks that are full or may not be written, under a store, under the files that a run leaves, and under its streams."""
+"""A full or read-only disk under a store, under the output files of a run, and under its streams."""
 
 import errno
 import json
@@ -21,7 +21,8 @@ IMAGESYNC = shlex.join((sys.executable, "-m", "imagesync"))
 
 
 def own_mounts() -> list[str]:
-    """What starts a command with mounts of its own: as a user of a namespace, or as root where there are none of those."""
+    """The words that start a command with its own mounts: as a user of a namespace, or as root if namespaces are not
+    available."""
     ways = ["unshare", "--user", "--map-root-user", "--mount"], ["unshare", "--mount"]
     works = [way for way in ways if subprocess.run([*way, "true"], capture_output=True, check=False).returncode == 0]
     assert works, "the tests of full disks need a Linux on which a mount namespace can be made"
@@ -29,7 +30,8 @@ def own_mounts() -> list[str]:
 
 
 def mounted(folder: Path, script: str) -> list[tuple[int, str]]:
-    """Commands, one a line, in a shell whose mounts are its own: exit code and output of each ``imagesync``."""
+    """Run commands, one on each line, in a shell with its own mounts: the exit code and the output of each
+    ``imagesync``."""
     lines = ["set -eu", f"cd {shlex.quote(str(folder))}"]
     for line in script.strip().splitlines():
         words = line.strip()
@@ -46,7 +48,7 @@ def mounted(folder: Path, script: str) -> list[tuple[int, str]]:
 
 
 def wanted(folder: Path, sizes: dict[str, int]) -> None:
-    """A manifest of raw images of so many bytes."""
+    """A manifest of raw images with these sizes in bytes."""
     for name, size in sizes.items():
         (folder / f"{name}.raw").write_bytes(os.urandom(size))
     images = {name: {"source": f"{name}.raw"} for name in sizes}
@@ -60,7 +62,8 @@ SOME, MORE = (64, 192, 384, 1024), (128, 160, 256, 320, 448, 512)
 
 @pytest.mark.parametrize("room", [*SOME, *(pytest.param(room, marks=pytest.mark.exhaustive) for room in MORE)])
 def test_a_store_on_a_small_disk(tmp_path: Path, room: int) -> None:
-    """As much as fits is there and whole, one line a step reports the rest, which follows when there is room."""
+    """The images that fit are stored whole, and one line for each step reports the others. They follow when there is
+    space."""
     wanted(tmp_path, {"one": 50_000, "two": 60_000, "three": 70_000})
     (tmp_path / "disk").mkdir()
     short, whole, again, listed = mounted(
@@ -88,7 +91,7 @@ def test_a_store_on_a_small_disk(tmp_path: Path, room: int) -> None:
 
 
 def test_a_store_on_a_disk_that_may_not_be_written(tmp_path: Path) -> None:
-    """It is read; an apply is one line."""
+    """Reading works, and an apply fails with one line."""
     wanted(tmp_path, {"one": 5_000})
     _, planned, listed, refused = mounted(
         tmp_path,
@@ -119,7 +122,8 @@ def test_a_store_on_a_disk_that_may_not_be_written(tmp_path: Path) -> None:
     ids=lambda words: words[0],
 )
 def test_a_full_disk_under_the_files_of_a_run(tmp_path: Path, words: tuple[str, ...]) -> None:
-    """At each of their writes: the run is whole or never began, one line names the file, and no half file is left."""
+    """At each write to an output file: the run ends completely or does not begin, one line names the file, and no half
+    file is left."""
     (tmp_path / "out").mkdir()
     with open_store_workspace(tmp_path, ["out"]) as workspace:
         command = [str(tmp_path / word) if word.startswith("out/") else word for word in words]
@@ -161,8 +165,8 @@ def test_a_full_disk_under_the_files_of_a_run(tmp_path: Path, words: tuple[str, 
         ("apply", "<&-", 64),
     ],
 )
-def test_streams_that_take_nothing(tmp_path: Path, words: str, streams: str, code: int) -> None:
-    """No traceback, no bug, no code of Python's own; an apply runs to its end."""
+def test_streams_that_cannot_be_written(tmp_path: Path, words: str, streams: str, code: int) -> None:
+    """There is no traceback, no exit code of a bug or of Python itself, and an apply runs to its end."""
     wanted(tmp_path, {"one": 5_000})
     output = tmp_path / "told"
     command = f"{IMAGESYNC} {words} --store store base.yaml -o out.json >out.txt 2>{output} {streams}"
@@ -176,8 +180,8 @@ def test_streams_that_take_nothing(tmp_path: Path, words: str, streams: str, cod
     note("standard output or error full or closed", "no traceback, and an apply went to its end")
 
 
-def test_a_bug_whose_log_has_no_room(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """The cause is still reported, in one line without secrets."""
+def test_a_bug_whose_log_cannot_be_written(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line still reports the cause, without secrets."""
 
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -1,4 +1,5 @@
-"""Answers of the image service that lie, never end or lead astray: fine or one clear line, in bounded memory and time."""
+"""Answers of the image service that lie, never end, or lead to another host: each is accepted or ends with one clear
+line, in limited memory and time."""
 
 import json
 import os
@@ -60,7 +61,7 @@ FIELDS = [
 
 
 def verdict(ask: Callable[[], object]) -> str:
-    """Fine, or one printable line of an error of imagesync; anything else fails the test by itself."""
+    """The answer is accepted, or one printable line of an error of imagesync; anything else fails the test."""
     output = "fine"
     try:
         ask()
@@ -72,7 +73,7 @@ def verdict(ask: Callable[[], object]) -> str:
 
 
 def ways(backend: Glance) -> dict[str, Callable[[], object]]:
-    """A call of each kind of request that carries the token."""
+    """A call for each kind of request that carries the token."""
     return {
         "list": backend.images,
         "show": lambda: backend.images(IMAGE_ID),
@@ -96,7 +97,7 @@ def ways(backend: Glance) -> dict[str, Callable[[], object]]:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_token_follows_no_redirect_of_any_method(open_scripted: OpenScripted, status: int) -> None:
-    """Neither to another host, which receives nothing at all, nor to another place of the same."""
+    """No redirect is followed: another host receives nothing, and neither does another path of the same host."""
     other = Server([Say()])
     with listening(other) as address:
         for place, name in ((f"{address}/v2/images", "another host"), ("/elsewhere", "the same host")):
@@ -110,17 +111,18 @@ def test_a_token_follows_no_redirect_of_any_method(open_scripted: OpenScripted, 
 
 
 def test_an_endless_body_behind_a_redirect_is_not_read(open_scripted: OpenScripted) -> None:
-    """The library reads it to look where it leads."""
+    """The HTTP library would read it before it returns the address of the redirect."""
     service = open_scripted([Say(302, b"x" * 2**27, {"Location": "http://[", "Content-Length": str(2**40)})])
     with pytest.raises(BackendError, match="redirect"):
         service.backend.images(IMAGE_ID)
 
 
 @pytest.mark.parametrize("field", FIELDS)
-def test_any_value_in_any_field_of_an_image_is_taken_or_refused_in_one_line(
+def test_any_value_in_any_field_of_an_image_is_accepted_or_refused_in_one_line(
     open_scripted: OpenScripted, field: str
 ) -> None:
-    """Read, listed, planned, shown, exported: a field of another type is named, a text is shown without its escapes."""
+    """The image is read, listed, planned, shown and exported. A field of a wrong type is named, and a text is shown
+    without its escapes."""
     marked = image(imagesync_catalog="base", imagesync_key="a", imagesync_role="current", imagesync_managed="{}")
     for value in ODD:
         backend = open_scripted([Say(body={"images": [{**marked, field: value}]})]).backend
@@ -144,7 +146,8 @@ def test_any_value_in_any_field_of_an_image_is_taken_or_refused_in_one_line(
 
 
 def test_any_value_in_members_tasks_stores_schemas_and_quotas_does_no_harm(open_scripted: OpenScripted) -> None:
-    """Members are needed and refused in one line; what only explains or helps is passed over."""
+    """A wrong answer about members is refused in one line, because members are needed. Wrong answers that only explain
+    or help are ignored."""
     display: object = None
     asking = ways(open_scripted(lambda path: Say(body=display)).backend)
     for value in ODD:
@@ -198,7 +201,7 @@ ANSWERS = {
 @pytest.mark.parametrize("kind", ANSWERS)
 @pytest.mark.parametrize("way", ["list", "create", "update", "delete"])
 def test_an_answer_that_makes_no_sense_is_one_line(open_scripted: OpenScripted, kind: str, way: str) -> None:
-    """To every method; a DELETE reads nothing of its response."""
+    """For every method; the answer to a DELETE is not read."""
     output = verdict(ways(open_scripted([ANSWERS[kind]]).backend)[way])
     assert way == "delete" or output != "fine"
     note(
@@ -208,7 +211,7 @@ def test_an_answer_that_makes_no_sense_is_one_line(open_scripted: OpenScripted, 
 
 
 def pages(follow: Callable[[int], str], found: Callable[[int], str]) -> Callable[[str], Say]:
-    """A listing whose page n holds one image and leads to ``follow(n)``."""
+    """A listing whose page n has one image and leads to ``follow(n)``."""
 
     def answer(path: str) -> Say:
         number = int((re.findall(r"marker=(\d+)", path) or ["0"])[0])
@@ -227,7 +230,7 @@ LOOPS = {
 
 @pytest.mark.parametrize("kind", LOOPS)
 def test_a_listing_that_never_ends_is_one_line(open_scripted: OpenScripted, kind: str) -> None:
-    """Recognized by a link seen before, or by a page without new images."""
+    """It is recognized by a link that was seen before, or by a page without new images."""
     service = open_scripted(LOOPS[kind])
     assert "never ends" in verdict(service.backend.images)
     assert len(service.server.queries) < 12
@@ -235,20 +238,20 @@ def test_a_listing_that_never_ends_is_one_line(open_scripted: OpenScripted, kind
 
 
 def test_a_listing_without_end_is_one_line(open_scripted: OpenScripted) -> None:
-    """Each page has something new: the time for the whole listing ends."""
+    """Each page has new images, so the time limit of the whole listing ends it."""
     service = open_scripted(pages(lambda n: str(n + 1), lambda n: f"i{n}"), timeouts=Timeouts(listing=0.5))
     assert "takes longer than 0 s" in verdict(service.backend.images)
     note("listing that never ends", ONE_LINE)
 
 
 @pytest.mark.parametrize("item", [None, 3, "x", [], True])
-def test_a_page_of_what_is_no_image_is_one_line(open_scripted: OpenScripted, item: object) -> None:
-    """Never a traceback."""
+def test_a_page_with_other_values_than_images_is_one_line(open_scripted: OpenScripted, item: object) -> None:
+    """There is no traceback."""
     assert "not a JSON object" in verdict(open_scripted([Say(body={"images": [item]})]).backend.images)
 
 
 def test_the_next_page_is_requested_from_the_same_service(open_scripted: OpenScripted) -> None:
-    """``next`` names another host; the token stays here."""
+    """``next`` names another host, which gets no request and no token."""
     other = Server([Say()])
     with listening(other) as address:
         first = Say(body={"images": [image("one")], "next": f"{address}/v2/images?marker=one"})
@@ -275,7 +278,7 @@ print(json.dumps([told, int(peak) // 1024]))
 
 
 def fresh_pages() -> Callable[[str], Say]:
-    """A listing without end: every page has a thousand images that no page had before."""
+    """A listing without end: every page has a thousand new images."""
     numbers = count()
 
     def answer(path: str) -> Say:
@@ -296,7 +299,7 @@ def fresh_pages() -> Callable[[str], Say]:
     ],
 )
 def test_memory_is_bounded(open_scripted: OpenScripted, kind: str, words: str) -> None:
-    """The peak of a process of its own, in MiB; the two passes of a listing run side by side."""
+    """The peak memory of a separate process, in MiB, while the two passes of a listing run at the same time."""
     open_scripted(fresh_pages() if kind == "fresh" else [ANSWERS[kind]])
     done = subprocess.run([sys.executable, "-c", WATCHED], capture_output=True, text=True, check=True)
     output, peak = json.loads(done.stdout)
@@ -306,7 +309,7 @@ def test_memory_is_bounded(open_scripted: OpenScripted, kind: str, words: str) -
 
 
 def continuing(connection: socket.socket) -> None:
-    """Nothing but announcements of an answer."""
+    """An endless sequence of ``100 Continue``."""
     while True:
         connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 100)
 
@@ -319,12 +322,12 @@ def chunks(connection: socket.socket) -> None:
 
 
 def silent(connection: socket.socket) -> None:
-    """Listens until the other side has enough."""
+    """Sends nothing until the other side closes the connection."""
     connection.recv(1)
 
 
 def saying(data: bytes) -> Callable[[socket.socket], None]:
-    """Some bytes, then the end."""
+    """Sends some bytes and closes the connection."""
     return lambda connection: connection.sendall(data)
 
 
@@ -350,7 +353,7 @@ RAW: dict[str, tuple[Callable[[socket.socket], None], str]] = {
 
 
 def test_a_proxy_whose_answer_drips_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time-outs hold through a proxy too."""
+    """Time-outs also apply through a proxy."""
     with raw_service(drip(b"HTTP/1.1 200 OK\r\n", b"a")) as address:
         endpoint = "http://images.example/image"
         entry = {"auth_type": "none", "auth": {"endpoint": endpoint}, "region_name": "r", "api_timeout": 1}
@@ -365,8 +368,11 @@ def test_a_proxy_whose_answer_drips_is_one_line(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("kind", RAW)
-def test_what_is_hardly_http_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    """The whole of an answer must be there within the time-out of the client's settings, however it drips."""
+def test_an_answer_that_is_not_quite_http_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """The whole head of an answer must arrive within the time-out of the client's settings, even if its bytes arrive
+    one by one."""
     answer, words = RAW[kind]
     with raw_service(answer) as address:
         entry = {"auth_type": "none", "auth": {"endpoint": f"{address}/image"}, "region_name": "r", "api_timeout": 1}

@@ -1,4 +1,4 @@
-"""Lists of digests from servers that mean harm: the time and the memory of a run are bounded, whatever they answer."""
+"""Checksum lists from hostile servers: the time and the memory of a run are limited, whatever the servers answer."""
 
 import re
 import socket
@@ -26,7 +26,7 @@ from tests.trials import note
 
 MIB = 2**20
 MAX_MORE_MIB = 300
-"""What hostile servers may cost more than well-behaved ones."""
+"""The additional memory that hostile servers may cost, compared with well-behaved ones."""
 MEASURED = """
 import re, sys
 from imagesync.cli.app import main
@@ -46,7 +46,7 @@ def web() -> Iterator[Mirror]:
 
 
 def write_manifest(folder: Path, lists: list[str], more: str = "") -> Path:
-    """An image for each list; ``more``: what else its source says."""
+    """A manifest with an image for each list; ``more``: further fields of its source."""
     images = "".join(
         f"  i{number}: {{source: {{url: 'http://127.0.0.1:9/{number}.raw', checksum_url: '{url}'{more}}}}}\n"
         for number, url in enumerate(lists)
@@ -59,18 +59,18 @@ def write_manifest(folder: Path, lists: list[str], more: str = "") -> Path:
 
 
 def lines_of_names() -> bytes:
-    """As many entries as fit, each for a file that is wanted, in other folders."""
+    """As many entries as a list may have, each for a declared file but in another folder."""
     entries = (f"{number:064x}  {number:x}/0.raw\n" for number in range(16 * MIB // 80))
     return "".join(entries).encode()[: 16 * MIB]
 
 
 def short_lines() -> bytes:
-    """Millions of lines, each of one character."""
+    """Millions of lines with one character each."""
     return b"a\n" * (8 * MIB)
 
 
 def wide_text() -> bytes:
-    """One character that makes Python keep four bytes for each of the others."""
+    """One character that makes Python store each character of the text in four bytes."""
     return "\U0001f600".encode() + b"x" * (16 * MIB - 4)
 
 
@@ -80,13 +80,13 @@ def many_values() -> bytes:
 
 
 def wide_names() -> bytes:
-    """As many entries as fit, in UTF-16, with characters for which Python keeps four bytes."""
+    """As many entries as a list may have, in UTF-16, with characters that Python stores in four bytes."""
     entries = (f"{number:064x}  \U0001f600/{number:x}/0.raw\n" for number in range(16 * MIB // 170))
     return "".join(entries).encode("utf-16")[: 16 * MIB]
 
 
 def too_long() -> bytes:
-    """More than is read of a list."""
+    """A list that is longer than is read."""
     return bytes(17 * MIB)
 
 
@@ -105,7 +105,7 @@ def too_long() -> bytes:
 def test_lists_as_large_as_they_may_be_cost_little_memory(
     web: Mirror, tmp_path: Path, content: Callable[[], bytes], number: int, is_signed: bool
 ) -> None:
-    """A list that is read whole, by each of many threads, takes a hundred MiB and more for each."""
+    """If many threads read a whole list at once, each thread needs a hundred MiB and more."""
     key, found = Tsk.generate("Somebody <somebody@example.org>"), []
     (tmp_path / "keys").write_bytes(bytes(key.extract_certificate()))
     web.publish("/sig", sign(key.signer(), b"something else", mode=SignatureMode.DETACHED))
@@ -124,8 +124,8 @@ def test_lists_as_large_as_they_may_be_cost_little_memory(
     )
 
 
-def test_a_list_is_asked_for_and_read_once(web: Mirror, tmp_path: Path) -> None:
-    """However many images name it: 500 of a list with 100,000 entries would take minutes."""
+def test_a_list_is_requested_and_read_once(web: Mirror, tmp_path: Path) -> None:
+    """500 images may name one list: to read 100,000 entries for each of them would take minutes."""
     entries = [f"{number:064x}  {number}.raw\n" for number in range(100_000)]
     url = web.publish("/SUMS", "".join(entries).encode())
     catalog = resolve(load(write_manifest(tmp_path, [url] * 500)))
@@ -136,7 +136,7 @@ def test_a_list_is_asked_for_and_read_once(web: Mirror, tmp_path: Path) -> None:
 
 
 def test_all_checks_together_end_in_time(tmp_path: Path) -> None:
-    """32 servers that answer a byte now and then, or nothing, cost one time-out and not one each."""
+    """32 servers send one byte now and then, or nothing. All of them together cost one time-out."""
     with ExitStack() as stack:
         slow = [stack.enter_context(raw_service(dripping)) for _ in range(16)]
         silent = [stack.enter_context(raw_service(wait_for_ever)) for _ in range(16)]
@@ -150,26 +150,26 @@ def test_all_checks_together_end_in_time(tmp_path: Path) -> None:
 
 
 def find_faults(catalog: Catalog) -> dict[str, SourceFault]:
-    """What is wrong with the sources of a catalog, by key."""
+    """The errors of the sources of a catalog, by key."""
     return {spec.key: spec.fault for spec in catalog.images if spec.fault is not None}
 
 
 def wait_for_ever(connection: socket.socket) -> None:
-    """No answer; the connection stays."""
+    """Never answers, and keeps the connection open."""
     connection.settimeout(60)
     connection.recv(1)
 
 
-def test_one_slow_server_does_not_keep_the_others(web: Mirror, tmp_path: Path) -> None:
-    """What was answered is judged: only the image of the slow one is a problem."""
+def test_one_slow_server_does_not_delay_the_others(web: Mirror, tmp_path: Path) -> None:
+    """The other answers are checked: only the image of the slow server has a problem."""
     with raw_service(dripping) as slow:
         good = web.publish("/SUMS", f"{A}  1.raw\n".encode())
         catalog = resolve(load(write_manifest(tmp_path, [f"{slow}/SUMS", good])))
         assert list(find_faults(identify(catalog, jobs=2, access=SourceAccess(check_seconds=0.5)))) == ["i0"]
 
 
-def test_a_question_that_cannot_be_interrupted_is_given_up() -> None:
-    """Such as the look-up of a name; the others have their answers."""
+def test_a_check_that_cannot_be_interrupted_is_given_up() -> None:
+    """The look-up of a host name, for example. The other checks have their answers."""
     release = threading.Event()
 
     def work(item: int) -> int:
@@ -183,14 +183,14 @@ def test_a_question_that_cannot_be_interrupted_is_given_up() -> None:
     assert isinstance(found[1], SourceError)
 
 
-def test_any_other_error_of_a_question_is_no_answer() -> None:
+def test_any_other_error_of_a_check_is_raised() -> None:
     """A bug must not look like a server that is down."""
     with pytest.raises(ZeroDivisionError):
         try_each(lambda item: 1 // item, [1, 0, 1], 2, Deadline())
 
 
 def test_few_threads_work_on_long_documents() -> None:
-    """The others wait, no longer than their deadline; an abandoned one is not begun."""
+    """The other threads wait, but not beyond their deadline. A check that was given up does not begin later."""
     release, begun = threading.Event(), list[str]()
 
     def work(name: str) -> str:
@@ -211,7 +211,7 @@ def test_few_threads_work_on_long_documents() -> None:
 
 
 def test_a_signature_is_never_large(web: Mirror, tmp_path: Path) -> None:
-    """1 MiB is a thousand signatures."""
+    """1 MiB has space for a thousand signatures."""
     (tmp_path / "keys").write_bytes(b"x")
     url, signed = web.publish("/SUMS", f"{A}\n".encode()), web.publish("/SUMS.sig", File(bytes(2 * MIB)))
     path = write_manifest(tmp_path, [url], f", signature: {{url: '{signed}', keyring: keys}}")
@@ -221,7 +221,7 @@ def test_a_signature_is_never_large(web: Mirror, tmp_path: Path) -> None:
 
 
 def test_reading_a_list_ends_in_time_too(web: Mirror, tmp_path: Path) -> None:
-    """Millions of entries take seconds, each time."""
+    """It takes seconds to read millions of entries, each time."""
     url = web.publish("/SUMS", lines_of_names())
     catalog = resolve(load(write_manifest(tmp_path, [url, f"{url}?again"])))
     faults = find_faults(identify(catalog, jobs=2, access=SourceAccess(check_seconds=0.4)))

@@ -1,6 +1,5 @@
-"""A service that lies, never ends or leads astray: one clear line, bounded memory, and no secret is sent to another
-host.
-"""
+"""A service that lies, never ends, or leads to another host: one clear line, limited memory, and no secret is sent to
+another host."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ MANIFEST = {"version": 1, "catalog": "base", "images": {"a": {"source": "none", 
 
 
 class Keystone:
-    """An identity service on loopback that logs any user in, unless its ``say`` answers otherwise."""
+    """An identity service on loopback that accepts any login, unless its ``say`` gives another answer."""
 
     def __init__(self) -> None:
         self.image_url = ""
@@ -35,7 +34,7 @@ class Keystone:
 
 
 def token(image_url: str) -> dict[str, Any]:
-    """A project's token with one service in its catalog."""
+    """The token of a project, whose catalog has one service."""
     endpoint = {"interface": "public", "region": "r", "region_id": "r", "url": image_url, "id": "e"}
     project = {"id": "p1", "name": "images", "domain": {"id": "default", "name": "Default"}}
     user = {"id": "u", "name": "alice", "domain": {"id": "default", "name": "Default"}}
@@ -58,7 +57,8 @@ class HostileCloud:
         self.config: dict[str, Any] = {"auth": {**self.settings, **domains}, "region_name": "r", "api_timeout": 2}
 
     def run(self, *words: str) -> tuple[int, str, str]:
-        """``imagesync WORDS --cloud c``: exit code and both streams, which never hold a secret or a traceback."""
+        """Run ``imagesync WORDS --cloud c``: the exit code and both streams, which never contain a secret or a
+        traceback."""
         (self.folder / "base.yaml").write_text(json.dumps(MANIFEST))
         (self.folder / ".clouds.yaml").write_text(json.dumps({"clouds": {"c": self.config}}))
         env = cloud_environment(self.folder / ".clouds.yaml", TMPDIR=str(self.folder))
@@ -70,7 +70,7 @@ class HostileCloud:
         return done.code, done.stdout, done.stderr
 
     def failing(self, *words: str) -> str:
-        """The one line of a run that fails."""
+        """Run a command that fails; its only line of output."""
         code, _, output = self.run(*words)
         assert code in (1, 64), output
         assert len(output.splitlines()) == 1, output
@@ -79,7 +79,7 @@ class HostileCloud:
 
 @pytest.fixture
 def hostile(tmp_path: Path) -> Iterator[HostileCloud]:
-    """Everything in order."""
+    """Services that answer correctly."""
     keystone, other = Keystone(), Server(lambda path: Say(201, token(""), {"X-Subject-Token": "stolen"}))
     found: list[HostileCloud] = []
     glance = Server(lambda path: found[0].answer(path))
@@ -91,13 +91,13 @@ def hostile(tmp_path: Path) -> Iterator[HostileCloud]:
 
 
 def elsewhere(hostile: HostileCloud, path: str = "/v3/auth/tokens") -> dict[str, str]:
-    """A header that leads to the other host, which has another name too."""
+    """A header that leads to the other host, which also has another name."""
     address: str = hostile.other.address  # type: ignore[attr-defined]
     return {"Location": address.replace("127.0.0.1", "localhost") + path}
 
 
-def test_everything_in_order_is_a_plan(hostile: HostileCloud) -> None:
-    """The stage itself works, so a failure below has its own reason."""
+def test_correct_answers_lead_to_a_plan(hostile: HostileCloud) -> None:
+    """The services themselves work, so a failure of another test has its own reason."""
     for run_command in (forked.run, command.run):
         hostile.run_command = run_command
         code, output, _ = hostile.run("plan")
@@ -106,15 +106,16 @@ def test_everything_in_order_is_a_plan(hostile: HostileCloud) -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_the_password_follows_no_redirect(hostile: HostileCloud, status: int) -> None:
-    """The library would send it again, to whatever host the answer names."""
+    """The HTTP library would send the password again, to the host that the answer names."""
     hostile.keystone.say = lambda path: Say(status, b"", elsewhere(hostile)) if path.endswith("tokens") else None
     assert "redirect" in hostile.failing("plan")
     assert hostile.other.queries == []
     note("redirect of the log-in to another host", "one line, not followed")
 
 
-def test_the_way_to_log_in_is_not_asked_on_another_host(hostile: HostileCloud) -> None:
-    """Without a version in auth_url the versions are asked for first; who answers that would name where to log in."""
+def test_the_versions_are_not_requested_from_another_host(hostile: HostileCloud) -> None:
+    """If auth_url has no version, the versions are requested first. A host that answers this request could choose where
+    the password is sent."""
     hostile.config["auth"]["auth_url"] = hostile.settings["auth_url"].removesuffix("/v3")
     hostile.keystone.say = lambda path: Say(302, b"", elsewhere(hostile, "/v3/")) if "tokens" not in path else None
     assert "redirect" in hostile.failing("plan")
@@ -122,8 +123,9 @@ def test_the_way_to_log_in_is_not_asked_on_another_host(hostile: HostileCloud) -
 
 
 @pytest.mark.parametrize("version", ["/v3", ""])
-def test_an_identity_service_that_lists_its_versions_to_no_one(hostile: HostileCloud, version: str) -> None:
-    """Where auth_url has the version they are not needed; else it is one line. The library alone would wait for itself."""
+def test_an_identity_service_that_does_not_list_its_versions(hostile: HostileCloud, version: str) -> None:
+    """If auth_url has the version, the list is not needed; otherwise it is one line. The library alone would wait for
+    itself."""
     hostile.config["auth"]["auth_url"] = hostile.settings["auth_url"].removesuffix("/v3") + version
     hostile.keystone.say = lambda path: None if path.endswith("tokens") else Say(401, {"error": {"message": "no"}})
     if version:
@@ -149,15 +151,15 @@ LOGINS = {
 
 @pytest.mark.parametrize("kind", LOGINS)
 def test_an_identity_service_that_makes_no_sense_is_one_line(hostile: HostileCloud, kind: str) -> None:
-    """A login page of a proxy, a token of another shape."""
+    """A login page of a proxy, or a token of another shape."""
     hostile.keystone.say = lambda path: LOGINS[kind]
     hostile.failing("plan")
     note("log-in that makes no sense", "one line")
 
 
 @pytest.mark.parametrize("words", [("plan",), ("apply", "--yes"), ("export",)])
-def test_each_command_says_it_in_one_line(hostile: HostileCloud, words: tuple[str, ...]) -> None:
-    """Exit 1, no traceback, no log of a bug; in a process of its own."""
+def test_each_command_reports_it_in_one_line(hostile: HostileCloud, words: tuple[str, ...]) -> None:
+    """Exit code 1, no traceback, and no log of a bug. Each command runs in its own process."""
     hostile.run_command = command.run
     hostile.answer = lambda path: Say(body={"images": [image(imagesync_catalog="base", owner={"x": "\x1b[2J"})]})
     hostile.failing(*words)
@@ -165,7 +167,7 @@ def test_each_command_says_it_in_one_line(hostile: HostileCloud, words: tuple[st
 
 
 def test_a_list_names_what_it_cannot_read(hostile: HostileCloud) -> None:
-    """Once, and shows the others: it may be an image of another project."""
+    """Once; it shows all other images. The image may belong to another project."""
     hostile.answer = lambda path: Say(body={"images": [image(owner={"x": "\x1b[2J"})]})
     code, _, output = hostile.run("list")
     assert (code, output.count("not listed: ")) == (0, 1), output
@@ -173,7 +175,7 @@ def test_a_list_names_what_it_cannot_read(hostile: HostileCloud) -> None:
 
 @pytest.mark.parametrize("words", [("list",), ("plan",), ("export", "--managed")])
 def test_no_command_shows_a_character_that_moves_the_cursor(hostile: HostileCloud, words: tuple[str, ...]) -> None:
-    """Whichever text of an image it is in."""
+    """In any text of an image."""
     odd = "x\x1b[2J\u009b\u202e"
     names = ("name", "checksum", "imagesync_key", "imagesync_digest", "imagesync_role", "p")
     listed = {**image(owner="p1", imagesync_catalog="base", tags=[odd]), **dict.fromkeys(names, odd)}

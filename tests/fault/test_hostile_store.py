@@ -1,4 +1,4 @@
-"""A store that came with a pull request: ``plan`` on it, as a pipeline runs it, harms nothing and ends quickly."""
+"""A store that came with a pull request: ``plan`` on it, in a pipeline, harms nothing and ends quickly."""
 
 import resource
 import shutil
@@ -30,7 +30,8 @@ class CommittedStore:
         self.database = make_store(self.store)
 
     def link_content(self) -> None:
-        """Make the store's data a link to that of a real store of the runner's, with another service's image data."""
+        """Replace the folder of the store's data by a link to the data of the runner's store, which has other image
+        data."""
         real = self.home / "store"
         shutil.copytree(self.store, real)
         used = run_sql(self.database, "SELECT id FROM images")[0][0]
@@ -39,12 +40,12 @@ class CommittedStore:
         (self.store / "content").symlink_to(real / "content")
 
     def name_file(self) -> None:
-        """Leave a journal that names a file of the runner's."""
+        """Leave a journal that names a file of the runner."""
         (self.home / "file").write_text("precious")
         write_journal(self.database, self.home / "file")
 
     def take_path_as_id(self) -> None:
-        """Make a file of the runner's the data of an image."""
+        """Use the path of a file of the runner as the data of an image."""
         (self.home / "file").write_text("precious")
         path = str(self.home / "file")
         run_sql(
@@ -54,7 +55,7 @@ class CommittedStore:
         )
 
     def replace_by_view(self) -> None:
-        """Make the table of images a view that never ends."""
+        """Replace the table of images by a view that never ends."""
         run_sql(self.database, "DROP TABLE images", f"CREATE VIEW images AS {ENDLESS}")
 
     def repeat_rows(self) -> None:
@@ -62,11 +63,11 @@ class CommittedStore:
         multiply_rows(self.database, "images")
 
     def repeat_schema(self) -> None:
-        """Give the schema as many tables, which SQLite reads all before the first query."""
+        """Give the schema so many tables that SQLite needs long to read them before the first query."""
         multiply_schema(self.database)
 
     def contents(self) -> dict[str, bytes]:
-        """All files of the runner's."""
+        """All files of the runner."""
         return {str(path): path.read_bytes() for path in self.home.rglob("*") if path.is_file()}
 
 
@@ -82,7 +83,7 @@ ATTACKS = {
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)
 def test_a_plan_on_a_committed_store_harms_nothing(tmp_path: Path, attack: object) -> None:
-    """One line, exit 1; no file of the runner's is changed or removed, none is made, and it takes seconds."""
+    """One line, and exit code 1. No file of the runner is changed, removed or made, and it takes seconds."""
     found, temporary = CommittedStore(tmp_path), tmp_path / "tmp"
     temporary.mkdir()
     attack(found)  # type: ignore[operator]

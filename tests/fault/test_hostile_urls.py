@@ -1,6 +1,7 @@
-"""Where a URL may lead the run: redirects into the network of the runner, credentials for other hosts, hosts not named.
+"""URLs that lead a run elsewhere: redirects into the runner's network, credentials for other hosts, hosts that are not
+allowed.
 
-The servers all listen on loopback; ``classify`` says which of their addresses counts as public.
+All servers listen on loopback; ``classify`` decides which of their addresses count as public.
 """
 
 import base64
@@ -32,20 +33,20 @@ NO_PAUSE = (0.0,)
 
 @pytest.fixture
 def evil() -> Iterator[Mirror]:
-    """A server of the internet, as far as the run knows: at 127.0.0.1."""
+    """A server that counts as public, at 127.0.0.1."""
     with mirror() as found:
         yield found
 
 
 @pytest.fixture
 def inside() -> Iterator[Mirror]:
-    """A server of the runner's network: at 127.0.0.2."""
+    """A server of the runner's network, at 127.0.0.2."""
     with mirror("127.0.0.2") as found:
         yield found
 
 
 def kind(address: str) -> Reach:
-    """127.0.0.1 is the internet here, 127.0.0.3 a link-local address, all else the runner's own network."""
+    """127.0.0.1 counts as public, 127.0.0.3 as link-local, and all other addresses as the runner's network."""
     return {"127.0.0.1": Reach.PUBLIC, "127.0.0.3": Reach.LINK_LOCAL}.get(address, Reach.INTERNAL)
 
 
@@ -60,13 +61,13 @@ def lead(server: Mirror, target: str, path: str = "/SUMS", status: int = 302) ->
 
 
 def get(url: str, rules: SourceAccess) -> bytes:
-    """A list of digests."""
+    """Fetch a checksum list."""
     return fetch(url, rules, pauses=NO_PAUSE)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_no_redirect_leads_from_a_public_server_inside(evil: Mirror, inside: Mirror, status: int) -> None:
-    """Not a byte is sent there."""
+    """The private server receives no byte."""
     url = lead(evil, inside.publish("/secret", TEXT), status=status)
     with pytest.raises(SourceError, match=r"from a public server to 127\.0\.0\.2.*--source-hosts 127\.0\.0\.2"):
         get(url, access())
@@ -76,8 +77,8 @@ def test_no_redirect_leads_from_a_public_server_inside(evil: Mirror, inside: Mir
     note("source or list redirected from a public server to a private address", "refused, nothing sent there")
 
 
-def test_neither_does_a_chain_of_redirects(evil: Mirror, inside: Mirror) -> None:
-    """Nor one that ends there by a name: judged is the address that was connected to."""
+def test_no_chain_of_redirects_leads_from_a_public_server_inside(evil: Mirror, inside: Mirror) -> None:
+    """Neither does a chain whose last address is a name: the connected address decides."""
     port = inside.address.rpartition(":")[2]
     inside.publish("/secret", TEXT)
     second = lead(evil, f"http://localhost2.localdomain:{port}/secret", "/second")
@@ -89,8 +90,8 @@ def test_neither_does_a_chain_of_redirects(evil: Mirror, inside: Mirror) -> None
     assert inside.queries == []
 
 
-def test_a_name_is_judged_by_the_address_that_it_has_now(evil: Mirror) -> None:
-    """A name that means a public address when it is looked up, and a private one when it is connected to."""
+def test_a_name_is_checked_by_its_address_at_the_connection(evil: Mirror) -> None:
+    """The name has a public address when it is looked up, and a private one when the connection is made."""
     seen: list[str] = []
 
     def rebinding(address: str) -> Reach:
@@ -106,7 +107,7 @@ def test_a_name_is_judged_by_the_address_that_it_has_now(evil: Mirror) -> None:
 
 
 def test_a_kept_connection_inside_is_not_used_after_a_redirect(evil: Mirror, inside: Mirror) -> None:
-    """A first mirror inside may be asked; a second one outside must not lead to it."""
+    """The first mirror is private and allowed. A second, public mirror must not lead to it."""
     inside.publish("/secret", TEXT)
     with WebSession(access()) as session:
         assert session.ask(inside.publish("/first", TEXT)).content == TEXT  # read to its end, to keep the connection
@@ -116,7 +117,7 @@ def test_a_kept_connection_inside_is_not_used_after_a_redirect(evil: Mirror, ins
 
 
 def test_a_named_host_may_be_inside_and_no_other(evil: Mirror, inside: Mirror) -> None:
-    """The user who runs it names it: the manifest cannot."""
+    """The user who runs imagesync names the host; a manifest cannot."""
     url = lead(evil, inside.publish("/SUMS", TEXT))
     assert get(url, access("127.0.0.*")) == TEXT
     with pytest.raises(SourceError, match=r"redirects to 127\.0\.0\.2, which is not named by --source-hosts"):
@@ -126,8 +127,8 @@ def test_a_named_host_may_be_inside_and_no_other(evil: Mirror, inside: Mirror) -
     note("redirect or URL to a host that --source-hosts does not name", "refused, nothing sent there")
 
 
-def test_a_private_mirror_may_be_named_and_lead_on(evil: Mirror, inside: Mirror) -> None:
-    """Operators have mirrors of their own; those may send one out, and elsewhere inside."""
+def test_a_private_mirror_may_be_named_and_may_redirect(evil: Mirror, inside: Mirror) -> None:
+    """Operators have their own mirrors, which may redirect to public and to private servers."""
     assert get(inside.publish("/SUMS", TEXT), access()) == TEXT
     assert get(lead(inside, evil.publish("/out", TEXT), "/led"), access()) == TEXT
     assert get(lead(inside, f"{inside.address}/SUMS", "/round"), access()) == TEXT
@@ -136,8 +137,8 @@ def test_a_private_mirror_may_be_named_and_lead_on(evil: Mirror, inside: Mirror)
         get(lead(inside, back, "/out-and-back"), access())
 
 
-def test_a_link_local_address_is_never_asked() -> None:
-    """There the machine's own credentials are given out."""
+def test_a_link_local_address_is_never_contacted() -> None:
+    """At such an address, a cloud gives the credentials of the machine."""
     with mirror("127.0.0.3") as metadata:
         url = metadata.publish("/latest/meta-data", TEXT)
         for rules in (access(), access("*")):
@@ -147,8 +148,8 @@ def test_a_link_local_address_is_never_asked() -> None:
     note("URL with a link-local address (metadata of the machine)", "refused, nothing sent there")
 
 
-def test_the_address_of_a_proxy_is_not_judged(evil: Mirror, inside: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is inside by nature; an address in the URL is judged all the same."""
+def test_the_address_of_a_proxy_is_not_checked(evil: Mirror, inside: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy usually has a private address. An address in the URL is checked as without a proxy."""
     monkeypatch.setenv("http_proxy", inside.address)
     monkeypatch.setenv("no_proxy", "")
     inside.publish("http://images.example/SUMS", TEXT)
@@ -166,7 +167,7 @@ def _basic(words: str) -> str:
 def test_a_netrc_entry_is_for_its_own_host_only(
     evil: Mirror, inside: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """``default`` is never used: it would send the credentials of a company to any host that a manifest names."""
+    """``default`` is never used, because it would send credentials to any host that a manifest names."""
     netrc = tmp_path / "netrc"
     monkeypatch.setenv("NETRC", str(netrc))
     netrc.write_text("machine 127.0.0.2 login me password CANARY\ndefault login me password CANARY\n")
@@ -178,10 +179,10 @@ def test_a_netrc_entry_is_for_its_own_host_only(
     note(".netrc with a default entry, a URL of another host", "no log-in sent")
 
 
-def test_a_host_that_is_called_default_gets_no_log_in(
+def test_a_host_that_is_called_default_gets_no_login(
     evil: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The library that reads the file keeps the ``default`` entry under that name."""
+    """The library that reads the file keeps the ``default`` entry under this name."""
     (tmp_path / "netrc").write_text("default login me password CANARY\n")
     (tmp_path / "netrc").chmod(0o600)
     for name, value in (("NETRC", str(tmp_path / "netrc")), ("http_proxy", evil.address), ("no_proxy", "")):
@@ -194,7 +195,7 @@ def test_a_host_that_is_called_default_gets_no_log_in(
 def test_no_login_is_sent_after_a_redirect_to_another_host(
     evil: Mirror, inside: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not that of the URL, not that of the netrc file for the other host; the same host gets it again."""
+    """Neither the login of the URL, nor that of the netrc file for the other host. The same host gets its login again."""
     netrc = tmp_path / "netrc"
     monkeypatch.setenv("NETRC", str(netrc))
     netrc.write_text("machine 127.0.0.1 login me password CANARY\n")
@@ -213,7 +214,7 @@ def test_no_login_is_sent_after_a_redirect_to_another_host(
 def test_no_login_is_sent_after_a_redirect_to_another_port(
     evil: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another server may listen there, with or without TLS; only from port 80 to 443 a server improves itself."""
+    """Another server may listen there, with or without TLS. The only exception is from port 80 to port 443."""
     key, certificate = str(tmp_path / "key"), str(tmp_path / "certificate")
     options = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
     options += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]
@@ -230,11 +231,11 @@ def test_no_login_is_sent_after_a_redirect_to_another_port(
         evil.logins.clear()
         assert get(back, access()) == TEXT
         assert evil.logins == []
-        assert len(secure.logins) == 1  # of its own URL
+        assert len(secure.logins) == 1  # the login of the URL itself
 
 
 def drip(connection: socket.socket) -> None:
-    """The beginning of a file, and the rest of it slowly."""
+    """The beginning of a file, and then the rest slowly."""
     connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {len(DATA)}\r\n\r\n".encode() + DATA[:100_000])
     with suppress(OSError):
         for index in range(100_000, 3_000_000, 1_000):
@@ -243,7 +244,7 @@ def drip(connection: socket.socket) -> None:
 
 
 def test_without_a_digest_no_mirror_continues_for_a_slow_one(evil: Mirror) -> None:
-    """Nothing would show that both have the same file: half of each would be published."""
+    """Without a digest, nothing shows that both mirrors have the same file, and a half of each could be published."""
     rules = SourceAccess(rate_seconds=0.5, min_rate=200_000)
     with raw_service(drip) as first:
         source = UrlSource((f"{first}/disk", evil.publish("/disk", DATA)))
@@ -256,7 +257,7 @@ def test_without_a_digest_no_mirror_continues_for_a_slow_one(evil: Mirror) -> No
 
 
 def test_a_slow_mirror_is_given_up_for_the_next(evil: Mirror) -> None:
-    """It would hold the lease for hours; each mirror may be slow once."""
+    """A slow mirror would make the run keep the lease for hours. Each mirror may be slow once."""
     digests = (Checksum("sha256", hashlib.sha256(DATA).hexdigest()),)
     rules = SourceAccess(rate_seconds=0.5, min_rate=200_000)
     with raw_service(drip) as first:

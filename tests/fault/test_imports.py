@@ -1,6 +1,4 @@
-"""Imports that a real Glance does not show: lost answers, tasks that never end, services that report nothing of
-them.
-"""
+"""Imports that a real Glance does not show: lost answers, tasks that never end, and services that report no tasks."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -19,14 +17,14 @@ BEGUN = Say(202, b"")
 
 
 def task(status: str, message: str = "") -> Say:
-    """What GET /tasks answers of one import."""
+    """The answer of GET /tasks about one import."""
     return Say(
         body={"tasks": [{"id": "t", "status": status, "message": message, "created_at": "1", "updated_at": "1"}]}
     )
 
 
 class ImportClock:
-    """Time that passes only while the code sleeps."""
+    """A clock whose time passes only while the code sleeps."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -39,7 +37,7 @@ class ImportClock:
 
 
 def by_path(images: list[Say], posted: Say = BEGUN, tasks: Say = NOT_FOUND) -> Callable[[str], Say]:
-    """Answers to GET of the image in turn (the last is repeated), to POST /import and to GET /tasks."""
+    """Answers to GET of the image in turn (the last one is repeated), to POST /import and to GET /tasks."""
     count: Counter[str] = Counter()
 
     def answer(path: str) -> Say:
@@ -54,18 +52,18 @@ def by_path(images: list[Say], posted: Say = BEGUN, tasks: Say = NOT_FOUND) -> C
 
 
 def fetch(service: ScriptedBackend, clock: ImportClock) -> None:
-    """A web-download, watched with a clock of the test's own."""
+    """Run a web-download with the test's own clock."""
     patience = Patience(limit=60, sleep=clock.sleep, clock=lambda: clock.now)
     Imports(service.backend, patience).run(IMAGE_ID, Method.WEB_DOWNLOAD, uri=URL)
 
 
 def posts(service: ScriptedBackend) -> int:
-    """How often an import was asked for."""
+    """How often an import was requested."""
     return sum(requests.startswith("POST") for requests in service.server.queries)
 
 
 def test_an_import_whose_answer_was_lost_is_not_begun_twice(open_scripted: OpenScripted) -> None:
-    """The image shows that it began: it is waited for."""
+    """The image shows that the import began, so imagesync waits for it."""
     running = Say(body=image(status="importing"))
     service = open_scripted(by_path([running, running, Say()], posted=RESET))
     fetch(service, ImportClock())
@@ -73,15 +71,15 @@ def test_an_import_whose_answer_was_lost_is_not_begun_twice(open_scripted: OpenS
 
 
 def test_an_import_that_never_began_is_an_error(open_scripted: OpenScripted) -> None:
-    """No answer, and the image shows nothing of it: whether to ask again is for the next run."""
+    """There is no answer, and the image shows no import. The next run decides whether to request it again."""
     service = open_scripted(by_path([Say(body=image(status="queued"))], posted=RESET))
     with pytest.raises(Unavailable, match=r"refused to fetch http://web.example/d.raw: "):
         fetch(service, ImportClock())
     assert posts(service) == 1
 
 
-def test_an_import_that_does_not_move_is_given_up(open_scripted: OpenScripted) -> None:
-    """Looks grow apart to five seconds, and end after the limit, with what to do; no busy loop."""
+def test_an_import_without_progress_is_given_up(open_scripted: OpenScripted) -> None:
+    """The pauses between two checks grow to five seconds. After the limit, the error says what to do."""
     service, clock = (
         open_scripted(by_path([Say(body=image(status="importing"))], tasks=task("processing"))),
         ImportClock(),
@@ -93,16 +91,16 @@ def test_an_import_that_does_not_move_is_given_up(open_scripted: OpenScripted) -
     assert 60 <= clock.now <= 70
 
 
-def test_an_import_that_moves_is_waited_for_as_long_as_it_does(open_scripted: OpenScripted) -> None:
-    """Every change that the service shows restarts the limit; between two of them it shows none for a while."""
+def test_an_import_is_waited_for_as_long_as_it_makes_progress(open_scripted: OpenScripted) -> None:
+    """Every change that the service shows restarts the limit. Between two changes it shows none for a while."""
     moving = [Say(body=image(status="importing", updated_at=f"2026-01-01T00:00:{n // 8:02}Z")) for n in range(80)]
     clock = ImportClock()
     fetch(open_scripted(by_path([*moving, Say()], tasks=task("processing"))), clock)
     assert clock.now > 5 * 60
 
 
-def test_an_import_that_no_worker_has_taken_up_yet_has_not_failed(open_scripted: OpenScripted) -> None:
-    """The image is queued still, and its task pending."""
+def test_an_import_that_no_worker_has_begun_has_not_failed(open_scripted: OpenScripted) -> None:
+    """The image is still queued, and its task is pending."""
     tasks = iter([task("pending")] * 2)
     images = iter([Say(body=image(status="queued"))])
 
@@ -117,8 +115,8 @@ def test_an_import_that_no_worker_has_taken_up_yet_has_not_failed(open_scripted:
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_a_service_without_tasks_is_asked_for_the_image_alone(open_scripted: OpenScripted, status: int) -> None:
-    """Older services report none, and a policy may hide them from members."""
+def test_the_image_shows_the_import_if_a_service_has_no_tasks(open_scripted: OpenScripted, status: int) -> None:
+    """Older services report no tasks, and a policy may hide them from members."""
     moving = [Say(body=image(status="importing")), Say()]
     service = open_scripted(by_path(moving, tasks=Say(status, b"no")))
     fetch(service, ImportClock())
@@ -132,7 +130,8 @@ def test_a_service_without_tasks_is_asked_for_the_image_alone(open_scripted: Ope
 def test_the_newest_task_of_an_image_counts(
     open_scripted: OpenScripted, statuses: tuple[str, str], is_awaited: bool
 ) -> None:
-    """Of several imports of one image, whatever order the service lists them in, and however the earlier ones ended."""
+    """The image has several imports. Neither the order in which the service lists them nor the results of the earlier
+    ones matter."""
     tasks = [
         {"id": str(number), "status": status, "created_at": f"2026-01-0{number}T00:00:00Z", "updated_at": ""}
         for number, status in enumerate(statuses, 1)
@@ -158,7 +157,7 @@ def test_the_newest_task_of_an_image_counts(
 def test_a_failed_import_reports_reason_store_and_what_to_check(
     open_scripted: OpenScripted, tasks: Say, expected: str
 ) -> None:
-    """Without user, password and query of the URL; a service that has no tasks gives no reason."""
+    """Without user, password and query of the URL. A service without tasks gives no reason."""
     failed = Say(body=image(status="queued", os_glance_failed_import="fast"))
     with pytest.raises(BackendError) as caught:
         fetch(open_scripted(by_path([failed], tasks=tasks)), ImportClock())
@@ -168,13 +167,13 @@ def test_a_failed_import_reports_reason_store_and_what_to_check(
 
 
 def copy(service: ScriptedBackend, *stores: str) -> None:
-    """A copy of an active image."""
+    """Copy an active image to other stores."""
     clock = ImportClock()
     Imports(service.backend, Patience(sleep=clock.sleep, clock=lambda: clock.now)).copy(IMAGE_ID, stores)
 
 
 def test_a_copy_is_made_only_into_stores_that_lack_the_image(open_scripted: OpenScripted) -> None:
-    """One that is running already is waited for; no other is requested if that was all."""
+    """imagesync waits for a copy that runs already, and requests no other copy if it was the only missing one."""
     running = Say(body=image(stores="fast", os_glance_import_task="t"))
     service = open_scripted(by_path([running, Say(body=image(stores="fast,slow"))]))
     copy(service, "fast", "slow")
@@ -182,21 +181,21 @@ def test_a_copy_is_made_only_into_stores_that_lack_the_image(open_scripted: Open
 
 
 def test_a_copy_that_ends_without_its_store_has_failed(open_scripted: OpenScripted) -> None:
-    """The image stays active: only its stores show it."""
+    """The image stays active; only its list of stores shows the failure."""
     left = Say(body=image(stores="fast", os_glance_failed_import="slow"))
     with pytest.raises(BackendError, match="could not copy it to slow: full; failed in slow; check that store"):
         copy(open_scripted(by_path([left], tasks=task("failure", "full"))), "slow")
 
 
 def test_a_forbidden_copy_names_both_solutions(open_scripted: OpenScripted) -> None:
-    """By default policy it is for admins."""
+    """The default policy permits it to admins only."""
     service = open_scripted(by_path([Say(body=image(stores="fast"))], posted=Say(403, b"no")))
     with pytest.raises(Forbidden, match=r"does not let this user copy it to slow.*apply as an admin, or declare"):
         copy(service, "slow")
 
 
 def test_a_copy_without_an_answer_was_begun_only_if_the_image_shows_it(open_scripted: OpenScripted) -> None:
-    """An active image proves nothing: it was active before."""
+    """That the image is active proves nothing, because it was active before."""
     still, running = Say(body=image(stores="fast")), Say(body=image(stores="fast", os_glance_import_task="t"))
     service = open_scripted(by_path([still], posted=RESET))
     with pytest.raises(Unavailable):

@@ -1,4 +1,5 @@
-"""What a service answers to DELETE, as an error of imagesync. A scripted service: a real one uses no image."""
+"""The answers of a service to DELETE, and the errors of imagesync. The server has prepared answers, because no server
+boots from an image of the real service in the tests."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from tests.fault.scripted import IMAGE_ID, Say, Server, image, listening
 
 @pytest.fixture
 def answers() -> list[Say]:
-    """What is answered to DELETE, in order; the last one for ever."""
+    """Prepared answers to DELETE, in order; the last one is repeated."""
     return []
 
 
@@ -29,7 +30,7 @@ def queries() -> list[str]:
 def backend(
     answers: list[Say], queries: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Backend]:
-    """A backend on the scripted service."""
+    """A backend on the server with prepared answers."""
 
     def answer(_path: str) -> Say:
         queries.append(server.queries[-1].partition(" ")[0])

@@ -1,7 +1,7 @@
-"""kill -9 at every request of an apply that does everything: the next plain apply brings what the whole one would have.
+"""kill -9 at every request of an apply with every kind of step: the next apply makes the images as declared.
 
-No image is lost, none is left over, nothing unverified is ever visible, and what the service had verified is not uploaded
-again. The points are all the requests, before each and after each, by turns (``tests.points``).
+No image is lost or left over, unverified data is never visible, and data that the service has verified is not uploaded
+again. The points are all requests, before and after each, by turns (``tests.points``).
 """
 
 import hashlib
@@ -25,7 +25,7 @@ SEED = 20261124
 def test_killed_at_any_request_the_next_apply_converges(
     pytestconfig: pytest.Config, workspace: ProxiedWorkspace, forward: bool
 ) -> None:
-    """Before, or after, every request."""
+    """Killed before or after every request."""
     rehearsal = rehearsed(workspace)
     kinds = {call.kind for call in rehearsal.calls}
     assert {"POST /images", "PUT /images/ID/file", "PATCH /images/ID", "DELETE /images/ID"} <= kinds
@@ -40,7 +40,7 @@ def test_killed_at_any_request_the_next_apply_converges(
 def test_killed_with_eight_steps_at_once_the_next_apply_converges(
     pytestconfig: pytest.Config, workspace: ProxiedWorkspace
 ) -> None:
-    """At every count of requests, before or after it by chance: others are on their way at that moment."""
+    """Killed at each number of requests, at random before or after that request, while other requests are running."""
     workspace.words = ("--cloud", "operator", "--jobs", "8", "--max-delete", "100%")
     rng, rehearsal, killed = random.Random(SEED), rehearsed(workspace), 0
     numbers = points.choose(pytestconfig, range(len(rehearsal.calls)))
@@ -50,12 +50,12 @@ def test_killed_with_eight_steps_at_once_the_next_apply_converges(
         if killed_and_healed(workspace, rehearsal, number, point, forward=forward):
             killed += 1
             note("kill -9 with eight steps at once", "the next run converged")
-    assert killed > 0.9 * len(numbers)  # at once they are not always as many requests, but nearly
+    assert killed > 0.9 * len(numbers)  # with steps at the same time, the number of requests varies a little
 
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """An apply that nothing disturbed: where it began, its requests, and the state it led to."""
+    """An apply without a fault: the state before it, its requests, and the state after it."""
 
     beginning: Snapshot
     calls: list[Call]
@@ -63,7 +63,7 @@ class Rehearsal:
 
 
 def rehearsed(workspace: ProxiedWorkspace) -> Rehearsal:
-    """It, from the state before."""
+    """The apply without a fault, from the state before."""
     beginning = workspace.prepare()
     workspace.proxy.forget()
     result = workspace.apply()
@@ -74,9 +74,10 @@ def rehearsed(workspace: ProxiedWorkspace) -> Rehearsal:
 def killed_and_healed(
     workspace: ProxiedWorkspace, rehearsal: Rehearsal, number: int, point: str, *, forward: bool
 ) -> bool:
-    """From the beginning: an apply killed at one request, which leaves nothing wrong in sight, and a whole one.
+    """From the state before: an apply that is killed at one request and leaves nothing wrong visible, and then a
+    complete apply.
 
-    False where it had ended before that request.
+    False if the first apply ended before that request.
     """
     known = {hashlib.sha512(content).hexdigest() for content in DATA.values()}
     workspace.cloud.restore(rehearsal.beginning)
@@ -96,7 +97,8 @@ def killed_and_healed(
 
 
 def killed_at(workspace: ProxiedWorkspace, number: int, *, forward: bool) -> bool:
-    """Whether an apply was killed at one request, which the service gets only where ``forward``; all is quiet then."""
+    """Whether an apply was killed at one request, which the service gets only if ``forward``. Then no request is
+    running."""
 
     def fault(call: Call) -> Fault | None:
         if call.number != number:

@@ -1,4 +1,4 @@
-"""Links that an attacker may have committed: the command reads and writes nothing that they choose."""
+"""Links that an attacker may have committed: the command reads and writes no file that they choose."""
 
 import json
 import os
@@ -16,7 +16,8 @@ TOKEN = "glpat-0123456789abcdefghij"
 
 
 class LinkedCheckout:
-    """``checkout`` with a manifest, where every command runs; ``home/token`` and ``home/file`` beside it, the runner's own."""
+    """A folder ``checkout`` with a manifest, where every command runs. The runner's own files ``home/token`` and
+    ``home/file`` are beside it."""
 
     def __init__(self, folder: Path) -> None:
         self.here, self.home = folder / "checkout", folder / "home"
@@ -27,12 +28,12 @@ class LinkedCheckout:
             (self.home / name).write_text(f"{TOKEN}\n")
 
     def link(self, name: str, target: str) -> None:
-        """A committed link to something of the runner's."""
+        """Commit a link to a file of the runner."""
         (self.here / name).parent.mkdir(exist_ok=True)
         (self.here / name).symlink_to(self.home / target)
 
     def run(self, *words: str, code: int = 0) -> Result:
-        """Run a command in the checkout; no output shows the token, and no file of the runner's changes."""
+        """Run a command in the checkout. No output shows the token, and no file of the runner changes."""
         before = self.content()
         result = forked.run(*words, folder=self.here, code=code)
         assert TOKEN not in result.output
@@ -68,13 +69,13 @@ OUTPUTS = pytest.mark.parametrize(
 
 
 def suffix_of(words: tuple[str, ...]) -> str:
-    """The end of the name of an output: an export makes a manifest, and no other result may have the name of one."""
+    """The suffix of an output file: an export writes a manifest, and no other result may have the name of a manifest."""
     return ".yaml" if words[0] == "export" else ".json"
 
 
 @OUTPUTS
 def test_no_output_is_written_through_a_link(checkout: LinkedCheckout, words: tuple[str, ...]) -> None:
-    """The link is replaced by a file."""
+    """A file replaces the link."""
     if words[0] == "export":
         checkout.run(*APPLY)
     name = f"out{suffix_of(words)}"
@@ -86,7 +87,7 @@ def test_no_output_is_written_through_a_link(checkout: LinkedCheckout, words: tu
 
 @OUTPUTS
 def test_no_output_is_made_in_a_folder_that_a_link_chooses(checkout: LinkedCheckout, words: tuple[str, ...]) -> None:
-    """Reported before the work; the absolute path is the way to mean it."""
+    """The error comes before the work. An absolute path is permitted."""
     if words[0] == "export":
         checkout.run(*APPLY)
     checkout.link("out", ".")
@@ -101,14 +102,14 @@ def test_no_output_is_made_in_a_folder_that_a_link_chooses(checkout: LinkedCheck
 
 
 def test_an_export_into_a_linked_folder_is_refused(checkout: LinkedCheckout) -> None:
-    """Also if the file is not named."""
+    """Also if only the folder is named, and not the file."""
     checkout.run(*APPLY)
     checkout.link("out", ".")
     assert "a link leads to" in checkout.run(*EXPORT, "-o", "out", code=64).stderr
 
 
 def test_an_export_replaces_no_link_without_force(checkout: LinkedCheckout) -> None:
-    """One that leads nowhere is something that is there, too."""
+    """A link that leads nowhere also counts as an existing file."""
     checkout.run(*APPLY)
     checkout.link("out.yaml", "nothing")
     assert "out.yaml already exists" in checkout.run(*EXPORT, "-o", "out.yaml", code=64).stderr
@@ -134,7 +135,7 @@ def test_an_export_replaces_no_link_without_force(checkout: LinkedCheckout) -> N
 def test_no_input_is_read_through_a_link_that_leads_out(
     checkout: LinkedCheckout, words: tuple[str, ...], code: int
 ) -> None:
-    """A message about a token file that is not a manifest quoted 60 characters of it."""
+    """An earlier message about a token file, which is not a manifest, quoted 60 characters of it."""
     for name in ("link.yaml", "link.json"):
         checkout.link(name, f"token{Path(name).suffix}")
     checkout.link("link", ".")
@@ -146,7 +147,7 @@ def test_no_input_is_read_through_a_link_that_leads_out(
 
 
 def test_a_link_that_the_runner_trusts_is_followed(checkout: LinkedCheckout) -> None:
-    """By its absolute path, or with --allow-outside."""
+    """With its absolute path, or with --allow-outside."""
     (checkout.home / "images").mkdir()
     (checkout.home / "images" / "a.yaml").write_text(MANIFEST)
     checkout.link("link", "images")
@@ -166,7 +167,7 @@ def test_a_link_that_the_runner_trusts_is_followed(checkout: LinkedCheckout) -> 
 
 
 def run_redirected(checkout: LinkedCheckout, *words: str) -> str:
-    """What standard output holds after a run, which a shell appends to a log."""
+    """Run a command whose standard output a shell appends to a log; the content of the log."""
     log = checkout.here / "log"
     log.write_text("before\n")
     with log.open("a") as out:
@@ -176,7 +177,8 @@ def run_redirected(checkout: LinkedCheckout, *words: str) -> str:
 
 
 def test_a_plan_to_standard_output_continues_the_log(checkout: LinkedCheckout) -> None:
-    """After the text of the plan; what the log had before is still there, and the plan can be applied from here."""
+    """The plan follows its text. The earlier content of the log is still there, and the plan can be applied from the
+    log."""
     text = run_redirected(checkout, *PLAN, "-o", "/dev/stdout")
     assert text.startswith("before\n")
     assert text.index("Plan:") < text.index("{\n")

@@ -1,4 +1,4 @@
-"""The local store: kill -9 and a full disk at each write that an apply asks of the system, damage, two applies at once."""
+"""The local store: kill -9 and a full disk at each write of an apply, damage, and two applies at the same time."""
 
 import errno
 import json
@@ -26,25 +26,25 @@ STRIDE = 41
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Iterator[StoreWorkspace]:
-    """Nothing of the change applied."""
+    """A store before the apply of AFTER."""
     with open_store_workspace(tmp_path) as found:
         yield found
 
 
 def uploads(ended: SupervisedResult) -> int:
-    """How many times data was begun to be written."""
+    """How often the run began to write data."""
     return sum(call.startswith("open") and call.endswith(".part") for call in ended.calls)
 
 
 def spoil(workspace: StoreWorkspace, error: int, fault: str, choose: Callable[[Sequence[int]], Sequence[int]]) -> None:
-    """Some of the writes, until an apply comes through without meeting its trouble."""
+    """Fail at some of the writes, until an apply ends without reaching its fault."""
     beginning, whole = workspace.visible() - {"removed"}, workspace.apply()
     assert whole.code == 0, whole
     expected = workspace.state()
     for number in choose(range(len(whole.calls))):
         workspace.restore()
         ended = workspace.apply(WriteFault(number, error, lasting=bool(error)))
-        if len(ended.calls) <= number:  # digests that are known by now are not written again
+        if len(ended.calls) <= number:  # digests that are known already are not written again
             assert ended.code == 0, ended
             break
         point = (number, ended.calls[number], ended)
@@ -65,19 +65,19 @@ KILL, FULL = "kill -9 at each write of the local store", "disk full from each wr
 
 @pytest.mark.parametrize(("error", "fault"), [(0, KILL), (errno.ENOSPC, FULL)])
 def test_a_fault_at_some_writes(workspace: StoreWorkspace, error: int, fault: str) -> None:
-    """A few of them."""
+    """At a few writes."""
     spoil(workspace, error, fault, lambda numbers: numbers[::STRIDE])
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize(("error", "fault"), [(0, KILL), (errno.ENOSPC, FULL)])
 def test_a_fault_at_each_write(pytestconfig: pytest.Config, workspace: StoreWorkspace, error: int, fault: str) -> None:
-    """All of them, by turns."""
+    """At all writes, by turns."""
     spoil(workspace, error, fault, partial(points.choose, pytestconfig))
 
 
 def start(workspace: StoreWorkspace, *words: str) -> Process:
-    """The command in a process of its own."""
+    """Start the command as a process."""
     return command.start(*words, "--store", str(workspace.store), env=os.environ)
 
 
@@ -85,7 +85,7 @@ APPLY = ("apply", "--yes", "--max-delete", "100%")
 
 
 def test_two_applies_at_once(workspace: StoreWorkspace) -> None:
-    """Kept apart by the lease: both succeed, nothing is made twice."""
+    """The lease keeps them apart: both succeed, and no image is made twice."""
     assert workspace.apply().code == 0
     expected = workspace.state()
     for _ in range(2):
@@ -103,7 +103,8 @@ def test_two_applies_at_once(workspace: StoreWorkspace) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_of_two_applies_and_a_reader_one_is_killed(workspace: StoreWorkspace, seed: int) -> None:
-    """After some of the writes: the other runs to its end, and a reader meanwhile sees every image whole."""
+    """One apply is killed after some of its writes. The other runs to its end, and a reader sees every image whole all
+    the time."""
     assert workspace.apply().code == 0
     expected = workspace.state()
     workspace.restore()
@@ -133,7 +134,7 @@ def test_of_two_applies_and_a_reader_one_is_killed(workspace: StoreWorkspace, se
 
 
 @pytest.mark.parametrize("damage", ["empty", "missing", "cut"])
-def test_a_lost_database_is_never_made_anew_over_data(workspace: StoreWorkspace, damage: str) -> None:
+def test_a_lost_database_is_not_made_again_beside_data(workspace: StoreWorkspace, damage: str) -> None:
     """One line, and the data stays."""
     held, database = sorted(os.listdir(workspace.store / "content")), workspace.store / "store.db"
     if damage == "missing":
@@ -148,7 +149,7 @@ def test_a_lost_database_is_never_made_anew_over_data(workspace: StoreWorkspace,
 
 @pytest.mark.parametrize("seed", [*range(8), *(pytest.param(n, marks=pytest.mark.exhaustive) for n in range(8, 30))])
 def test_a_database_with_bytes_changed_at_random(workspace: StoreWorkspace, seed: int) -> None:
-    """One line of what is wrong, if it matters, and no data follows the link; else the images are as declared."""
+    """If the damage matters, one line reports it, and no data is deleted. Otherwise the images are as declared."""
     assert workspace.apply().code == 0
     expected = workspace.state()
     workspace.restore()
@@ -173,7 +174,7 @@ def test_a_database_with_bytes_changed_at_random(workspace: StoreWorkspace, seed
 
 
 def test_lost_and_changed_data_is_reported_and_made_again(workspace: StoreWorkspace) -> None:
-    """Never served as verified; what is not the store's is left alone."""
+    """Such data is never used as verified data. Files that the store did not make stay."""
     workspace.apply()
     backend = open_backend(store=workspace.store)
     lost, changed = (next(i for i in backend.images() if i.name == name) for name in ("updated", "created"))

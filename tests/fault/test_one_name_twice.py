@@ -1,4 +1,4 @@
-"""Two catalogs of one project that publish an image of the same name at the same moment: the clash does not stay unseen."""
+"""Two catalogs of one project publish an image of the same name at the same moment: at least one run reports it."""
 
 import json
 import threading
@@ -18,7 +18,7 @@ SECONDS = 60
 
 
 def write_catalog(folder: Path, catalog: str) -> Path:
-    """A catalog whose only image has the same name as that of the other one."""
+    """A catalog whose only image has the same name as the image of the other catalog."""
     folder.mkdir()
     (folder / "a.raw").write_bytes(spell(catalog) * 500)
     image = {"source": "a.raw", "name": "the-name", "disk_format": "raw", "container_format": "bare"}
@@ -28,9 +28,9 @@ def write_catalog(folder: Path, catalog: str) -> Path:
 
 
 def apply_both(workspace: ProxiedWorkspace, folder: Path, *, together: bool) -> list[Result]:
-    """Two processes that apply a catalog each: the updates that publish arrive at the same moment.
+    """Two processes apply a catalog each, and their updates that publish the image arrive at the same moment.
 
-    ``together``: neither gets its answer before the other's update is saved.
+    ``together``: neither process gets its answer before the update of the other is saved.
     """
     filled, published, arrive, answer = set[str](), set[str](), threading.Barrier(2), threading.Barrier(2)
 
@@ -61,10 +61,11 @@ def _wait(barrier: threading.Barrier) -> None:
 
 @pytest.mark.parametrize("together", [True, False], ids=["both before a listing", "as it comes"])
 @pytest.mark.parametrize("number", TRIALS)
-def test_two_catalogs_take_one_name_at_the_same_moment(
+def test_two_catalogs_publish_one_name_at_the_same_moment(
     workspace: ProxiedWorkspace, tmp_path: Path, number: int, together: bool
 ) -> None:
-    """At least one reports it as a failure, with the other image and the ways out; both, if both had published."""
+    """At least one run fails, and names the other image and what to do. If both updates are saved before either run
+    lists the images, both runs fail."""
     results = apply_both(workspace, tmp_path, together=together)
     assert {image["name"] for image in workspace.live()} == {"the-name"}, number
     failed = [result for result in results if result.code == 1]

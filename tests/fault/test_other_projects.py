@@ -1,4 +1,5 @@
-"""What other projects publish, and very large records: it costs requests, never the run. A service of hand-made pages."""
+"""Images of other projects, and very large markers: they cost requests, but never stop a run. The service is a loopback
+server."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -20,13 +21,13 @@ from tests.trials import note
 
 MIB = 2**20
 OURS = "ours"
-"""Our own project."""
+"""The project of the session."""
 MANAGED = json.dumps({"f": {"owner": hash_value("stranger")}})
 CATALOG = Catalog("base", (ImageSpec("a", "a", Content.NO_DATA),), frozenset({"a"}))
 
 
 def record(number: int, size: int = 0, **fields: object) -> dict[str, Any]:
-    """An image with our mark in another project; ``size`` bytes in its properties."""
+    """An image with the marker of the catalog in another project; ``size``: the bytes of its properties."""
     marks = {
         "imagesync_catalog": "base",
         "imagesync_key": "a",
@@ -39,7 +40,7 @@ def record(number: int, size: int = 0, **fields: object) -> dict[str, Any]:
 
 
 class PagingService:
-    """Answers listings page by page as Glance does: ``limit``, ``marker``, the address of the next page at the end."""
+    """Answers listings page by page as Glance does: ``limit``, ``marker``, and the URL of the next page at the end."""
 
     def __init__(self, images: Sequence[Mapping[str, Any]], *, tail: bool = True) -> None:
         self._texts = {one["id"]: json.dumps(one) for one in images}
@@ -65,8 +66,8 @@ class PagingService:
         return Say(body=text.encode())
 
 
-def test_pages_that_are_too_large_are_asked_for_again_with_fewer_images(open_scripted: OpenScripted) -> None:
-    """All images are listed; after the large ones the pages grow again."""
+def test_pages_that_are_too_large_are_requested_again_with_fewer_images(open_scripted: OpenScripted) -> None:
+    """All images are listed. After the large images, the pages grow again."""
     service = PagingService(
         [*(record(number, 6 * MIB) for number in range(5)), *(record(number) for number in range(5, 2000))]
     )
@@ -77,8 +78,8 @@ def test_pages_that_are_too_large_are_asked_for_again_with_fewer_images(open_scr
     note("page of a listing larger than an answer may be", "asked for again with fewer images, all listed")
 
 
-def test_ten_thousand_images_of_ours_with_large_records_are_listed(open_scripted: OpenScripted) -> None:
-    """8 KiB each and 64 KiB of one in ten: 140 MiB, of which a page of 1,000 would be too large."""
+def test_ten_thousand_owned_images_with_large_markers_are_listed(open_scripted: OpenScripted) -> None:
+    """8 KiB each, and 64 KiB for one in ten: 140 MiB. A page of 1,000 of them would be too large."""
     images = [record(number, 65_536 if number % 10 == 0 else 0, managed="m" * 8192) for number in range(10_000)]
     found = open_scripted(PagingService(images)).backend.inventory("base", ["stranger"])
     assert [one.id for one in found] == [one["id"] for one in images]
@@ -98,8 +99,8 @@ HOSTILE: dict[str, Callable[[], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_a_record_of_another_project_that_cannot_be_read_is_skipped(open_scripted: OpenScripted, kind: str) -> None:
-    """The plan says that it did not see all, and sees the builds before and after it."""
+def test_an_image_of_another_project_that_cannot_be_read_is_skipped(open_scripted: OpenScripted, kind: str) -> None:
+    """The plan says that it does not have all images, and has the images before and after that one."""
     images = [record(1), HOSTILE[kind](), record(900), record(2, os_hidden=True)]
     inventory = take_inventory(open_scripted(PagingService(images), project=OURS).backend, CATALOG)
     assert [one.id[:8] for one in inventory.misplaced] == ["00000001", "00000002", "00000900"]
@@ -109,8 +110,8 @@ def test_a_record_of_another_project_that_cannot_be_read_is_skipped(open_scripte
     note("record of another project that is too large or odd", "skipped, the plan says so")
 
 
-def test_many_large_images_of_others_never_end_the_plan(open_scripted: OpenScripted) -> None:
-    """More of them than the search may read: it ends early, and the plan says so."""
+def test_many_large_images_of_other_projects_never_stop_the_plan(open_scripted: OpenScripted) -> None:
+    """They are more than the search may read: the search ends early, and the plan says so."""
     service = PagingService([record(number, 7 * MIB) for number in range(12)])
     inventory = take_inventory(open_scripted(service, project=OURS).backend, CATALOG)
     assert inventory.owned == ()
@@ -118,8 +119,8 @@ def test_many_large_images_of_others_never_end_the_plan(open_scripted: OpenScrip
     assert "has more than 10000 images or 64 MiB" in inventory.notes[0]
 
 
-def test_a_search_that_takes_too_long_never_ends_the_plan(open_scripted: OpenScripted) -> None:
-    """Its time is no longer than that of any listing."""
+def test_a_search_that_takes_too_long_never_stops_the_plan(open_scripted: OpenScripted) -> None:
+    """The search has the time limit of any listing."""
     listing = PagingService([record(number) for number in range(1000)])
     missing: list[str] = []
     assert open_scripted(listing, timeouts=Timeouts(listing=0.0)).backend.find_strays("base", missing) == []
@@ -127,8 +128,8 @@ def test_a_search_that_takes_too_long_never_ends_the_plan(open_scripted: OpenScr
 
 
 @pytest.mark.parametrize("answer", [Say(500, b"no"), Say(403, b"no"), Say(200, b"<html>"), Say(cut=0)])
-def test_a_search_that_fails_never_ends_the_plan(open_scripted: OpenScripted, answer: Say) -> None:
-    """Each of its two listings is asked for once."""
+def test_a_search_that_fails_never_stops_the_plan(open_scripted: OpenScripted, answer: Say) -> None:
+    """Each of its two listings is requested once."""
 
     def listing(path: str) -> Say:
         return answer if "owner" not in path and "imagesync_catalog" in path else Say(body={"images": []})
@@ -141,8 +142,8 @@ def test_a_search_that_fails_never_ends_the_plan(open_scripted: OpenScripted, an
     assert service.waits == []
 
 
-def test_a_service_that_does_not_say_what_follows_ends_the_search(open_scripted: OpenScripted) -> None:
-    """The address of the next page comes before the images, and is lost with them."""
+def test_a_lost_url_of_the_next_page_ends_the_search(open_scripted: OpenScripted) -> None:
+    """The URL of the next page comes before the images in the answer, and is lost together with them."""
     service = PagingService([record(1), record(2, 20 * MIB), record(3)], tail=False)
     missing: list[str] = []
     found = open_scripted(service).backend.find_strays("base", missing)
@@ -150,8 +151,8 @@ def test_a_service_that_does_not_say_what_follows_ends_the_search(open_scripted:
     assert missing == ["an image and all images after it: GET /images: the response is larger than 16 MiB"]
 
 
-def test_a_record_that_never_ends_ends_the_listing(open_scripted: OpenScripted) -> None:
-    """It is read no further than 128 MiB: what follows it is not known."""
+def test_an_image_that_never_ends_ends_the_listing(open_scripted: OpenScripted) -> None:
+    """At most 128 MiB of it are read. What follows it is unknown."""
     hostile = Say(body=b'{"images": [' + b" " * (129 * MIB) + b"]}")
     missing: list[str] = []
     found = open_scripted(lambda path: hostile if "os_hidden=false" in path else Say(body={"images": [record(1)]}))
@@ -159,8 +160,8 @@ def test_a_record_that_never_ends_ends_the_listing(open_scripted: OpenScripted) 
     assert missing == ["an image and all images after it: GET /images: the response is larger than 16 MiB"]
 
 
-def test_a_record_of_ours_that_is_too_large_is_one_line(open_scripted: OpenScripted) -> None:
-    """Planned without it, its image would be made again."""
+def test_an_owned_image_that_is_too_large_is_one_line(open_scripted: OpenScripted) -> None:
+    """A plan without this image would make it again."""
     backend = open_scripted(PagingService([record(1), record(2, 20 * MIB)])).backend
     with pytest.raises(
         BackendError, match=r"the record of one image cannot be read: .* larger than 16 MiB; find the image"
@@ -168,8 +169,9 @@ def test_a_record_of_ours_that_is_too_large_is_one_line(open_scripted: OpenScrip
         backend.inventory("base", ["stranger"])
 
 
-def test_what_lists_images_of_others_says_what_it_left_out(open_scripted: OpenScripted) -> None:
-    """``list`` and ``export --all-owners`` list the rest; who asks for all or nothing gets an error."""
+def test_a_listing_of_other_projects_reports_what_it_left_out(open_scripted: OpenScripted) -> None:
+    """``list`` and ``export --all-owners`` list all other images. A Python caller that accepts no partial list gets an
+    error."""
     service = PagingService([record(1), record(2, 20 * MIB), record(3, status="odd"), record(4)])
     backend = open_scripted(service).backend
     seen, found = list[str](), list[str]()
@@ -182,13 +184,13 @@ def test_what_lists_images_of_others_says_what_it_left_out(open_scripted: OpenSc
         backend.find_images(Filter())
 
 
-def test_an_answer_is_as_large_as_it_may_be() -> None:
-    """The numbers of these tests rely on it."""
+def test_the_limit_of_an_answer_is_as_these_tests_expect() -> None:
+    """The numbers in these tests depend on this limit."""
     assert MAX_RESPONSE_BYTES == 16 * MIB
 
 
-def test_images_of_other_owners_in_an_answer_are_not_ours(open_scripted: OpenScripted) -> None:
-    """A service, or a proxy before it, that does not heed ``owner=``: whose it is, is compared here again."""
+def test_images_of_other_owners_in_an_answer_are_left_out(open_scripted: OpenScripted) -> None:
+    """A service, or a proxy before it, ignores ``owner=``. imagesync compares the owner again."""
     found = [{**record(1), "owner": OURS}, record(2), {**record(3), "owner": ""}]
     found.append({**record(4, imagesync_catalog="Base"), "owner": OURS})
     backend = open_scripted(lambda path: Say(body={"images": found}), project=OURS).backend

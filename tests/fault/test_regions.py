@@ -1,4 +1,5 @@
-"""An identity service whose catalog has the image service in several regions: a plan is never made or applied for the first."""
+"""An identity service whose catalog has the image service in several regions: imagesync never simply uses the first
+one."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ MANIFEST = {"version": 1, "catalog": "c", "images": {"a": {"source": "none", "di
 
 
 class TwoRegions:
-    """An identity service with the image service in ``regions`` (name -> interface), one and the same on loopback."""
+    """An identity service whose image service is in ``regions`` (name -> interface); all of them are one server on
+    loopback."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -37,7 +39,8 @@ class TwoRegions:
         return Say(201, body, {"X-Subject-Token": TOKEN})
 
     def run(self, *words: str, code: int = 0, region: str = "", **settings: Any) -> Result:
-        """``imagesync WORDS --cloud c`` with these settings of the cloud, and OS_REGION_NAME if there is a ``region``."""
+        """Run ``imagesync WORDS --cloud c`` with these settings of the cloud, and with OS_REGION_NAME if there is a
+        ``region``."""
         auth = {"auth_url": f"{self.auth_url}/v3", "username": "u", "password": "p", "project_name": "images"}
         domains = {"project_domain_id": "default", "user_domain_id": "default"}
         entry = {"auth": {**auth, **domains}, "api_timeout": 5, **settings}
@@ -48,7 +51,7 @@ class TwoRegions:
         return forked.run(*words, "--cloud", "c", folder=self.folder, env=env, code=code)
 
     def planned(self, **settings: Any) -> str:
-        """The region of a plan, which asks the image service of that region alone."""
+        """The region of a plan, which sends requests to the image service of that region only."""
         self.run("plan", "m.yaml", "-o", "plan.json", **settings)
         requests = {line.split("/")[1] for line in self.images.queries}
         region = str(json.loads((self.folder / "plan.json").read_text())["target"]["region"])
@@ -64,7 +67,7 @@ def cloud_of_two(tmp_path: Path) -> Iterator[TwoRegions]:
 
 
 def test_several_regions_are_refused_with_their_names(cloud_of_two: TwoRegions) -> None:
-    """Before the image service is asked; exit 64."""
+    """Before any request to the image service; exit code 64."""
     for words in (("plan", "m.yaml"), ("list",), ("export",), ("apply", "m.yaml", "--yes")):
         output = cloud_of_two.run(*words, code=64).stderr
         assert output.count("\n") == 1
@@ -75,22 +78,22 @@ def test_several_regions_are_refused_with_their_names(cloud_of_two: TwoRegions) 
         assert cloud_of_two.images.queries == []
 
 
-def test_each_way_out_works(cloud_of_two: TwoRegions) -> None:
-    """As the message names them, in clouds.yaml and in the environment."""
+def test_each_setting_of_the_message_selects_a_region(cloud_of_two: TwoRegions) -> None:
+    """The settings that the message names, in clouds.yaml and in the environment."""
     assert cloud_of_two.planned(region_name="west") == "west"
     assert cloud_of_two.planned(region="west") == "west"
     assert cloud_of_two.planned(regions=["east", "west"], region="west") == "west"
     assert cloud_of_two.planned(regions=["east", "west"], region_name="west") == "west"
 
 
-def test_regions_of_the_settings_are_refused_before_the_log_in(cloud_of_two: TwoRegions) -> None:
+def test_several_regions_in_the_settings_are_refused_before_the_login(cloud_of_two: TwoRegions) -> None:
     output = cloud_of_two.run("plan", "m.yaml", code=64, regions=["east", "west"]).stderr
     assert "cloud c: it has several regions (east, west); select one" in output
     assert cloud_of_two.identity.queries == []
 
 
 def test_a_plan_of_one_region_is_not_applied_to_another(cloud_of_two: TwoRegions) -> None:
-    """Its fingerprint has the region."""
+    """The target of the plan has the region."""
     cloud_of_two.planned(region_name="east")
     output = cloud_of_two.run("apply", "plan.json", "--yes", code=64, region_name="west").stderr
     assert "east" in output
@@ -98,7 +101,7 @@ def test_a_plan_of_one_region_is_not_applied_to_another(cloud_of_two: TwoRegions
 
 
 def test_the_only_region_needs_no_name(cloud_of_two: TwoRegions) -> None:
-    """Its own is in the plan, so the plan still fits after it was named in the settings."""
+    """The plan has its name, so the plan still fits after the settings name the region."""
     cloud_of_two.regions["west"] = "internal"
     assert cloud_of_two.planned() == "east"
     first = (cloud_of_two.folder / "plan.json").read_text()
@@ -112,8 +115,8 @@ def test_an_unknown_region_is_reported_with_those_that_exist(cloud_of_two: TwoRe
     assert "no image endpoint found (interface public, region north); it has one in east, west; select one" in output
 
 
-def test_an_endpoint_of_one_s_own_needs_no_region(cloud_of_two: TwoRegions) -> None:
-    """image_endpoint_override says where the service is."""
+def test_a_declared_endpoint_needs_no_region(cloud_of_two: TwoRegions) -> None:
+    """image_endpoint_override names the URL of the service."""
     url = f"{cloud_of_two.image_url}/mine"
     cloud_of_two.run("plan", "m.yaml", "-o", "plan.json", image_endpoint_override=url)
     assert {line.split("/")[1] for line in cloud_of_two.images.queries} == {"mine"}

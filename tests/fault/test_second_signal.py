@@ -1,4 +1,4 @@
-"""A second ^C ends a run whose request to the service is not answered; the first one waits for the answer."""
+"""A run waits for the answer to a request. The first ^C waits for the answer, too; the second ends the run."""
 
 import json
 import os
@@ -30,7 +30,8 @@ WORDS = (
 
 
 class SilentService:
-    """An image service without images. To a POST it answers once ``may_answer`` is set; ``asked`` is set when one came."""
+    """An image service without images. It answers a POST only after ``may_answer`` is set, and sets ``asked`` when one
+    arrives."""
 
     def __init__(self) -> None:
         self.asked, self.may_answer = threading.Event(), threading.Event()
@@ -48,7 +49,7 @@ class SilentService:
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[SilentService]:
-    """It runs during the test, as cloud ``c``; two images are to be made."""
+    """The service runs during the test, as cloud ``c``. The manifest declares two images."""
     silent = SilentService()
     (tmp_path / "a.raw").write_bytes(bytes(range(256)))
     images = {key: {"source": "a.raw"} for key in ("one", "two")}
@@ -62,7 +63,7 @@ def service(tmp_path: Path) -> Iterator[SilentService]:
 
 
 def read_outcomes(folder: Path) -> dict[str, str]:
-    """Of each step, by the report."""
+    """The outcome of each step in the report."""
     report = json.loads((folder / "report.json").read_text())
     assert report["interrupted"]
     assert json.loads((folder / "ids.json").read_text()) == {}
@@ -73,7 +74,7 @@ def read_outcomes(folder: Path) -> dict[str, str]:
 def test_the_second_signal_does_not_wait_for_the_service(
     tmp_path: Path, service: SilentService, number: signal.Signals, code: int
 ) -> None:
-    """The report says what is not known, and no request follows."""
+    """The report says what is unknown, and no further request is sent."""
     env = command.cloud_environment(tmp_path / "clouds.yaml")
     with command.start(*WORDS, folder=tmp_path, env=env) as process:
         wait_until(service.asked.is_set, bool, "the service is asked to make an image")
@@ -93,7 +94,7 @@ def test_the_second_signal_does_not_wait_for_the_service(
 def test_the_first_signal_waits_for_the_answer_and_starts_no_more(
     tmp_path: Path, service: SilentService, number: signal.Signals, code: int
 ) -> None:
-    """The step ends as the service says; the other one is not started."""
+    """The step ends as the service answers, and the other step is not started."""
     env = command.cloud_environment(tmp_path / "clouds.yaml")
     with command.start(*WORDS, folder=tmp_path, env=env) as process:
         wait_until(service.asked.is_set, bool, "the service is asked to make an image")

@@ -19,14 +19,14 @@ OUTPUTS = ("--out", "out/report.json", "--events", "out/events.jsonl", "--ids", 
 
 
 def hostile_image(text: str) -> dict[str, Any]:
-    """An image with the text in every field that holds one."""
+    """An image with the text in every text field."""
     marks = {f"imagesync_{name}": text for name in ("catalog", "key", "role", "digest", "spec", "managed", "lease")}
     fields = ("name", "owner", "disk_format", "container_format", "checksum", "os_hash_value", "file", "schema", "self")
     return image(**dict.fromkeys(fields, text), tags=[text], **{text: text}, **marks, os_glance_x=text, stores=text)
 
 
 def answers(text: str) -> dict[str, Callable[[str], Say]]:
-    """What the service may say to every request."""
+    """The answers of the service to every request."""
     found = hostile_image(text)
     owned = image("0" * 36, name=text, tags=[text], imagesync_catalog="base", imagesync_id="0" * 36, imagesync_key=text)
     listed = Say(body={"images": [found, owned], "members": [{"member_id": text, "status": text}]})
@@ -46,7 +46,7 @@ def answers(text: str) -> dict[str, Callable[[str], Say]]:
 
 @pytest.mark.parametrize("kind", pick_kinds(HOSTILE))
 def test_text_of_the_image_service(tmp_path: Path, kind: str) -> None:
-    """Its images, members, records and error pages."""
+    """In images, members, markers and error pages."""
     text = HOSTILE[kind]
     (tmp_path / "out").mkdir()
     (tmp_path / "a.raw").write_bytes(b"\xe1" * 1000)
@@ -70,7 +70,7 @@ def test_text_of_the_image_service(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", pick_kinds(HOSTILE))
 def test_text_of_a_mirror(tmp_path: Path, kind: str) -> None:
-    """Its lists of digests, error pages and headers."""
+    """In checksum lists, error pages and headers."""
     text = HOSTILE[kind]
     (tmp_path / "out").mkdir()
     header = {"Location": text, "Content-Type": text} if text.isprintable() and text.isascii() else {}

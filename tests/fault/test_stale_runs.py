@@ -1,8 +1,8 @@
-"""A run that was overtaken: stopped past its lease and resumed, or killed while a request of it arrives later.
+"""A run that another run has overtaken: it was stopped until its lease ended and then continues, or it was killed and
+one of its requests arrives late.
 
-Meanwhile another run with a newer manifest runs to its end. Whatever the overtaken run had on its way, at the end
-exactly one right build of each key is visible, or the next plain apply makes it so; and both runs have reported what
-happened.
+In the meantime, another run with a newer manifest runs to its end. Whatever the overtaken run has sent, at the end
+exactly one correct build of each key is visible, or the next apply makes it so. Both runs report what happened.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ NEWER: dict[str, dict[str, Any]] = {
     "removed": {"source": "h.raw"},
     "record": {"source": "none", "properties": {"p": "2"}},
 }
-"""What the second run makes; the first one makes AFTER, and a record without data."""
+"""What the second run makes. The first run makes AFTER, and an image without data."""
 OLDER = {**AFTER, "record": {"source": "none", "properties": {"p": "1"}}}
 REVERTED: dict[str, dict[str, Any]] = {
     **BEFORE,
@@ -41,11 +41,11 @@ REVERTED: dict[str, dict[str, Any]] = {
     "created": OLDER["created"],
     "record": OLDER["record"],
 }
-"""What the second run makes if a user reverted most of the change: those images are as it declares them, or nearly."""
+"""What the second run makes if a user has reverted most of the change: the images are nearly as it declares them."""
 
 
 class StoppedRequest:
-    """The request at which a run was stopped; it waits at the proxy until the run may continue."""
+    """The request at which a run was stopped. It waits at the proxy until the run may continue."""
 
     def __init__(self) -> None:
         self.call = Call(-1, "", "")
@@ -53,9 +53,9 @@ class StoppedRequest:
 
 
 class OvertakenRun:
-    """Two commands on one cloud behind a proxy, which run on manifests of their own; ``calls`` of the first alone.
+    """Two commands on one cloud behind a proxy, each with its own manifest; ``calls`` are those of the first only.
 
-    ``wanted``: the manifest of the second one.
+    ``wanted``: the manifest of the second command.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class OvertakenRun:
         return ("apply", "--yes", str(folder), *self.workspace.words)
 
     def rehearse(self, *, is_short: bool) -> None:
-        """The requests of the first run alone, and the state that the second manifest leads to."""
+        """The requests of the first run alone, and the state after an apply of the second manifest."""
         for folder in (self.older, self.newer):
             self.workspace.proxy.forget()
             result = self.first.run(*self.words(folder, is_short=is_short))
@@ -91,26 +91,28 @@ class OvertakenRun:
         self.expected = self.current()
 
     def current(self) -> list[str]:
-        """All that a person would call the same of the current images; retired ones depend on what was made before."""
+        """The fields of the current images that do not differ from run to run. Retired images depend on what was made
+        before."""
         return [image for image in self.workspace.state() if json.loads(image)["imagesync_role"] == "current"]
 
     def is_shared_with_one_more(self) -> bool:
-        """Whether all is as the second manifest declares, except for members that it does not name."""
+        """Whether the images are as the second manifest declares, except for members that it does not name."""
         pairs = [(json.loads(one), json.loads(other)) for one, other in zip(self.current(), self.expected, strict=True)]
         more = [set(one.pop("members")) >= set(other.pop("members")) for one, other in pairs]
         return all(more) and all(one == other for one, other in pairs)
 
     def begin(self, fault: Callable[[Call], Fault | None]) -> None:
-        """All as before, the first run not started yet."""
+        """Restore the state before; the first run has not started yet."""
         self.workspace.cloud.restore(self.beginning)
         self.workspace.proxy.forget()
         self.workspace.proxy.fault = fault
 
     def begin_stopped(self, number: int, *, forward: bool) -> "StoppedRequest | None":
-        """The first run, stopped at its request ``number``: before that reaches the service, or (``forward``) after.
+        """Start the first run, and stop it at its request ``number``: before the service gets the request, or
+        (``forward``) after.
 
-        None if it ended before: with fewer heartbeats than in the rehearsal it has fewer requests. The request may be
-        another one than in the rehearsal, for the same reason.
+        None if the run ended before, because it sent fewer heartbeats than in the rehearsal. For the same reason, the
+        request may be another one than in the rehearsal.
         """
         found = StoppedRequest()
 
@@ -132,14 +134,14 @@ class OvertakenRun:
             return None
         return found
 
-    def go_on(self, stopped: "StoppedRequest") -> Result:
-        """The first run continues, and its request arrives; how it ended."""
-        self.first.go_on()
+    def resume(self, stopped: "StoppedRequest") -> Result:
+        """Continue the first run, and deliver its request; the result of the run."""
+        self.first.resume()
         stopped.may_go_on.set()
         return self.first.wait()
 
     def check_visible(self, point: str) -> list[str]:
-        """The builds in sight are whole ones, and no key has two; the keys without one."""
+        """Check that the visible builds are complete and that no key has two; the keys that have none."""
         digests = {hashlib.sha512(content).hexdigest(): name for name, content in DATA.items()}
         found: dict[str, list[str]] = {}
         for image in self.workspace.live():
@@ -150,11 +152,12 @@ class OvertakenRun:
         return [key for key, image in self.wanted.items() if found.get(key) != [image["source"]]]
 
     def heal(self, point: str, *, may_be_deactivated: bool = False, may_be_shared: bool = False) -> str:
-        """The next plain apply brings what the second one wanted; what had to be done.
+        """Run another apply, which makes the images as the second run wanted them; what it had to change.
 
-        ``may_be_deactivated``: no guard stops that request, and the newer manifest leaves the status open. What was
-        deactivated is never put back into use unasked: a person may have done it. The plan says so. ``may_be_shared``:
-        nor does a guard stop the request that adds a member, and members that another user added are left as they are.
+        ``may_be_deactivated``: no guard stops that request, and the newer manifest does not declare the status.
+        imagesync does not reactivate an image unless the user requests it, because a person may have deactivated it;
+        the plan reports it. ``may_be_shared``: no guard stops the request that adds a member either, and members that
+        other users added stay.
         """
         self.workspace.proxy.forget()
         words = self.words(self.newer, is_short=False)
@@ -177,7 +180,7 @@ class OvertakenRun:
 
 @pytest.fixture
 def wanted() -> dict[str, dict[str, Any]]:
-    """The manifest of the second run, where a test names no other."""
+    """The manifest of the second run, if a test names no other."""
     return NEWER
 
 
@@ -185,7 +188,7 @@ def wanted() -> dict[str, dict[str, Any]]:
 def runs(
     request: pytest.FixtureRequest, cloud: Cloud, tmp_path: Path, wanted: dict[str, dict[str, Any]]
 ) -> Iterator[OvertakenRun]:
-    """Nothing but the state before; the parameter says by which program the two runs are made."""
+    """The state before; the parameter chooses the program of the two runs."""
     with (
         open_proxied_workspace(cloud, tmp_path) as workspace,
         ForkedCommand(workspace.env, tmp_path, request.param) as first,
@@ -198,7 +201,7 @@ def runs(
 def choose(request: pytest.FixtureRequest, calls: Sequence[Call]) -> list[int]:
     """The first and the last request of each kind, by turns; with ``--every-point`` each request.
 
-    In the plain suite it is the update that publishes the first image.
+    Without ``--exhaustive`` it is the update that publishes the first image.
     """
     if request.config.getoption("--every-point"):
         return [call.number for call in calls]
@@ -210,13 +213,13 @@ def choose(request: pytest.FixtureRequest, calls: Sequence[Call]) -> list[int]:
 
 
 def list_unguarded(call: Call) -> dict[str, bool]:
-    """What a request may leave behind that no guard stops, as arguments of ``heal``."""
+    """The effects that a request without a guard may have, as arguments of ``heal``."""
     is_member = call.kind == "POST /images/ID/members"
     return {"may_be_deactivated": call.kind.endswith("/deactivate"), "may_be_shared": is_member}
 
 
-def is_told(result: Result) -> bool:
-    """Whether a run that did not make what it wanted says why, without a traceback."""
+def has_reason(result: Result) -> bool:
+    """Whether a run that did not make what its manifest declares reports why, without a traceback."""
     assert "Traceback" not in result.output, result
     return result.code == 0 or len(result.output.strip().splitlines()) > 0
 
@@ -229,7 +232,8 @@ def is_told(result: Result) -> bool:
 def test_a_run_that_was_stopped_past_its_lease_harms_nothing(
     request: pytest.FixtureRequest, runs: OvertakenRun, forward: bool
 ) -> None:
-    """Stopped as a request of it reaches the service, or before; that one arrives when the second run has ended."""
+    """The run is stopped before or after one of its requests reaches the service, and continues when the second run has
+    ended."""
     runs.rehearse(is_short=True)
     when = "after" if forward else "before"
     for number in choose(request, runs.calls):
@@ -238,11 +242,11 @@ def test_a_run_that_was_stopped_past_its_lease_harms_nothing(
         point = f"stopped {when} request {number}, {stopped.call.kind}"
         had_lease = any(call.method != "GET" for call in runs.workspace.proxy.calls[:number])
         second = runs.second.run(*runs.words(runs.newer, is_short=True))
-        assert is_told(second), point
+        assert has_reason(second), point
         runs.check_visible(f"{point}: {second}")
         resumed = len(runs.workspace.proxy.calls)
-        first = runs.go_on(stopped)
-        assert is_told(first), point
+        first = runs.resume(stopped)
+        assert has_reason(first), point
         later = [call.method for call in runs.workspace.proxy.calls[resumed:]]
         has_looked = "GET" in later or (stopped.call.method == "GET" and not forward)
         assert first.code != 0 or not had_lease or not has_looked, (point, first)
@@ -259,7 +263,7 @@ def test_a_run_that_was_stopped_past_its_lease_harms_nothing(
 def test_a_request_of_a_killed_run_that_arrives_late_harms_nothing(
     request: pytest.FixtureRequest, runs: OvertakenRun, is_after: bool
 ) -> None:
-    """Each request of a run that was killed: delivered when the next run uploads its first image, or when it has ended."""
+    """Each request of a killed run is delivered when the next run uploads its first image, or when that run has ended."""
     runs.rehearse(is_short=False)
     late = "after" if is_after else "during"
     for number in choose(request, runs.calls):
@@ -275,7 +279,7 @@ def test_a_request_of_a_killed_run_that_arrives_late_harms_nothing(
 
         def deliver() -> None:
             due.set()  # noqa: B023 - in this turn
-            arrived.wait(3)  # noqa: B023 - in this turn; a body that the killed run did not send whole never arrives
+            arrived.wait(3)  # noqa: B023 - in this turn; a body that the killed run did not send completely never arrives
 
         def fault(call: Call) -> Fault | None:
             if call.number == number:  # noqa: B023 - in this turn
@@ -288,7 +292,7 @@ def test_a_request_of_a_killed_run_that_arrives_late_harms_nothing(
         assert killed.wait(60), point
         assert runs.first.wait().code == -9, point
         second = runs.second.run(*runs.words(runs.newer, is_short=False))
-        assert is_told(second), point
+        assert has_reason(second), point
         deliver()
         right = runs.heal(f"{point}: {second}", **list_unguarded(runs.calls[number]))
         note(f"each request of a killed run, delivered {late} the next run", right)
@@ -298,10 +302,11 @@ def test_a_request_of_a_killed_run_that_arrives_late_harms_nothing(
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("wanted", [REVERTED], ids=["reverted"])
 @pytest.mark.parametrize("runs", ["tests.fault.short_leases"], indirect=True)
-def test_a_run_that_was_stopped_harms_nothing_that_the_next_run_leaves_alone(
+def test_a_stopped_run_does_not_change_what_the_next_run_leaves_unchanged(
     pytestconfig: pytest.Config, runs: OvertakenRun
 ) -> None:
-    """The change was taken back meanwhile: the next run has hardly anything to do. What users see stays as it left it."""
+    """A user has reverted the change, so the next run has hardly anything to do. What users see stays as that run left
+    it."""
     runs.rehearse(is_short=True)
     writes = [call.number for call in runs.calls if call.method in ("PATCH", "DELETE")]
     for number in points.choose(pytestconfig, writes):
@@ -312,7 +317,7 @@ def test_a_run_that_was_stopped_harms_nothing_that_the_next_run_leaves_alone(
         assert second.code == 0, (point, second)
         left = {image["id"]: image for image in runs.workspace.live() if not image["os_hidden"]}
         assert runs.check_visible(point) == [], (point, second)
-        assert is_told(runs.go_on(stopped)), point
+        assert has_reason(runs.resume(stopped)), point
         assert runs.check_visible(point) == [], point
         found = {image["id"]: image for image in runs.workspace.live() if not image["os_hidden"]}
         output = {

@@ -1,7 +1,7 @@
-"""A second apply at every request of a first one, which waits there: the second learns which run is active, or was
-first.
+"""A second apply starts at every request of a first one, which waits there. The second apply reports that the first one
+is running, or it was first.
 
-Whatever the first has half done, it is never reported as a bug, a refusal or drift.
+A half-done change of the first apply is never reported as a bug, a refusal or drift.
 """
 
 import threading
@@ -17,7 +17,8 @@ from tests.trials import note
 
 
 def test_a_plan_while_another_run_makes_images(workspace: ProxiedWorkspace, tmp_path: Path) -> None:
-    """They come after the listing, and before the request for the holders of names: owned, and without conflict."""
+    """The images appear after the listing, and before the request for the holders of names. They are owned images, and
+    no clash."""
     workspace.prepare()
     workspace.set_api_timeout(60)
     come, held = threading.Event(), threading.Event()
@@ -41,7 +42,8 @@ def test_a_plan_while_another_run_makes_images(workspace: ProxiedWorkspace, tmp_
 def test_a_second_apply_at_each_request_of_the_first(
     pytestconfig: pytest.Config, workspace: ProxiedWorkspace, tmp_path: Path
 ) -> None:
-    """From the record of the lease to the last change the second does nothing; later there is nothing to do."""
+    """Between the first write of the lease and the last change, the second apply does nothing. Later there is nothing
+    to do."""
     beginning = workspace.prepare()
     workspace.proxy.forget()
     result = workspace.apply()

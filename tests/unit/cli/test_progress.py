@@ -85,8 +85,8 @@ def test_a_quiet_log_has_what_no_closing_line_tells(outcome: Outcome, with_reaso
     clock.now = 100
     log.tick()
     log(Finished(StepResult(STEP, outcome, error="why")))
-    is_told = with_reason and outcome is not Outcome.DONE
-    assert lines == ([f"{outcome.value:11} create:up: why"] if is_told else [])
+    has_reason = with_reason and outcome is not Outcome.DONE
+    assert lines == ([f"{outcome.value:11} create:up: why"] if has_reason else [])
 
 
 def read_events(path: Path) -> list[dict[str, object]]:

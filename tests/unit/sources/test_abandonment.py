@@ -13,16 +13,16 @@ class NoLongerWanted(Exception):
     """What ``check`` raises."""
 
 
-def go_on() -> None:
+def resume() -> None:
     """It does not matter."""
 
 
 def test_a_call_gives_its_result_or_its_error() -> None:
     """As if it had been made here."""
     late: list[int] = []
-    assert call_until(go_on, lambda is_wanted: int(is_wanted()), late.append) == 1
+    assert call_until(resume, lambda is_wanted: int(is_wanted()), late.append) == 1
     with pytest.raises(KeyError, match="x"):
-        call_until(go_on, lambda _: dict[str, int]()["x"], late.append)
+        call_until(resume, lambda _: dict[str, int]()["x"], late.append)
     assert late == []
 
 
