@@ -1,4 +1,4 @@
-"""A few bytes that unpack to hundreds of MiB; made when first asked for, which takes a second."""
+"""Files of some hundred KiB that unpack to 256 MiB; each is made once, which takes a second."""
 
 import gzip
 import zlib

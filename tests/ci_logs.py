@@ -1,4 +1,4 @@
-"""What CI systems and terminals carry out of the text that they show: a small emulation of their parsers."""
+"""Finds text that commands a CI system or a terminal: a small copy of their parsers. Reads files."""
 
 import re
 import unicodedata
@@ -28,9 +28,9 @@ HOSTILE: Final[Mapping[str, str]] = MappingProxyType(
         "text turned round": "\u202e##[evil]\u2066",
     }
 )
-"""Texts that command one of them."""
+"""Texts that command a CI system or a terminal."""
 USUAL: Final = ("Azure", "GitHub", "GitHub, on a line of its own", "a terminal's title")
-"""One of each way to differ from text; the others are tried in the exhaustive part."""
+"""One text of each kind; the others are tried with ``--exhaustive``."""
 _INK: Final = re.compile(rf"\x1b\[(?:0|{'|'.join(ink.value for ink in Ink)})m")
 
 
@@ -40,10 +40,10 @@ def pick_kinds(kinds: Iterable[str], usual: Collection[str] = USUAL) -> list[Any
 
 
 def find_commands(text: str) -> Iterator[str]:
-    """Each line of which a CI system or terminal would carry out a part, or that holds what a reader does not see."""
+    """Each line that a CI system or terminal would execute, or that has characters that a reader does not see."""
     for line in re.split(r"\r\n|\r|\n", text):
         plain = _INK.sub("", line)
-        # .NET compares strings by the rules of a language, for which some characters have no weight
+        # .NET compares strings by the rules of a language, and these rules ignore some characters
         weighed = "".join(char for char in plain if unicodedata.category(char) not in ("Cf", "Mn", "Cc"))
         found = [
             re.search(r"##(?:vso|teamcity)?\[", weighed),
@@ -54,5 +54,5 @@ def find_commands(text: str) -> Iterator[str]:
 
 
 def find_commands_below(folder: Path) -> list[str]:
-    """The same of each file below a folder."""
+    """The same for each file below a folder."""
     return [line for path in sorted(folder.rglob("*")) if path.is_file() for line in find_commands(path.read_text())]

@@ -1,7 +1,7 @@
-"""Runs ``imagesync`` as a process: the one way in which the tests run the command, and one value for what came of it.
+"""Runs ``imagesync`` as a process. All tests run the command in this way, and get a ``Result``.
 
-``run`` waits for the end and checks the exit code. ``start`` returns a running ``Process``, which can be interrupted or
-killed. Tests that are not about the process itself (its start, streams and signals) use ``tests.forked.run``, whose
+``run`` waits for the end and checks the exit code. ``start`` returns a running ``Process``, which a test can interrupt
+or kill. Tests that are not about the process itself (its start, streams and signals) use ``tests.forked.run``, whose
 results are the same.
 """
 
@@ -40,22 +40,22 @@ class Result:
 
 
 def minimal_environment(**more: str) -> dict[str, str]:
-    """Nothing but what finds the package: for tests without a cloud."""
+    """Only the variables that find the package: for tests without a cloud."""
     return {"PATH": "", "PYTHONPATH": str(ROOT), **more}
 
 
 def cloud_environment(clouds_yaml: Path | None, **more: str) -> dict[str, str]:
-    """The environment of the tests without ``OS_*`` variables, and the clouds of one file, if there are any."""
+    """The environment of the tests without ``OS_*`` variables, and with the clouds of one file, if it is given."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
     clouds = {"OS_CLIENT_CONFIG_FILE": str(clouds_yaml)} if clouds_yaml else {}
     return {**env, "PYTHONPATH": str(ROOT), **clouds, **more}
 
 
 class Process:
-    """A running command; as a context manager it is killed at the end of the block if it still runs.
+    """A running command; a context manager that kills it at the end of the block if it still runs.
 
     Its streams are files, so no text is lost when it is killed, and a full pipe never stops it. Standard input is
-    empty; with ``typed`` it is a terminal on which that text is typed.
+    empty; with ``typed`` it is a terminal into which this text is typed.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Process:
         self._resources.close()
 
     def _terminal(self, typed: str) -> int:
-        """The handle of a terminal on which a text was typed."""
+        """The handle of a terminal into which a text was typed."""
         ours, its = pty.openpty()
         for handle in (ours, its):
             self._resources.callback(os.close, handle)
@@ -105,7 +105,7 @@ class Process:
         os.write(self._keyboard, text.encode())
 
     def read_output(self) -> str:
-        """What it has written until now, standard output first."""
+        """The output until now, standard output first."""
         return self._result().output
 
     @property
@@ -142,7 +142,7 @@ class Process:
         return wait_until(lines_with_text, bool, f"standard error has a line with {text!r}", seconds=seconds)[0]
 
     def wait(self, *, seconds: float = TIMEOUT) -> Result:
-        """Wait for its end; one that does not end in time is killed, and the test fails."""
+        """Wait for its end. If it does not end in time, it is killed, and the test fails."""
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -157,12 +157,12 @@ class Process:
 
 
 def _content(stream: IO[bytes]) -> str:
-    """All that was written to a file that another process writes to; its position is shared, so it is not moved."""
+    """The content of a file that another process writes to. Both share the position in the file, so it is not moved."""
     return os.pread(stream.fileno(), os.fstat(stream.fileno()).st_size, 0).decode(errors="replace")
 
 
 class RunCommand(Protocol):
-    """What ``run`` of this module and of ``tests.forked`` have in common."""
+    """The signature of ``run`` in this module and in ``tests.forked``."""
 
     def __call__(self, *words: str, code: int | None = 0, folder: Path | None = None, env: Mapping[str, str]) -> Result:
         """Run ``imagesync WORDS`` to its end."""

@@ -18,17 +18,17 @@ EXHAUSTIVE_SECONDS = 7200
 """The time-out of a loop over every point; that of any other test is in pyproject.toml."""
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
-"""A shell starts a background job with SIGINT ignored, and the commands that the tests start would inherit that."""
+"""A shell starts a background job with SIGINT ignored, and the commands that the tests start would inherit this."""
 
 os.environ.pop("COLUMNS", None)
-"""pytest-xdist gives its workers a width, by which the commands that the tests start would wrap what they print."""
+"""pytest-xdist sets a width for its workers. The commands that the tests start would wrap their output at this width."""
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-"""The tests start the command some thousand times: without bytecode each start would compile all of imagesync (1 s)."""
+"""The tests start the command some thousand times. Without bytecode, each start would compile all of imagesync (1 s)."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--no-cloud`` leaves out, explicitly, what needs the real services."""
+    """The options that choose which tests run."""
     parser.addoption(
         "--no-cloud", action="store_true", help="leave out the tests that need the real Keystone and Glance"
     )
@@ -63,7 +63,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    """Which points the loops of this run take."""
+    """The points that the loops of this run try."""
     if not config.getoption("--exhaustive"):
         return None
     share = f"one point in {points.TURNS}, turn {config.getoption('--turn')}"
@@ -87,7 +87,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A test that is one trial, ``@pytest.mark.trial(fault, what happened)``, is added to the table when it passed."""
+    """Add a test that is one trial, ``@pytest.mark.trial(fault, what happened)``, to the table if it passed."""
     report = yield
     if report.when == "call" and report.passed and (trial := item.get_closest_marker("trial")):
         note(*trial.args)
@@ -96,21 +96,21 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.fixture(scope="session")
 def running_cloud() -> Iterator[Cloud]:
-    """The real Keystone and Glance of this session; a failure to start is a failure."""
+    """The real Keystone and Glance of this session; if they do not start, the tests fail."""
     with Cloud() as cloud:
         yield cloud
 
 
 @pytest.fixture(scope="session")
 def running_mariadb_cloud() -> Iterator[Cloud]:
-    """The real Keystone, and Glance on a MariaDB of its own; a failure to start, or no MariaDB, is a failure."""
+    """The real Keystone, and Glance with its own MariaDB; if they do not start, or MariaDB is missing, the tests fail."""
     with Cloud(mariadb=True) as cloud:
         yield cloud
 
 
 @pytest.fixture
 def cloud(running_cloud: Cloud) -> Iterator[Cloud]:
-    """The real cloud without any image but those of the neighbors, which must be untouched in the end."""
+    """The real cloud, in which only the images of other projects exist. These must be unchanged at the end."""
     yield from _watch_neighbors(running_cloud)
 
 

@@ -1,7 +1,7 @@
-"""The source of a module -> small defects of it, each as a tired person could have written it. Pure.
+"""The source of a module -> small defects of it, such as a tired person could write. Pure.
 
-A defect changes one node of the syntax tree: a condition, a bound, an operand, a statement, an element of a table. Texts
-for people are left alone, and so are annotations.
+A defect changes one node of the syntax tree: a condition, a limit, an operand, a statement, an element of a table.
+Texts for people and annotations are not changed.
 """
 
 import ast
@@ -12,7 +12,7 @@ from typing import Final, cast
 
 MAX_SHOWN: Final = 150
 NAME_LIKE: Final = re.compile(r"[\w./:%*+-]+")
-"""A string that a program reads; any other is a text for people."""
+"""A string that a program reads; any other string is a text for people."""
 SWAPS: Final[Mapping[type[ast.AST], type[ast.AST]]] = {
     ast.Lt: ast.LtE,
     ast.LtE: ast.Lt,
@@ -49,24 +49,24 @@ OTHER_NAMES: Final = {
 UNWRAPPED: Final = frozenset(
     {"strip", "lstrip", "rstrip", "lower", "casefold", "upper", "removeprefix", "removesuffix"}
 )
-"""Methods of a text that are left out."""
+"""Methods of a text whose call a defect leaves out."""
 NO_PARTS: Final = frozenset({"body", "orelse", "finalbody", "targets", "target", "annotation", "returns"})
-"""Fields of a statement that hold other statements, or what it defines."""
+"""Fields of a statement that contain other statements, or what it defines."""
 PLAIN_BUILDERS: Final = frozenset(
     [
         *("str", "int", "bool", "float", "bytes", "len", "range", "enumerate", "iter", "next", "isinstance", "super"),
         *("repr", "hash", "tuple", "list", "set", "frozenset", "dict", "assert_never"),
     ]
 )
-"""Functions whose absence mypy finds."""
+"""Functions whose missing call mypy finds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """One changed place: the text in ``field`` (at ``index``) of ``parent`` becomes ``after``.
+    """One changed node: the text in ``field`` (at ``index``) of ``parent`` becomes ``after``.
 
-    ``function`` is the outermost function that holds the place, by name and first line; None outside of functions.
-    ``names`` are what the statement of a place outside of functions defines.
+    ``function``: the outermost function around the node, by name and first line; None outside of functions. ``names``:
+    what the statement of a node outside of functions defines.
     """
 
     line: int
@@ -80,7 +80,7 @@ class Defect:
     names: tuple[str, ...] = ()
 
     def plant(self) -> object:
-        """Change the tree; what stood there before."""
+        """Change the tree; the value that was there before."""
         if self.index is None:
             before = getattr(self.parent, self.field)
             setattr(self.parent, self.field, self.after)
@@ -91,7 +91,7 @@ class Defect:
         return before
 
     def take_out(self, before: object) -> None:
-        """Make the tree what it was."""
+        """Restore the tree."""
         setattr(self.parent, self.field, before)
 
 
@@ -101,7 +101,7 @@ def find_defects(tree: ast.Module, siblings: Mapping[str, str]) -> Iterator[Defe
 
 
 def find_siblings(trees: Mapping[str, ast.Module]) -> dict[str, str]:
-    """For each field that one class alone has: the next field of that class with the same annotation."""
+    """For each field that only one class has: the next field of that class with the same annotation."""
     classes = [node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     fields: dict[str, list[str]] = {}
     for node in classes:
@@ -119,7 +119,7 @@ def find_siblings(trees: Mapping[str, ast.Module]) -> dict[str, str]:
 
 
 class _Finder:
-    """Walks down one tree; knows the function it is in."""
+    """Walks through one tree, and knows the function around each node."""
 
     def __init__(self, siblings: Mapping[str, str]) -> None:
         self.siblings = siblings
@@ -433,7 +433,7 @@ def _is_call(node: ast.stmt) -> bool:
 
 
 def _is_for_types(node: ast.stmt) -> bool:
-    """``if TYPE_CHECKING``, ``__all__``, names of types."""
+    """Whether a statement is ``if TYPE_CHECKING``, ``__all__``, or a name of a type."""
     if isinstance(node, ast.If):
         return isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
     names = _defined(node)

@@ -1,8 +1,8 @@
-"""``python -m tests.documents``: writes what is generated in the documentation.
+"""``python -m tests.documents``: writes the generated parts of the documentation.
 
-The parts of the manifest schema that ``tests/schema_hints.py`` makes. ``docs/manifest.md`` from the schema and
-``docs/manifest-notes.yaml``. ``docs/commands.md`` from the command itself. And the output of each command on the pages
-that can be typed without a cloud. With names of pages it writes only these.
+It writes four things: the parts of the manifest schema that ``tests/schema_hints.py`` makes; ``docs/manifest.md``, from
+the schema and ``docs/manifest-notes.yaml``; ``docs/commands.md``, from the command itself; and the output of each
+command on the pages that can be typed without a cloud. With names of pages it writes only these.
 """
 
 import re
@@ -43,13 +43,13 @@ SECTIONS: Final = (
     ("The fields of a removed key", "removed", ("$defs", "removed")),
     ("The fields of a project", "project", ("$defs", "project", "anyOf", 1)),
 )
-"""Heading, prefix of the fields, and place in the schema of each mapping of a manifest."""
+"""For each mapping of a manifest: its heading, the prefix of its fields, and its place in the schema."""
 PREFIXES: Final = {"": "", "image": "images.KEY.", "target": "targets.NAME.", "removed": "removed.KEY."}
-"""What is before the name of a field in its heading, if it is not the prefix itself."""
+"""The text before the name of a field in its heading, if it is not the prefix itself."""
 
 
 def render_manifest_page() -> str:
-    """``docs/manifest.md``: each mapping of a manifest, each with its fields."""
+    """``docs/manifest.md``: each mapping of a manifest with its fields."""
     schema, notes = drop_hints(load_schema("manifest")), yaml.safe_load(NOTES.read_text(encoding="utf-8"))
     lines = ["# Manifest reference", "", GENERATED, "", notes["introduction"].strip(), ""]
     lines += ["| part | fields |", "|---|---|"]
@@ -75,17 +75,17 @@ def find_fields(schema: Mapping[str, Any], place: tuple[str | int, ...]) -> dict
 
 
 def make_title(prefix: str, name: str) -> str:
-    """The field's whole name, as headings have it: no two are equal."""
+    """The whole name of a field, as its heading has it; no two are equal."""
     return PREFIXES.get(prefix, f"{prefix}.") + name
 
 
 def make_anchor(heading: str) -> str:
-    """The anchor of a heading, as code forges make it."""
+    """The anchor of a heading, as GitHub and GitLab make it."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def render_field(schema: Mapping[str, Any], name: str, field: Mapping[str, Any], notes: Mapping[str, str]) -> list[str]:
-    """Description, which has default and limits, further notes, type and example of a field."""
+    """The lines of a field: description, further notes, type, default, limits and example."""
     whole = resolve(schema, field)
     unknown = set(notes) - {"type", "more"}
     assert not unknown, f"{NOTES.name}: {name}: unknown notes {sorted(unknown)}"
@@ -107,7 +107,7 @@ def list_words(schema: Mapping[str, Any], node: Mapping[str, Any]) -> list[str]:
 
 
 def split_description(description: str) -> tuple[str, str, str]:
-    """What a field does, its default and its limits: a description ends with ``Default: X. At most Y.``"""
+    """What a field does, its default and its limits. A description ends with ``Default: X. At most Y.``"""
     text, _, rest = description.partition("Default: ")
     default, _, limits = rest.partition(". At ")
     return text.strip(), default.removesuffix("."), limits and f"at {limits.removesuffix('.')}"
@@ -121,7 +121,7 @@ def write_value(value: Any) -> str:
 
 
 def resolve(schema: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The node with what it refers to."""
+    """The node together with the node that its ``$ref`` names."""
     return {**schema["$defs"][node["$ref"].rsplit("/", 1)[1]], **node} if "$ref" in node else node
 
 
@@ -169,7 +169,7 @@ def render_commands_page() -> str:
 
 
 def read_help(found: Any) -> tuple[str, str, str]:
-    """First sentence, the other paragraphs, and the example of a command's help."""
+    """The first sentence, the other paragraphs, and the example of a command's help."""
     paragraphs = [re.sub(r"\s+", " ", part).partition("Example: ") for part in found.help.split("\n\n")]
     texts = [text.strip() for text, _, _ in paragraphs]
     return texts[0], "\n\n".join(texts[1:]), next((example for _, _, example in paragraphs if example), "")
@@ -186,7 +186,7 @@ def render_command(name: str, found: Any) -> list[str]:
 
 
 def render_options(found: Any, context: Any) -> list[str]:
-    """Tables of arguments and of options by topic."""
+    """Tables of the arguments, and of the options by topic."""
     tables: dict[str, list[str]] = {}
     for param in found.get_params(context):
         if record := param.get_help_record(context):
@@ -202,7 +202,7 @@ def render_options(found: Any, context: Any) -> list[str]:
 
 
 def refresh_page(path: Path) -> str:
-    """The page with what its commands print now."""
+    """The page with the present output of its commands."""
     with tempfile.TemporaryDirectory() as folder:
         if path == README:
             shutil.copytree(ROOT / "examples", Path(folder, "examples"), ignore=shutil.ignore_patterns("lab-store"))

@@ -1,4 +1,4 @@
-"""``run`` does what ``tests.command.run`` does, in a fork of a process that has imported everything already.
+"""``run`` does the same as ``tests.command.run``, in a fork of a process that has imported everything already.
 
 A start of the command costs 0.4 s of processor time, and the tests on the real service run it some thousand times.
 """
@@ -25,7 +25,7 @@ class ForkedRuns(ForkServer):
         super().__init__("tests.fault.fork_server", {}, folder, more)
 
     def run(self, words: tuple[str, ...], folder: Path | None, env: Mapping[str, str], seconds: float) -> Result:
-        """Run ``imagesync WORDS`` to its end; one that does not end in time is killed, and the test fails."""
+        """Run ``imagesync WORDS`` to its end. If it does not end in time, it is killed, and the test fails."""
         pid = self._request(words, env=dict(env), folder=str(folder or Path.cwd()))
         try:
             return self._result(self._answer(seconds))
@@ -38,7 +38,7 @@ class ForkedRuns(ForkServer):
 
 @cache
 def _runs() -> ForkedRuns:
-    """The one of this process, as long as it lasts."""
+    """The runs of this process, as long as it lives."""
     folder = tempfile.TemporaryDirectory(prefix="imagesync-forked-")
     runs = ForkedRuns(Path(folder.name))
     atexit.register(folder.cleanup)

@@ -1,4 +1,5 @@
-"""What a planner made, saved and read again, against the checks of saved plans: none of them may refuse it."""
+"""A plan that a planner made, saved and read again -> what the checks of saved plans refuse in it, which must be
+nothing."""
 
 from imagesync.model.image import Capabilities, Inventory
 from imagesync.model.plan import Plan
@@ -10,7 +11,7 @@ from imagesync.planning.staleness import find_stale_reliances
 
 
 def find_refusals(made: Plan, inventory: Inventory, able: Capabilities | None = None) -> list[str]:
-    """Everything that apply would refuse of a plan that a planner just made."""
+    """Everything that ``apply`` would refuse in a plan that a planner has just made."""
     document = encode_plan(made, tool="test", folder=made.base)
     read = decode_plan(document, folder=made.base, display="plan.json")
     saved = made if find_withheld_urls(document) else read

@@ -1,9 +1,11 @@
-"""``python -m tests.mutants imagesync/ROOM``: plants every small defect of a room, and says which ones no test notices.
+"""``python -m tests.mutants imagesync/ROOM``: plants every small defect of a room, and prints those that no test
+notices.
 
-The defects are those of ``tests/defects.py``. The tests are run once, to see which test runs which line. Each defect is
-then planted in a fork of that process, which runs the tests of its line: those of the module's own file first, then the
-fast ones, until one fails. A defect outside of functions (a table, a default) is planted in a fork that imports
-imagesync again. Runs processes, writes into a temporary folder; the code of the working tree is read and left alone.
+The defects are those of ``tests/defects.py``. First, all tests run once, and the program records which test runs which
+line. Then each defect is planted in a fork of that process. The fork runs the tests of the changed line until one
+fails: first those of the module's own file, then the fast ones. A defect outside of functions (a table, a default) is
+planted in a fork that imports imagesync again. Runs processes, and writes into a temporary folder; it does not change
+the working tree.
 """
 
 import argparse
@@ -36,11 +38,11 @@ from tests.defects import Defect, find_defects, find_siblings
 ROOT: Final = Path(__file__).parents[1]
 PACKAGE: Final = ROOT / "imagesync"
 WIDE_TESTS: Final = ("tests/property", "tests/contract")
-"""Run for each room, besides its own. Not ``tests/cases``: one ``--update-cases`` would take a defect along."""
+"""The tests of each room besides its own. Not ``tests/cases``: one ``--update-cases`` would accept a defect."""
 MAX_BYTES: Final = 4 * 2**30
-"""Of address space: a defect may ask for memory without an end."""
+"""The address space of a fork: a defect may request memory without end."""
 GRACE_SECONDS: Final = 15
-"""What a fork may take beyond the measured time of its tests, three times."""
+"""The time that a fork may use beyond three times the measured time of its tests."""
 SLOW: Final = 3
 HEAVY: Final = ("requests", "openstack", "keystoneauth1.session", "yaml", "jsonschema", "jsonschema_rs", "rich.console")
 HEAVY_TOO: Final = ("typer", "deepdiff", "pysequoia", "oslo_utils.imageutils.format_inspector", "concurrent.futures")
@@ -49,13 +51,13 @@ PYTEST: Final = (
     *("-W", "ignore::pytest.PytestWarning"),
 )
 MAX_TRACED_CALLS: Final = 50
-"""Of one function in one test, whose lines are noted: a test that calls it more often would take minutes."""
+"""The calls of one function in one test whose lines are recorded. To record all calls would take minutes."""
 NOTICED, MISSED, UNUSED = "noticed", "NOT NOTICED", "not run by any test"
 
 
 @dataclass(slots=True)
 class LinesSeen:
-    """What the run of all tests has shown."""
+    """The result of the run of all tests."""
 
     lines: dict[tuple[str, int], set[str]] = field(default_factory=dict)
     """File and line -> the tests that run it."""
@@ -74,7 +76,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        """Identifies the defect, whatever line it is in."""
+        """The name of the defect, which does not depend on its line."""
         return f"[{self.defect.kind}] {self.defect.change}: "
 
     @property
@@ -83,7 +85,7 @@ class Job:
         return str(self.path.relative_to(ROOT))
 
     def compile(self) -> CodeType:
-        """The code of the module with the defect; SyntaxError if it has none."""
+        """The code of the module with the defect; SyntaxError if the defect makes no valid code."""
         before = self.defect.plant()
         try:
             return compile(ast.fix_missing_locations(self.tree), str(self.path), "exec", dont_inherit=True)
@@ -92,7 +94,8 @@ class Job:
 
 
 def list_jobs(rooms: Sequence[str], every: int, again: Sequence[str] = ()) -> list[Job]:
-    """The defects of folders and files, or one in ``every``; of ``again``, lines that an earlier run printed, only those."""
+    """The defects of folders and files, or one in ``every``. With ``again``, lines that an earlier run printed, only
+    those."""
     trees = {str(path): ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
     siblings = find_siblings(trees)
     jobs = []
@@ -109,7 +112,7 @@ def list_jobs(rooms: Sequence[str], every: int, again: Sequence[str] = ()) -> li
 
 
 class ForkedTests:
-    """A plugin of pytest: runs ``work`` in the place of the tests."""
+    """A plugin of pytest that runs ``work`` instead of the tests."""
 
     def __init__(self, work: Callable[["ForkedTests"], None]) -> None:
         self.work = work
@@ -118,18 +121,18 @@ class ForkedTests:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Run the work, and no test besides."""
+        """Run the work instead of the tests."""
         self.items = {item.nodeid: item for item in session.items}
         self.work(self)
         return True
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep which tests failed."""
+        """Record which tests failed."""
         if report.failed:
             self.failed.add(report.nodeid)
 
     def run(self, names: Sequence[str]) -> Iterator[str]:
-        """Run tests in this order; each one's name when it has ended."""
+        """Run tests in this order; the name of each when it has ended."""
         items = [self.items[name] for name in names]
         for item, following in zip(items, [*items[1:], None], strict=True):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
@@ -137,7 +140,7 @@ class ForkedTests:
 
 
 def run_pytest(paths: Sequence[str], work: Callable[[ForkedTests], None]) -> None:
-    """Collect tests and let ``work`` run them."""
+    """Collect tests, and call ``work``, which runs them."""
     from hypothesis import Phase, settings
 
     settings.register_profile("mutants", database=None, derandomize=True, phases=[Phase.explicit, Phase.generate])
@@ -148,7 +151,7 @@ def run_pytest(paths: Sequence[str], work: Callable[[ForkedTests], None]) -> Non
 
 
 def fork(work: Callable[[], int], seconds: float) -> int | None:
-    """The exit code of ``work`` in a process of its own, without output; None if it does not end in time."""
+    """The exit code of ``work`` in a separate process without output; None if it does not end in time."""
     pid = os.fork()
     if pid == 0:
         code = 70
@@ -170,7 +173,8 @@ def fork(work: Callable[[], int], seconds: float) -> int | None:
 
 
 def watch_lines(runner: ForkedTests, rooms: Sequence[str]) -> LinesSeen:
-    """Run every test, and note the lines of the rooms that each runs; of other rooms the first lines of functions."""
+    """Run every test, and record the lines of the rooms that it runs; for other rooms only the first lines of
+    functions."""
     seen, current = LinesSeen(), [""]
     inside = tuple(str((ROOT / room).resolve()) for room in rooms)
     package = str(PACKAGE)
@@ -207,7 +211,7 @@ def watch_lines(runner: ForkedTests, rooms: Sequence[str]) -> LinesSeen:
 def choose_tests(job: Job, seen: LinesSeen, budget: float) -> list[str]:
     """The tests that may notice a defect, up to ``budget`` seconds.
 
-    Those of the module's own file come first, then the fastest of each file, then the second of each.
+    Those of the module's own file come first, then the fastest of each file, then the second fastest of each file.
     """
     lines = seen.lines.get((str(job.path), job.defect.line), set())
     found = (lines if job.defect.function else _find_users(job, seen)) - seen.failed
@@ -229,7 +233,7 @@ def choose_tests(job: Job, seen: LinesSeen, budget: float) -> list[str]:
 
 
 def _find_users(job: Job, seen: LinesSeen) -> set[str]:
-    """The tests that run a function which names what a statement defines, and those of the module's own file."""
+    """The tests that run a function which uses a name that the statement defines, and those of the module's own file."""
     own = {name for name in seen.seconds if f"/test_{job.path.stem}.py" in name}
     words = set(job.defect.names)
     for path in PACKAGE.rglob("*.py"):
@@ -257,7 +261,7 @@ def _parse(path: Path) -> ast.Module:
 
 
 def plant(code: CodeType, defect: Defect) -> None:
-    """Give the functions that are loaded the code of the module with the defect."""
+    """Give the loaded functions the code of the module with the defect."""
     assert defect.function is not None
     new = next(found for found in _walk_code(code) if (found.co_qualname, found.co_firstlineno) == defect.function)
     key = (new.co_filename, *defect.function)
@@ -269,7 +273,7 @@ FUNCTIONS: Final[dict[tuple[str, str, int], list[FunctionType]]] = {}
 
 
 def list_functions() -> None:
-    """Keep every function of imagesync that is loaded, whatever wraps it."""
+    """Collect every loaded function of imagesync, also wrapped ones."""
     for item in gc.get_objects():
         if isinstance(item, FunctionType) and item.__code__.co_filename.startswith(str(PACKAGE)):
             code = item.__code__
@@ -294,13 +298,13 @@ class Work:
         self.counts: Counter[str] = Counter()
 
     def report(self, job: Job, verdict: str) -> None:
-        """Count a verdict; print the defect if no test noticed it."""
+        """Count a result; print the defect if no test noticed it."""
         self.counts[verdict] += 1
         if verdict != NOTICED:
             print(f"{job.file}:{job.defect.line}: {job.name}{verdict}", file=self.options.to, flush=True)
 
     def run_functions(self, runner: ForkedTests) -> None:
-        """The first process: see the lines, then plant what is inside functions."""
+        """In the first process: record the lines, and then plant the defects inside functions."""
         kept = self.folder / "seen"
 
         def watch() -> int:
@@ -387,7 +391,7 @@ def _limit_memory() -> None:
 
 
 def find_tests(rooms: Sequence[str]) -> list[str]:
-    """The folders of tests for some rooms or modules."""
+    """The folders of tests of some rooms or modules."""
     own = []
     for room in rooms:
         parts = Path(room).parts[1:]
@@ -417,7 +421,7 @@ warnings.simplefilter("ignore", SyntaxWarning)
 
 
 def main() -> int:
-    """1 if a defect was not noticed, else 0."""
+    """1 if a defect was not noticed, otherwise 0."""
     options = read_options()
     os.chdir(ROOT)
     work = Work(options)

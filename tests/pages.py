@@ -1,4 +1,4 @@
-"""Pages of the documentation that a reader can type: their files and commands are run, and what they print is compared.
+"""Types the pages of the documentation: writes their files, runs their commands, and compares the output.
 
 A ``yaml`` block whose first line is ``# NAME.yaml`` is a file that the reader writes. A ``console`` block is a list of
 commands (``$ …``), each with its output: standard output, then standard error without the lines of progress. A command
@@ -56,7 +56,7 @@ MASKS: Final = (
     (re.compile(r"\((just now|\d+ (second|minute)s? ago)\)"), "AGE"),
     (re.compile(r"\buntil \d{4}-\d\d-\d\d\b"), "until DAY"),
 )
-"""What differs from run to run besides ids, and what it is compared as."""
+"""The texts that differ from run to run besides ids, and what each is compared as."""
 
 
 class Block(NamedTuple):
@@ -94,7 +94,7 @@ def is_same(output: str, other: str) -> bool:
 
 
 def include_file(block: re.Match[str]) -> str:
-    """The block with the text that its file has now."""
+    """The block with the present text of its file."""
     return f"{block[1]}{(ROOT / block['path']).read_text(encoding='utf-8')}```"
 
 
@@ -152,7 +152,7 @@ def run_program(program: Program, folder: Path, env: Mapping[str, str]) -> str:
 
 
 class Typist:
-    """Types the pages of a folder as a reader does; the commands find no cloud except those of ``env``."""
+    """Types the pages of a folder as a reader does. The commands find only the clouds of ``env``."""
 
     def __init__(self, folder: Path, env: Mapping[str, str] | None = None) -> None:
         self._folder = folder
@@ -161,7 +161,7 @@ class Typist:
         self._ids = SampleIds("")
 
     def play(self, page: str) -> str:
-        """The page with what its commands print now; equal to the page if nothing but times and ages differs.
+        """The page with the present output of its commands; equal to the page if only times and ages differ.
 
         AssertionError for a command that fails and is not followed by ``echo $?``.
         """

@@ -1,4 +1,4 @@
-"""A catalog -> its plan -> the report of its apply, from Python, without the command line."""
+"""A catalog -> its plan -> the report of its apply, from Python and without the command line."""
 
 import threading
 from dataclasses import replace
@@ -20,14 +20,14 @@ from tests.honest import find_refusals
 
 
 def planned(backend: Backend, catalog: Catalog, policy: Policy | None = None, able: Capabilities | None = None) -> Plan:
-    """The plan as it is now, whatever it removes; ``able``: for a target that could do just this."""
+    """A new plan without limits of removals. ``able``: the capabilities of the target, if they are not its own."""
     return make_plan(replace(plan_input(backend, catalog, policy), capabilities=able or backend.capabilities()))
 
 
 def plan_input(
     backend: Backend, catalog: Catalog, policy: Policy | None = None, *, promoting: frozenset[str] = frozenset()
 ) -> PlanInput:
-    """What a plan of now is made from; ``promoting``: keys of which an earlier build may become current."""
+    """The input of a new plan. ``promoting``: keys whose earlier build may become current."""
     return PlanInput(
         catalog,
         take_inventory(backend, catalog, promoting=promoting),
@@ -39,7 +39,7 @@ def plan_input(
 
 
 def applied(backend: Backend, plan: Plan, *, jobs: int = 4) -> Report:
-    """The plan carried out; every step is done. Saved, it would be carried out, too."""
+    """Carry out the plan: every step is done. The same plan, saved and read again, is not refused."""
     able = backend.capabilities() if plan.owners else None
     assert find_refusals(plan, take_inventory_for_plan(backend, plan), able) == []
     report = execute(plan, Performer(backend, plan), jobs=jobs, notify=lambda _: None, cancelled=threading.Event())

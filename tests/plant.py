@@ -1,14 +1,14 @@
-"""``python -m tests.plant DEFECTS.yaml``: plants one defect after the other, and says which test notices each.
+"""``python -m tests.plant DEFECTS.yaml``: plants one defect after the other, and prints which test notices each.
 
-Each defect is planted in a copy of the tree, which is as committed otherwise. The file is a list::
+Each defect is planted in a copy of what is committed. The file is a list::
 
     - file: imagesync/planning/policy.py
       was: owned * limit.value // 100
       becomes: -(-owned * limit.value // 100)
       tests: tests/unit/planning
 
-``was`` must be in the file once. ``tests`` are words for pytest, without ``--update-cases``. The exit code is 1 if a
-defect was not noticed. Runs processes, writes into a temporary folder.
+``was`` must be in the file exactly once. ``tests`` are words for pytest, without ``--update-cases``. The exit code is 1
+if a defect was not noticed. Runs processes, and writes into a temporary folder.
 """
 
 import os
@@ -24,11 +24,11 @@ import yaml
 ROOT: Final = Path(__file__).parents[1]
 PYTEST: Final = ("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider")
 MAX_SECONDS: Final = 900
-"""A defect may make a test wait for ever; one that takes longer was noticed, too."""
+"""A defect may make a test wait without end. A test that takes longer has noticed the defect."""
 
 
 def plant(defect: dict[str, str], tree: Path) -> str:
-    """The test that notices a defect; empty if none does. ValueError if it cannot be planted."""
+    """The test that notices a defect; empty if no test does. ValueError if the defect cannot be planted."""
     path = tree / defect["file"]
     whole = path.read_text(encoding="utf-8")
     if (number := whole.count(defect["was"])) != 1:

@@ -1,4 +1,5 @@
-"""``python -m tests.reliability``: runs the whole suite, every loop to its end, and writes the table of docs/reliability.md."""
+"""``python -m tests.reliability``: runs the whole suite with all points of every loop, and writes the table of
+docs/reliability.md."""
 
 import json
 import os
@@ -14,7 +15,7 @@ PYTEST = ("-m", "pytest", "-q", "-n", "4", "--dist", "worksteal", "--exhaustive"
 
 
 def table(lines: list[str]) -> str:
-    """Each fault once, by the first file that tries it, with how often it was tried and what came of it."""
+    """A row for each fault, in the order of the files that try it first: how often it was tried, and what happened."""
     outcomes: dict[str, Counter[str]] = {}
     places: dict[str, str] = {}
     for trial in map(json.loads, lines):
@@ -32,7 +33,7 @@ def table(lines: list[str]) -> str:
 
 
 def main() -> int:
-    """The exit code of the tests; the table is written only where all passed."""
+    """The exit code of the tests; the table is written only if all passed."""
     with tempfile.NamedTemporaryFile("r", suffix=".jsonl") as trials:
         command = [sys.executable, *PYTEST]
         code = subprocess.run(command, env={**os.environ, "IMAGESYNC_TRIALS": trials.name}, check=False).returncode

@@ -1,4 +1,4 @@
-"""Small files of real disk formats, good and bad, made by hand from the formats' own specifications, for tests."""
+"""Small files of real disk formats, valid and invalid, made from the specifications of the formats. Pure."""
 
 import struct
 import zlib
@@ -22,7 +22,8 @@ ddb.adapterType = "ide"
 
 
 def qcow2(size: int = 2**20, *, backing: bytes = b"", features: int | None = None) -> bytes:
-    """The smallest valid qcow2 of a virtual size in bytes: a header, an empty table, its refcounts, no clusters.
+    """The smallest valid qcow2 of a virtual size in bytes: a header, an empty table, its reference counts, and no
+    clusters.
 
     ``features``: version 3 with these incompatible feature bits (4: an external data file).
     """
@@ -59,13 +60,13 @@ def stream_vmdk(*, descriptor_in_footer: int = 1) -> bytes:
 
 
 def vhd(size: int = GIB) -> bytes:
-    """A VHD whose footer is also its head, as that of a dynamic one."""
+    """A dynamic VHD: its first sector is a copy of its footer."""
     footer = (b"conectix".ljust(40, b"\0") + struct.pack(">Q", size)).ljust(512, b"\0")
     return footer + bytes(65536) + footer
 
 
 def vhdx(size: int = GIB) -> bytes:
-    """A region table that points at metadata, which hold the virtual size."""
+    """A region table that points to metadata, which have the virtual size."""
     regions = struct.pack("<IIII", 0x69676572, 0, 1, 0) + UUID("8B7CA206-4790-4B9A-B8FE-575F050F886E").bytes_le
     regions += struct.pack("<QII", 2**20, 2**20, 1)
     items = struct.pack("<8sHH", b"metadata", 0, 1).ljust(32, b"\0")
@@ -83,26 +84,26 @@ def vdi(size: int = GIB) -> bytes:
 
 
 def gpt(size: int = 2**17, sector: int = 512) -> bytes:
-    """A raw disk whose partition table says that the disk has this many bytes, in sectors of a size."""
+    """A raw disk whose partition table says that the disk has this many bytes, in sectors of this size."""
     table = struct.pack("<8sIIIIQQ", b"EFI PART", 2**16, 92, 0, 0, 1, size // sector - 1).ljust(92, b"\0")
     table = table[:16] + struct.pack("<I", zlib.crc32(table)) + table[20:]
     return (partitioned(0xEE, 1)[:512].ljust(sector, b"\0") + table).ljust(size, b"\0")
 
 
 def partitioned(kind: int = 0x83, first: int = 2048) -> bytes:
-    """A raw disk with one partition; kind 0: the mark of a partition table and no partition, 0xEE: GPT."""
+    """A raw disk with one partition. Kind 0: the end mark of a partition table without a partition; 0xEE: GPT."""
     start = (0, 2, 0) if kind == 0xEE else (0, 1, 1)
     entry = struct.pack("<B3BB3BII", 0, *start, kind, 0, 1, 1, first, 2048 if kind else 0)
     return (bytes(446) + (entry if kind else bytes(16))).ljust(510, b"\0") + b"\x55\xaa" + bytes(80_000)
 
 
 def kernel() -> bytes:
-    """What begins like a Linux kernel for x86: code, then 55 AA where a partition table would end."""
+    """The beginning of a Linux kernel for x86: code, and 55 AA at the end of its first sector, as in a partition table."""
     return (b"MZ" + bytes(range(1, 250)) * 2).ljust(510, b"\xff")[:510] + b"\x55\xaa" + b"Hdr\0" * 20_000
 
 
 def fat() -> bytes:
-    """A FAT file system without a partition table: 55 AA too, and no harm."""
+    """A FAT file system without a partition table. It has 55 AA too, and is safe."""
     head = b"\xeb\x3c\x90MSDOS5.0".ljust(0x10, b"\0") + b"\x02".ljust(5, b"\0") + b"\xf8"
     return head.ljust(510, b"\0") + b"\x55\xaa" + bytes(80_000)
 
@@ -139,13 +140,13 @@ TAKEN: dict[str, tuple[str, str, bytes]] = {
     "an ami that is a qcow2": ("ami", "ami", qcow2()),
     "an archive": ("vmdk", "ova", b"disk.ovf".ljust(80_000, b"\0")),
 }
-"""What the image service takes: disk_format, container_format and data."""
+"""Data that the image service accepts: disk_format, container_format and data."""
 
 DISGUISED: dict[str, tuple[str, str, bytes]] = {
     f"raw that is {kind}": ("raw", "bare", data)
     for kind, data in {"qcow2": qcow2(), "vmdk": vmdk(), "vhd": vhd(), "vhdx": vhdx(), "vdi": vdi()}.items()
 }
-"""What the service takes too, and no machine boots."""
+"""Data that the service accepts, and that no machine can boot."""
 
 REFUSED: dict[str, tuple[str, str, bytes, str]] = {
     "backing file": ("qcow2", "bare", qcow2(backing=b"/etc/shadow"), "has a backing file"),
@@ -181,9 +182,9 @@ REFUSED: dict[str, tuple[str, str, bytes, str]] = {
         for kind in ("qcow2", "vmdk", "vhd", "vhdx", "vdi", "iso")
     },
 }
-"""What the service refuses, and a part of our sentence about it."""
+"""Data that the service refuses, and a part of the message of imagesync about it."""
 
 
 def spell(text: str) -> bytes:
-    """Data that differs as texts of ASCII characters do, and is not text itself: two bytes a character."""
+    """Data with the differences of texts in ASCII, that is not text itself: two bytes for each character."""
     return b"".join(bytes((ord(character), 1)) for character in text)

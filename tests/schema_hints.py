@@ -1,7 +1,8 @@
-"""``schemas/manifest.schema.json`` -> the same schema with the parts for editors that are generated. Reads two files.
+"""``schemas/manifest.schema.json`` -> the same schema with the generated parts for editors. Reads two files.
 
-These are the known properties of images, and the sentences for values that do not fit: yaml-language-server prints
-``errorMessage`` in the place of a pattern or a type. ``python -m tests.documents`` writes the file again.
+The generated parts are the known properties of images, and the messages for values that do not fit:
+yaml-language-server prints ``errorMessage`` instead of a pattern or a type. ``python -m tests.documents`` writes the
+file.
 """
 
 import json
@@ -32,7 +33,7 @@ TYPES: Final = {
 
 
 def render_schema() -> str:
-    """The text of the schema with generated parts that are up to date."""
+    """The text of the schema with up-to-date generated parts."""
     known = json.loads(PROPERTIES.read_text(encoding="utf-8"))["properties"]
     schema = load_schema("manifest")
     for node in list(walk(schema)):
@@ -51,7 +52,8 @@ def walk(node: Any) -> Iterator[dict[str, Any]]:
 
 
 def set_message(node: dict[str, Any]) -> None:
-    """The sentence for a value that does not fit: on the first form of ``anyOf``, whose problems the server prints."""
+    """Set the message for a value that does not fit, on the first form of ``anyOf``: the server prints the problems of
+    that form."""
     forms = node.get("anyOf")
     rule = forms[0] if forms else node
     kinds = [KINDS[kind] for kind in list_types(rule) if kind in ("boolean", "integer")] if forms else []
@@ -60,13 +62,13 @@ def set_message(node: dict[str, Any]) -> None:
 
 
 def set_title(node: dict[str, Any]) -> None:
-    """The title of a field on its first form: between forms without titles the server does not distinguish."""
+    """Set the title of a field on its first form, because the server does not distinguish forms without titles."""
     if "title" in node and "anyOf" in node and "type" not in node:
         node["anyOf"][0]["title"] = node["title"]
 
 
 def describe_property(known: Mapping[str, Any]) -> dict[str, Any]:
-    """What an editor shows of a known property, and the values that it suggests. Any text fits."""
+    """The description of a known property, and the values that an editor suggests. The schema accepts any text."""
     old = known.get("preferred")
     sentences = [known.get("description"), old and f"Another name of {old}, which is preferred."]
     sentences += [describe_value(known), READERS[known["reader"]]]
@@ -77,7 +79,7 @@ def describe_property(known: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def describe_value(known: Mapping[str, Any]) -> str:
-    """The type of the value with its limits; none if its words are listed."""
+    """The type of the value with its limits; nothing if its words are listed."""
     if known.get("enum"):
         return ""
     limits = [f"at {end} {known[word]}" for word, end in (("min", "least"), ("max", "most")) if word in known]
@@ -85,7 +87,7 @@ def describe_value(known: Mapping[str, Any]) -> str:
 
 
 def list_words(known: Mapping[str, Any]) -> dict[str, Any]:
-    """The rule of the values that the reader of a property knows."""
+    """The rule for the values that the reader of a property knows."""
     if known["type"] == "boolean":
         return {"enum": [True, False]}
     return {"enum": list(dict.fromkeys(known["enum"]))} if "enum" in known else {}

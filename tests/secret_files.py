@@ -1,4 +1,4 @@
-"""Files with secrets as they lie on runners and in home folders, with made-up secrets. No I/O."""
+"""Files with secrets, as on runners and in home folders, with made-up secrets. Pure."""
 
 import random
 import string
@@ -6,7 +6,7 @@ from typing import Final
 
 
 def _random_text(seed: int, length: int, alphabet: str = string.ascii_letters + string.digits) -> str:
-    """The same text in each run; not a real secret."""
+    """The same text in each run; it is not a real secret."""
     source = random.Random(seed)
     return "".join(source.choice(alphabet) for _ in range(length))
 
@@ -40,9 +40,9 @@ TOKENS: Final[dict[str, str]] = {
     "htpasswd": f"$apr1${_random_text(33, 8)}${_random_text(34, 22)}",
     "bcrypt": f"$2y$05${_random_text(35, 53)}",
 }
-"""Tokens by whose they are."""
+"""Tokens by the service that they are for."""
 PASSWORD: Final = "correct-Horse7battery"
-"""One that a person chose: only the text before it says what it is."""
+"""A password that a person chose: only the text before it shows that it is one."""
 FILES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "OpenSSH key": (
         f"-----BEGIN OPENSSH PRIVATE KEY-----\n{_BLOCK}\n-----END OPENSSH PRIVATE KEY-----\n",
@@ -89,7 +89,7 @@ FILES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "a password that is a directive": (f"%{PASSWORD} x\n--- a\n", (PASSWORD,)),
     "a password that is a number": (f"version: 1\npassword: !!int {PASSWORD}\n", (PASSWORD,)),
 }
-"""By kind of file, its content and the secrets in it."""
+"""By kind of file: its content, and the secrets in it."""
 
 
 TOKEN_FILES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
@@ -101,7 +101,7 @@ TOKEN_FILES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
 
 
 def find_leaks(text: str, secrets: tuple[str, ...], size: int = 12) -> list[str]:
-    """Parts of secrets, of that many characters, that a text holds; in any case of letters."""
+    """Parts of secrets, of this many characters, that a text contains in any case of letters."""
     folded = text.lower()
     return [
         part

@@ -1,4 +1,4 @@
-"""A web server on loopback that falls silent in the middle of a file. Does I/O."""
+"""A web server on loopback that stops sending in the middle of a file. Does I/O."""
 
 import contextlib
 import http.server
@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 
 @dataclass
 class SilentFile:
-    """The file at every path of ``address``: of its ``data`` only ``given`` bytes come (None: all of them); the rest when
-    ``is_over`` is set. ``queries``: is set when a GET came."""
+    """The file at every path of ``address``.
+
+    The server sends ``given`` bytes of its ``data`` (None: all), and the rest after ``is_over`` is set. It sets
+    ``queries`` when a GET arrives.
+    """
 
     address: str
     data: bytes
@@ -50,7 +53,7 @@ class SilentHandler(http.server.BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def full_server() -> Iterator[str]:
-    """The address of a server that takes no connection: its queue is full: connecting hangs."""
+    """The address of a server that accepts no connection, because its queue is full: connecting waits."""
     with contextlib.ExitStack() as opened, socket.create_server(("127.0.0.1", 0), backlog=0) as server:
         for _ in range(8):
             waiting = opened.enter_context(socket.socket())

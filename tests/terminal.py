@@ -1,4 +1,4 @@
-"""Runs ``imagesync`` on a terminal of 80 columns, as a person does: keys are typed, and all that is drawn is read."""
+"""Runs ``imagesync`` on a terminal of 80 columns, as a person does: tests type keys, and read everything that is drawn."""
 
 import fcntl
 import os
@@ -17,12 +17,12 @@ from tests.command import IMAGESYNC, TIMEOUT, minimal_environment
 from tests.waiting import wait_until
 
 INTERRUPT: Final = "\x03"
-"""What the terminal makes a SIGINT of: ^C."""
+"""The key ^C, for which the terminal sends SIGINT."""
 _CODES: Final = re.compile(r"\x1b\[[?0-9;]*[A-Za-z]|\r")
 
 
 class Terminal:
-    """A command whose three streams are one terminal; a context manager that kills it if it still runs."""
+    """A command whose three streams are one terminal; a context manager that kills the command if it still runs."""
 
     def __init__(self, *words: str, folder: Path, env: Mapping[str, str] | None = None) -> None:
         self._ours, its = pty.openpty()
@@ -60,12 +60,12 @@ class Terminal:
 
     @property
     def drawn(self) -> str:
-        """All that was drawn until now, as it came."""
+        """Everything that was drawn until now, with control sequences."""
         return self._drawn.decode(errors="ignore")
 
     @property
     def text(self) -> str:
-        """The same without what moves the cursor, and without colors."""
+        """The same without control sequences for cursor and colors."""
         return _CODES.sub("", self.drawn)
 
     def wait_for(self, text: str) -> None:
@@ -75,11 +75,11 @@ class Terminal:
         )
 
     def type(self, text: str) -> None:
-        """Type it."""
+        """Type a text."""
         os.write(self._ours, text.encode())
 
     def wait(self) -> int:
-        """Its exit code, once it has ended and all that it drew was read."""
+        """The exit code, after the command has ended and all its output was read."""
         code = self._process.wait(TIMEOUT)
         self._reader.join(TIMEOUT)
         return code

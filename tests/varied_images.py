@@ -1,4 +1,5 @@
-"""Creates images of every kind that an old project can hold: export must write them, adopt must not change them. Does I/O."""
+"""Creates images of every kind that an old project can have. ``export`` must write them, and ``adopt`` must not change
+them. Does I/O."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +12,7 @@ FORMATS = {"qcow2": qcow2(2**30), "iso": iso()}
 
 
 def create_varied_images(backend: Backend) -> Iterator[LiveImage]:
-    """Make them all, one after the other."""
+    """Create all of them, one after the other."""
     for number, (kind, data) in enumerate(FORMATS.items()):
         yield filled(backend, data, name=f"Real {kind}", disk_format=kind, min_disk=number, min_ram=512 * number)
     for kind in ("raw", "ploop"):
@@ -70,7 +71,7 @@ ODD = {
 
 
 def create_machine_images(backend: Backend) -> Iterator[LiveImage]:
-    """Kernel, ramdisk and the machine that names them."""
+    """A kernel, a ramdisk, and the machine image that names them."""
     kernel = filled(backend, b"k", name="Machine kernel", disk_format="aki", container_format="aki")
     ramdisk = filled(backend, b"r", name="Machine ramdisk", disk_format="ari", container_format="ari")
     ids = {"kernel_id": kernel.id, "ramdisk_id": ramdisk.id}
@@ -80,7 +81,7 @@ def create_machine_images(backend: Backend) -> Iterator[LiveImage]:
 
 
 def record(backend: Backend, **attrs: Any) -> LiveImage:
-    """A private record without data, raw and bare unless declared otherwise."""
+    """A private image without data, raw and bare unless other formats are given."""
     plain = {"disk_format": "raw", "container_format": "bare", "visibility": "private"}
     return backend.create_image(**{**plain, **attrs})
 

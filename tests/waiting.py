@@ -1,4 +1,4 @@
-"""A condition that comes true later -> a bounded wait. Sleeps."""
+"""Waits for a condition, for a limited time. Sleeps."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,7 @@ def wait_until(
 ) -> T:
     """Read a value again and again until it is accepted, and return it.
 
-    After ``seconds`` the test fails; the message says ``what`` was waited for and which value was read last.
+    After ``seconds`` the test fails. The message says ``what`` the test waited for, and the last value.
     """
     end = time.monotonic() + seconds
     while not accept(value := read()):

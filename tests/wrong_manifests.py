@@ -1,4 +1,4 @@
-"""Manifests in which one text is wherever a manifest may hold text, and is wrong there. No I/O."""
+"""Manifests that have one text in every field, where it is wrong. Pure."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -19,7 +19,7 @@ FIELDS = (
 
 
 def wrong_manifests(text: str) -> Iterator[dict[str, Any]]:
-    """Manifests in which the text is wrong in many places: for the schema, then for each later check."""
+    """Manifests in which the text is wrong in many fields: for the schema, and then for each later check."""
     shapes = [text, [text], {text: text}, [{"project": text, "domain": text, text: text}]]
     images: dict[str, Any] = {
         f"a{number}-{field}": {field: shape} for field in FIELDS for number, shape in enumerate(shapes)

@@ -92,7 +92,7 @@ URLS: dict[str, tuple[File, dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.trial("a build that is not what was declared", "one line, the old image untouched, nothing left over")
+@pytest.mark.trial("a build whose data is not as declared", "one line, the old image untouched, nothing left over")
 @pytest.mark.parametrize("fault", URLS)
 def test_a_bad_build_is_one_line_and_changes_nothing(workspace: CloudWorkspace, upstream: Mirror, fault: str) -> None:
     """Exit code 1; the staged record is deleted, and the old image does not change."""
@@ -156,7 +156,7 @@ def test_uploads_wait_for_a_slot(workspace: CloudWorkspace) -> None:
     assert refused
 
 
-@pytest.mark.trial("bad builds while another user lists all the time", "only the old image was seen")
+@pytest.mark.trial("bad builds while another user lists the images all the time", "only the old image was seen")
 def test_a_reader_never_sees_a_bad_build(workspace: CloudWorkspace, upstream: Mirror) -> None:
     """A reader that lists the images all the time, while five bad builds are tried, sees only the old image."""
     seen: set[tuple[str, ...]] = set()

@@ -342,7 +342,9 @@ def test_listings_have_all_pages(cloud: Cloud, alice: Backend) -> None:
     assert queries(cloud) == ["GET /v2/images"] * 4
 
 
-@pytest.mark.trial("a page of a listing whose marker vanished", "the listing began again, and was whole")
+@pytest.mark.trial(
+    "a listing whose next page begins after an image that was just deleted", "the listing began again, and was complete"
+)
 def test_a_listing_is_complete_after_the_deletion_of_a_page_s_last_image(
     cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

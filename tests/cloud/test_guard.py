@@ -92,7 +92,7 @@ def test_an_update_after_a_write_of_another_run_saves_nothing(runs: GuardedRuns,
             writes.update(image, SECOND)
         assert runs.read(image) == left
         assert writes.list_left() == []
-        runs.note("a late update, from an older read, after another run's", "refused, nothing saved")
+        runs.note("an update from an older read, after another run's update", "refused, nothing saved")
 
 
 @pytest.mark.timeout(300)
@@ -108,8 +108,8 @@ def test_an_update_whose_response_is_lost_is_made_once(runs: GuardedRuns, is_sav
         assert (left.name, left.min_ram, left.properties["p"]) == ("first", 1, "first")
         assert [revision.nonce for revision in read_revisions(runs.read(image))] == ["mine"]
         assert runs.read(image) == left
-        saved = "got through" if is_saved else "did not get through"
-        runs.note(f"the answer to an update lost, which {saved}", "made once")
+        saved = "was saved" if is_saved else "was not saved"
+        runs.note(f"the answer to an update was lost, and the update {saved}", "made once")
 
 
 def overlap(runs: GuardedRuns, image: LiveImage) -> list[list[str]]:

@@ -331,7 +331,7 @@ def test_simultaneous_attacks_change_no_other_key(workspace: HostileWorkspace) -
 @pytest.mark.by_turns
 @pytest.mark.parametrize("attack", [attack for _, attack in ATTACKS], ids=[name for name, _ in ATTACKS])
 @pytest.mark.trial(
-    "a tenant of the project that one key names forges records", "other keys as planned; no wrong byte public"
+    "a user of the project that one key names forges markers", "other keys as planned; no wrong byte public"
 )
 def test_a_single_attack_changes_no_other_key(workspace: HostileWorkspace, attack: Attack) -> None:
     """The result is as for all attacks together."""

@@ -66,7 +66,7 @@ def test_racing_and_dying_processes_never_hold_the_lease_together(cloud: Cloud, 
     assert len(found["taken"]) >= 6
     assert 1 <= len(found["killed"]) <= 3  # one that lost its lease, or three POSTs, in its last turn lives on
     for _ in found["taken"]:
-        note("a lease taken while six processes race for it, die, and lose answers", "never two inside")
+        note("a lease that is taken while six processes race for it, die, and lose answers", "never two holders")
 
 
 @pytest.mark.exhaustive
@@ -80,7 +80,7 @@ def test_sixteen_processes_race_on_each_database(request: pytest.FixtureRequest,
         assert found["violations"] == [], seed
         assert len(found["taken"]) >= 20, seed
         for _ in found["taken"]:
-            note(f"a lease taken while sixteen processes race for it ({database})", "never two inside")
+            note(f"a lease that is taken while sixteen processes race for it ({database})", "never two holders")
 
 
 class ConcurrentWorkspace:

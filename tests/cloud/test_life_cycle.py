@@ -201,7 +201,7 @@ def test_a_candidate_of_another_format_is_never_left(workspace: CloudWorkspace) 
 
 
 @pytest.mark.trial(
-    "a staged candidate deactivated by a member of the project",
+    "a candidate deactivated by a user of the project",
     "20 later applies of every kind wrote nothing; the next build was published, the rejected one deleted",
 )
 def test_a_candidate_that_a_member_of_the_project_rejects_is_never_published(

@@ -113,7 +113,7 @@ UNUSABLE: dict[str, str] = {
 }
 
 
-@pytest.mark.trial("a definition that is YAML but cannot be used", "the whole set was refused, nothing removed")
+@pytest.mark.trial("a manifest that is YAML but not valid", "the whole catalog was refused, nothing was removed")
 def test_an_invalid_manifest_removes_nothing(workspace: RegressionWorkspace) -> None:
     """It is valid YAML, but the loader refuses the whole catalog, and the live image of that key does not change."""
     workspace.want("a")
@@ -127,7 +127,7 @@ def test_an_invalid_manifest_removes_nothing(workspace: RegressionWorkspace) -> 
         assert "b" in workspace.refused("--max-delete", "100%"), case
 
 
-@pytest.mark.trial("one file of several cannot be read", "the whole set was refused, nothing removed")
+@pytest.mark.trial("one file of several cannot be read", "the whole catalog was refused, nothing was removed")
 def test_a_part_of_the_catalog_that_cannot_be_read_removes_nothing(workspace: RegressionWorkspace) -> None:
     """One of several files is invalid: its images do not count as removed."""
     workspace.want("a")
@@ -227,7 +227,7 @@ def test_two_catalogs_with_the_same_names(workspace: RegressionWorkspace, tmp_pa
     assert workspace.live() == [theirs]
 
 
-@pytest.mark.trial("our marker copied to the byte by another project", "its image was never touched")
+@pytest.mark.trial("an exact copy of a marker in another project", "its image was never touched")
 @pytest.mark.parametrize("user", ["operator", "alice"])
 def test_a_public_image_of_another_project_with_the_marker(workspace: RegressionWorkspace, user: str) -> None:
     """An exact copy of the marker on a foreign image does not make it an owned image, whatever the run changes."""
@@ -290,7 +290,10 @@ def test_properties_made_by_the_service_are_never_in_a_plan(workspace: Regressio
     assert [name for name in workspace.image("a") if name.startswith(READ_ONLY)] == []
 
 
-@pytest.mark.trial("tags, members and properties emptied", "those of the catalog were removed, those of others stayed")
+@pytest.mark.trial(
+    "tags, members and properties removed from the manifest",
+    "those of the catalog were removed, those of others stayed",
+)
 @pytest.mark.parametrize("emptied", [{"tags": [], "members": [], "properties": {}}, {}])
 def test_tags_and_members_emptied(workspace: RegressionWorkspace, emptied: dict[str, Any]) -> None:
     """With an empty list, or none, the declared values are removed; values that other users added stay."""
@@ -398,7 +401,8 @@ def test_a_delete_refused_as_in_use_leaves_the_image_hidden(
 
 
 @pytest.mark.trial(
-    "more removed, changed or emptied than the limits allow", "refused before any write, with the way out"
+    "more keys removed or changed than the limits allow, or all removed",
+    "refused before any write; the message says what to do",
 )
 def test_limits_are_checked_before_any_write(workspace: RegressionWorkspace) -> None:
     """These are max_delete, max_update, protection and an empty catalog: the error has the number, the limit and a remedy."""
@@ -432,7 +436,7 @@ def test_limits_are_checked_before_any_write(workspace: RegressionWorkspace) -> 
     assert workspace.live() == []
 
 
-@pytest.mark.trial("a catalog whose folder vanished", "an error, nothing removed")
+@pytest.mark.trial("a catalog whose folder no longer exists", "an error, nothing removed")
 def test_a_missing_folder_is_an_error_and_not_an_empty_catalog(workspace: RegressionWorkspace) -> None:
     """So is a folder without a manifest, or with unreadable files, whatever options are given."""
     workspace.want("a")

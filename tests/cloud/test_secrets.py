@@ -167,7 +167,7 @@ def test_no_command_prints_a_secret(workspace: SecretsWorkspace) -> None:
     assert find_secrets(workspace.read_service()) == []
     for name in ("plan.json", "events.json", "report.json", "ids.json"):
         assert (left / name).stat().st_mode & 0o777 == 0o600, name
-    note("secrets in what every command writes, at the highest verbosity", "none")
+    note("secrets in the output of every command, at the highest verbosity", "none")
 
 
 @pytest.mark.parametrize("account", ["credential", "token"])
@@ -180,7 +180,7 @@ def test_no_secret_of_another_account_is_printed(workspace: SecretsWorkspace, ac
     )
     assert code == 0, output
     assert find_secrets(workspace.read_service()) == []
-    note("secrets in what every command writes, at the highest verbosity", "none")
+    note("secrets in the output of every command, at the highest verbosity", "none")
 
 
 def bad_sources(workspace: SecretsWorkspace) -> None:
@@ -211,7 +211,7 @@ def test_no_failure_of_a_source_prints_a_secret(workspace: SecretsWorkspace, whi
     assert code == 1, output
     assert "127.0.0.1" in output
     assert find_secrets(workspace.read_service()) == []
-    note("secrets in what a failing source makes a run write", "none")
+    note("secrets in the output of a run whose source fails", "none")
 
 
 @pytest.mark.parametrize("account", ["password", "credential", "token"])
@@ -221,7 +221,7 @@ def test_no_rejected_account_prints_its_secret(workspace: SecretsWorkspace, acco
     code, output = workspace.run_on_cloud("plan")
     assert len(output.splitlines()) == 1, output
     assert (code, "127.0.0.1" in output) == (64 if account == "token" else 1, True), output  # Keystone: no such token
-    note("secrets in what a refused log-in makes a run write", "none")
+    note("secrets in the output of a run whose login is refused", "none")
 
 
 @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy"])
@@ -236,7 +236,7 @@ def test_no_password_of_a_proxy_is_printed(workspace: SecretsWorkspace, name: st
         "apply", str(workspace.catalog), "--yes", "--store", str(workspace.left / "store"), "-v"
     )
     assert code == 1, output
-    note("secrets in what a proxy that is not there makes a run write", "none")
+    note("secrets in the output of a run whose proxy does not exist", "none")
 
 
 def test_repeated_requests_print_no_secret(workspace: SecretsWorkspace) -> None:
@@ -289,4 +289,4 @@ def test_the_log_of_a_bug_has_no_secret(workspace: SecretsWorkspace) -> None:
     for log in logs:
         assert log.stat().st_mode & 0o777 == 0o600
         assert "RuntimeError: GET" in log.read_text()
-    note("secrets in the log of a bug whose message quotes a log-in", "none")
+    note("secrets in the log of a bug whose message quotes a login", "none")

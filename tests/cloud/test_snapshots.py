@@ -69,7 +69,7 @@ class SnapshotWorkspace:
         if settled:
             self.is_settled(requests)
         self.cloud.forget_requests()
-        note("an apply beside snapshots that carry a copy of the record", "each snapshot untouched; next plan empty")
+        note("an apply beside snapshots that have a copy of a marker", "each snapshot untouched; next plan empty")
 
     def is_settled(self, requests: int | None = 2) -> None:
         """Whether the next plan is empty, counts the copies once, and costs ``requests`` requests (None: any number)."""
@@ -233,7 +233,7 @@ def test_keys_are_removed_and_expire_beside_snapshots(workspace: SnapshotWorkspa
     assert workspace.applies == 9
 
 
-@pytest.mark.trial(f"{MANY} snapshots with a copy of the record", "a plan without changes stays at 2 requests")
+@pytest.mark.trial(f"{MANY} snapshots with a copy of a marker", "a plan without changes stays at 2 requests")
 def test_many_snapshots_cost_no_request(workspace: SnapshotWorkspace) -> None:
     """No request has the id of a snapshot."""
     workspace.images["ubuntu"] = {"source": workspace.build(1)}

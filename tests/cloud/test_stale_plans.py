@@ -194,7 +194,9 @@ def test_a_change_on_which_the_plan_relies_makes_it_stale(workspace: StalePlanWo
         assert f"{key}: " in output, case
         assert field in output, case
         assert image_id in output or field in ("Changed", "unhidden"), case
-        note("something that a saved plan relied on changed", "refused before the first write, with image and field")
+        note(
+            "a change of something that a saved plan relies on", "refused before the first write, with image and field"
+        )
 
 
 def test_any_other_change_does_not_make_it_stale(workspace: StalePlanWorkspace) -> None:
@@ -207,7 +209,7 @@ def test_any_other_change_does_not_make_it_stale(workspace: StalePlanWorkspace) 
         assert code == 0, (number, output)
         assert written, number
         assert workspace.image("changed")["min_ram"] == 2
-        note("something else changed under a saved plan", "applied as it was shown")
+        note("a change of something that a saved plan does not rely on", "applied as it was shown")
 
 
 def test_a_run_of_another_catalog_does_not_make_it_stale(workspace: StalePlanWorkspace) -> None:

@@ -84,7 +84,7 @@ def _turn_role(image: dict[str, Any]) -> str:
 
 
 CHANGES: Final[dict[str, Callable[[Cloud, dict[str, Any]], object]]] = {
-    "all marks removed": _remove(lambda name: name.startswith("imagesync_")),
+    "whole marker removed": _remove(lambda name: name.startswith("imagesync_")),
     "catalog removed": _remove(lambda name: name == "imagesync_catalog"),
     "id removed": _remove(lambda name: name == "imagesync_id"),
     "given to another project": _replace("owner", lambda cloud, _: cloud.project_id("other")),
@@ -92,14 +92,14 @@ CHANGES: Final[dict[str, Callable[[Cloud, dict[str, Any]], object]]] = {
     "protected": _replace("protected", lambda _, __: True),
     "published or unpublished": _replace("visibility", lambda _, image: _turn(image)),
     "hidden or shown": _replace("os_hidden", lambda _, image: not image["os_hidden"]),
-    "another role": _replace("imagesync_role", lambda _, image: _turn_role(image)),
+    "given another role": _replace("imagesync_role", lambda _, image: _turn_role(image)),
     "deactivated": _deactivate,
     "deleted": _delete,
-    "a property more": _replace("theirs", lambda _, __: "1"),
-    "a tag more": _replace("tags", lambda _, image: [*image["tags"], "theirs"]),
-    "a member more": _share,
+    "given a property": _replace("theirs", lambda _, __: "1"),
+    "given a tag": _replace("tags", lambda _, image: [*image["tags"], "theirs"]),
+    "given a member": _share,
 }
-DISOWNING: Final = ("all marks removed", "catalog removed", "id removed", "given to another project")
+DISOWNING: Final = ("whole marker removed", "catalog removed", "id removed", "given to another project")
 """Changes after which an image has lost its marker."""
 
 

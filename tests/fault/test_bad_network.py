@@ -28,16 +28,16 @@ from tests.trials import note
 
 EXPIRED = "401, the token expired"
 FAULTS: dict[str, Callable[[threading.Event], Fault]] = {
-    "reset before the request got through": lambda _: Fault(forward=False, cut=0),
-    "reset after the request got through": lambda _: Fault(cut=0),
+    "reset before the service got the request": lambda _: Fault(forward=False, cut=0),
+    "reset after the service got the request": lambda _: Fault(cut=0),
     "half a response": lambda _: Fault(cut=20),
     "no answer": lambda ended: Fault(stall=ended),
     "429 with Retry-After": lambda _: Fault(forward=False, status=429, headers={"Retry-After": "1"}),
     "500": lambda _: Fault(forward=False, status=500),
-    "500 although it got through": lambda _: Fault(status=500),
-    "502 although it got through": lambda _: Fault(status=502, body=b"<html>Bad Gateway</html>"),
+    "500 although it was carried out": lambda _: Fault(status=500),
+    "502 although it was carried out": lambda _: Fault(status=502, body=b"<html>Bad Gateway</html>"),
     "503": lambda _: Fault(forward=False, status=503, headers={"Retry-After": "1"}),
-    "504 although it got through": lambda _: Fault(status=504),
+    "504 although it was carried out": lambda _: Fault(status=504),
     EXPIRED: lambda _: Fault(forward=False, status=401),
 }
 CONVERGED = {1: "the same run converged", 2: "one line, and the next run converged"}
@@ -122,7 +122,7 @@ def test_each_fault_on_the_log_in(workspace: ProxiedWorkspace) -> None:
         if name == EXPIRED:
             assert (result.code, result.output.count("\n")) == (1, 1), (name, result)
             assert "the service rejected the credentials" in result.stderr, (name, result)
-            note("log-in refused (401)", "one line, not tried again")
+            note("login refused (401)", "one line, not retried")
             continue
         assert (result.code, workspace.state(), spoilt.kinds) == (0, expected, kinds), (name, result)
         for _kind in kinds:
@@ -151,7 +151,7 @@ def test_each_fault_on_the_log_in_after_the_token_expired(workspace: ProxiedWork
     assert (result.code, workspace.state()) == (0, expected), result
     assert (expired.kinds, left) == (kinds, []), result
     for name in faults:
-        note(f"{name}: the log-in after the token expired in mid-run", CONVERGED[1])
+        note(f"{name}: the login after the token expired during the run", CONVERGED[1])
 
 
 def watch_log(workspace: ProxiedWorkspace, text: str) -> Callable[[], bool]:
@@ -170,7 +170,7 @@ def test_no_identity_service_for_a_moment(workspace: ProxiedWorkspace) -> None:
     result = workspace.apply()
     assert (result.code, workspace.state()) == (0, expected), result
     assert "trying again in" in result.stderr, result
-    note("connection refused: the log-in", CONVERGED[1])
+    note("connection refused: the login", CONVERGED[1])
 
 
 @pytest.mark.exhaustive
@@ -202,7 +202,7 @@ def test_no_answer_to_the_data(workspace: ProxiedWorkspace, monkeypatch: pytest.
         result = workspace.apply()
         assert result.code == 0, result
     assert workspace.state() == expected
-    note("no answer to the data, which the service got, or did not", CONVERGED[1 if report.succeeded else 2])
+    note("no answer to the data, whether the service got it or not", CONVERGED[1 if report.succeeded else 2])
 
 
 @pytest.mark.exhaustive
@@ -263,4 +263,4 @@ def test_faults_at_random(workspace: ProxiedWorkspace) -> None:
 
         runs = run_with_faults(workspace, at_random, expected, f"seed {seed}")
         ended.set()
-        note(f"any of these, on one request in {ONE_IN}, at random", CONVERGED[runs])
+        note(f"any of these faults, on one request in {ONE_IN}, at random", CONVERGED[runs])

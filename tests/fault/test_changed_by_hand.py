@@ -19,7 +19,7 @@ from tests.trials import note
 GIVEN = "given to another project"
 HIDING = ("hidden or shown", "deleted", "renamed")
 """Changes after which users do not find the image by the name of its key."""
-KEPT = ("hidden or shown", "another role", "deactivated")
+KEPT = ("hidden or shown", "given another role", "deactivated")
 """Changes that the next apply keeps: the manifest does not declare ``hidden``; a deactivated candidate is rejected; and
 a hidden image to which a user gave the role of the current image counts as current if its key has no visible image."""
 STANDING = {"deactivated", "reactivated", "replaced", "shared", "updated"}
@@ -71,11 +71,11 @@ def check_image(workspace: ProxiedWorkspace, disturbed: Disturbed, hit: Hit, cha
     if hit.call.method == "PATCH" and hit.spot != ("replaced (new)", 0):
         assert len(saved) in ((0, 2) if change == GIVEN else (0,)), point
         assert find_differences(hit.changed, after) == [], point
-        outcome = "nothing saved" if not saved else "saved by an admin, and taken back"
+        outcome = "nothing saved" if not saved else "saved by an admin, and reverted"
     else:
         assert len(saved) <= 1, point
-        outcome = "only the request that was under way"
-    note(f"an image disowned by hand ({change}) just before {hit.call.kind}", outcome)
+        outcome = "only the request that was already sent"
+    note(f"an image released by hand ({change}) just before {hit.call.kind}", outcome)
 
 
 def is_own_record(hit: Hit) -> bool:

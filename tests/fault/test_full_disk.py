@@ -81,7 +81,7 @@ def test_a_store_on_a_small_disk(tmp_path: Path, room: int) -> None:
     assert short[0] in ((0, 1) if room < 1024 else (0,)), short
     if short[0]:
         assert "bytes of its disk are free" in short[1]
-        note("a store on a full tmpfs", "one line a step, and the next run converged")
+        note("a store on a full tmpfs", "one line for each step, and the next run converged")
     assert "bug" not in short[1]
     assert whole[0] == 0, whole
     assert again[1].splitlines()[-1].startswith("No changes.")
@@ -109,7 +109,7 @@ def test_a_store_on_a_disk_that_may_not_be_written(tmp_path: Path) -> None:
     assert [image["size"] for image in json.loads(listed[1])] == [5_000]
     assert refused[0] == 1
     assert "is read-only" in refused[1].splitlines()[-1]
-    note("a store on a disk that may not be written", "read; an apply is one line")
+    note("a store on a read-only disk", "it can be read; an apply fails with one line")
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,9 @@ def test_a_full_disk_under_the_files_of_a_run(tmp_path: Path, words: tuple[str, 
             assert left <= files
             for name in left - {"events.jsonl"}:
                 assert (tmp_path / "out" / name).read_text().endswith("}\n")
-            note("disk full at each write of the files of a run", "one line; the run was whole, or never began")
+            note(
+                "disk full at each write to an output file of a run", "one line; the run was complete, or did not begin"
+            )
 
 
 @pytest.mark.parametrize(
@@ -177,7 +179,7 @@ def test_streams_that_cannot_be_written(tmp_path: Path, words: str, streams: str
     assert not list(tmp_path.glob("imagesync-*.log"))
     if "--yes" in words:
         assert json.loads((tmp_path / "out.json").read_text())["succeeded"]
-    note("standard output or error full or closed", "no traceback, and an apply went to its end")
+    note("standard output or error full or closed", "no traceback, and an apply ran to its end")
 
 
 def test_a_bug_whose_log_cannot_be_written(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

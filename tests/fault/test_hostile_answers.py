@@ -140,8 +140,8 @@ def test_any_value_in_any_field_of_an_image_is_accepted_or_refused_in_one_line(
             assert all(line.isprintable() for line in output.split("\n"))
 
         note(
-            "wrong type, or text that is none, in a field of an image",
-            ONE_LINE if verdict(look) != "fine" else "shown without harm",
+            "wrong type or damaged text in a field of an image",
+            ONE_LINE if verdict(look) != "fine" else "shown safely",
         )
 
 
@@ -164,7 +164,7 @@ def test_any_value_in_members_tasks_stores_schemas_and_quotas_does_no_harm(open_
                 output = verdict(asking[way])
                 note(
                     "wrong type in members, tasks, stores, schemas, quotas",
-                    "passed over" if output == "fine" else ONE_LINE,
+                    "ignored" if output == "fine" else ONE_LINE,
                 )
             capabilities_from_wire(shape, shape, shape, shape)
 
@@ -206,7 +206,7 @@ def test_an_answer_that_makes_no_sense_is_one_line(open_scripted: OpenScripted, 
     assert way == "delete" or output != "fine"
     note(
         "response that is not JSON, too large, packed, or of a false length",
-        "passed over" if output == "fine" else ONE_LINE,
+        "ignored" if output == "fine" else ONE_LINE,
     )
 
 
@@ -258,7 +258,7 @@ def test_the_next_page_is_requested_from_the_same_service(open_scripted: OpenScr
         service = open_scripted(lambda path: Say(body={"images": []}) if "marker" in path else first)
         assert [found.id for found in service.backend.images()] == ["one"]
     assert other.queries == []
-    note("listing that continues at another host", "the rest was asked of the same service")
+    note("listing that continues at another host", "the rest was requested from the same service")
 
 
 WATCHED = r"""
@@ -345,7 +345,7 @@ RAW: dict[str, tuple[Callable[[socket.socket], None], str]] = {
     "answer of HTTP/0.9": (saying(b"<html>hello</html>" * 100), "no connection"),
     "garbage instead of HTTP": (saying(os.urandom(4096)), "no connection"),
     "an alert of TLS": (saying(b"\x15\x03\x01\x00\x02\x02\x28"), "the server requires TLS"),
-    "status that is none": (saying(b"HTTP/1.1 banana\r\n\r\n"), "no connection"),
+    "status that does not exist": (saying(b"HTTP/1.1 banana\r\n\r\n"), "no connection"),
     "connection closed at once": (saying(b""), "no connection"),
     "thousands of headers": (saying(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 5000 + b"\r\n"), "no connection"),
     "status 102 as the answer": (saying(b"HTTP/1.1 102 Processing\r\n\r\n"), "HTTP 102"),

@@ -119,7 +119,7 @@ def test_lists_as_large_as_they_may_be_cost_little_memory(
 
     assert found[1] - found[0] < MAX_MORE_MIB, found
     note(
-        "up to 24 lists of digests of 16 MiB at once, hostile in seven ways",
+        "up to 24 checksum lists of 16 MiB at once, hostile in seven ways",
         f"less than {MAX_MORE_MIB} MiB more than small ones",
     )
 
@@ -146,7 +146,7 @@ def test_all_checks_together_end_in_time(tmp_path: Path) -> None:
         assert time.monotonic() - begun < 15
     assert len(faults) == 32
     assert all(re.search("took more than 60 s|no response", str(one)) and one.is_passing for one in faults.values())
-    note("32 lists of digests from servers that never end to answer", "a line each after one time-out for all")
+    note("32 checksum lists from servers whose answers never end", "one line for each, after one time-out for all")
 
 
 def find_faults(catalog: Catalog) -> dict[str, SourceFault]:

@@ -110,7 +110,7 @@ def test_the_password_follows_no_redirect(hostile: HostileCloud, status: int) ->
     hostile.keystone.say = lambda path: Say(status, b"", elsewhere(hostile)) if path.endswith("tokens") else None
     assert "redirect" in hostile.failing("plan")
     assert hostile.other.queries == []
-    note("redirect of the log-in to another host", "one line, not followed")
+    note("redirect of the login to another host", "one line, not followed")
 
 
 def test_the_versions_are_not_requested_from_another_host(hostile: HostileCloud) -> None:
@@ -154,7 +154,7 @@ def test_an_identity_service_that_makes_no_sense_is_one_line(hostile: HostileClo
     """A login page of a proxy, or a token of another shape."""
     hostile.keystone.say = lambda path: LOGINS[kind]
     hostile.failing("plan")
-    note("log-in that makes no sense", "one line")
+    note("invalid answer to a login", "one line")
 
 
 @pytest.mark.parametrize("words", [("plan",), ("apply", "--yes"), ("export",)])

@@ -176,7 +176,7 @@ def test_a_netrc_entry_is_for_its_own_host_only(
     get(evil.publish("/SUMS", TEXT), access())
     get(lead(inside, f"{evil.address}/SUMS", "/led"), access())
     assert evil.logins == []
-    note(".netrc with a default entry, a URL of another host", "no log-in sent")
+    note(".netrc with a default entry, and a URL of another host", "no login sent")
 
 
 def test_a_host_that_is_called_default_gets_no_login(
@@ -208,7 +208,7 @@ def test_no_login_is_sent_after_a_redirect_to_another_host(
     inside.publish("/own", File(TEXT, login=_basic("you:p@ss")))
     lead(inside, "/own", "/round")
     assert get(f"http://you:p%40ss@127.0.0.2:{port}/round", access()) == TEXT
-    note("redirect to another host, log-in in the URL or in .netrc", "no log-in sent")
+    note("redirect to another host, with a login in the URL or in .netrc", "no login sent")
 
 
 def test_no_login_is_sent_after_a_redirect_to_another_port(

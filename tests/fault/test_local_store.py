@@ -170,7 +170,7 @@ def test_a_database_with_bytes_changed_at_random(workspace: StoreWorkspace, seed
         assert set(os.listdir(workspace.store / "content")) >= held
     else:
         assert workspace.state() == expected, (seed, ended)
-    note("16 bytes of the database changed, at 1 to 64 places", "one line" if ended.code else "harmless")
+    note("16 bytes of the database changed, at 1 to 64 positions", "one line" if ended.code else "harmless")
 
 
 def test_lost_and_changed_data_is_reported_and_made_again(workspace: StoreWorkspace) -> None:

@@ -75,7 +75,9 @@ def test_pages_that_are_too_large_are_requested_again_with_fewer_images(open_scr
     assert len(found) == 2000
     assert min(service.limits) <= 2
     assert len(service.limits) < 40
-    note("page of a listing larger than an answer may be", "asked for again with fewer images, all listed")
+    note(
+        "page of a listing that is larger than the limit of an answer", "requested again with fewer images, all listed"
+    )
 
 
 def test_ten_thousand_owned_images_with_large_markers_are_listed(open_scripted: OpenScripted) -> None:
@@ -91,7 +93,7 @@ HOSTILE: dict[str, Callable[[], dict[str, Any]]] = {
     "a record with a million commas": lambda: record(500, commas="," * 1_000_001),
     "half a character": lambda: record(500, odd="\ud800"),
     "a disk size below zero": lambda: record(500, min_disk=-1),
-    "a status that is none": lambda: record(500, status="hostile"),
+    "a status that does not exist": lambda: record(500, status="hostile"),
     "tags that are no text": lambda: record(500, tags=[{}]),
     "a name that is none": lambda: record(500, name=[]),
     "no visibility": lambda: {**record(500), "visibility": None},
@@ -107,7 +109,7 @@ def test_an_image_of_another_project_that_cannot_be_read_is_skipped(open_scripte
     (sentence,) = inventory.notes
     assert "00000500" in sentence
     assert "this plan may not mention a build in another project" in sentence
-    note("record of another project that is too large or odd", "skipped, the plan says so")
+    note("image of another project that is too large or invalid", "skipped, the plan says so")
 
 
 def test_many_large_images_of_other_projects_never_stop_the_plan(open_scripted: OpenScripted) -> None:

@@ -170,12 +170,12 @@ class OvertakenRun:
         if may_be_shared and self.current() != self.expected:
             assert self.is_shared_with_one_more(), point
             assert self.check_visible(point) == []
-            return "one right build of each key was visible; one was shared with a project that the newer manifest does not name"
+            return "one correct build of each key was visible; one image was shared with a project that the newer manifest does not name"
         assert self.current() == self.expected, point
         assert self.check_visible(point) == []
         if lacking == ["status"]:
-            return "an image was deactivated; the next plan reported it, and apply --reactivate made it right"
-        return "the next apply made it right" if lacking else "one right build of each key was visible"
+            return "an image was deactivated; the next plan reported it, and apply --reactivate corrected it"
+        return "the next apply corrected it" if lacking else "one correct build of each key was visible"
 
 
 @pytest.fixture
@@ -251,7 +251,7 @@ def test_a_run_that_was_stopped_past_its_lease_harms_nothing(
         has_looked = "GET" in later or (stopped.call.method == "GET" and not forward)
         assert first.code != 0 or not had_lease or not has_looked, (point, first)
         right = runs.heal(f"{point}: {first} {second}", **list_unguarded(stopped.call))
-        note(f"a run stopped {when} each request past its lease, and resumed after another run", right)
+        note(f"a run stopped {when} each request until its lease ended, and resumed after another run", right)
 
 
 @pytest.mark.timeout(3600)

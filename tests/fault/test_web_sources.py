@@ -211,7 +211,7 @@ def test_the_page_of_a_redirect_is_not_read(web: Mirror) -> None:
     with raw_service(redirect) as server:
         assert read(f"{server}/latest") == DATA
     assert taken[0] < 2**25  # what the buffers of the kernel accepted
-    note("source redirected with a page that never ends", "followed, the page unread")
+    note("source redirected with a page that never ends", "followed, the page not read")
 
 
 def test_a_list_that_unpacks_without_end_is_given_up(web: Mirror) -> None:
@@ -219,14 +219,14 @@ def test_a_list_that_unpacks_without_end_is_given_up(web: Mirror) -> None:
     for kind, packed in (("gzip", gzip.compress(bytes(2**27))), ("zstd", zstd.compress(bytes(2**27)))):
         with pytest.raises(SourceError, match="larger than 16 MiB"):
             fetch(web.publish("/SUMS", File(packed, headers={"Content-Encoding": kind})), ANY)
-    note("bomb as a list of digests", ONE_LINE)
+    note("checksum list that unpacks to hundreds of MiB", ONE_LINE)
 
 
 @pytest.mark.parametrize(
     ("kind", "answer", "words"),
     [
-        ("list of digests that drips", dripping, "took more than 60 s"),
-        ("list of digests that never ends", endless, "larger than 16 MiB|took more than 60 s"),
+        ("checksum list that drips", dripping, "took more than 60 s"),
+        ("checksum list that never ends", endless, "larger than 16 MiB|took more than 60 s"),
         ("source with a header that never ends", one_header, "no connection"),
     ],
 )

@@ -120,7 +120,7 @@ def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkedCommand]:
         yield found
 
 
-@pytest.mark.trial("a manifest of the corpus, each written to break a loader", "diagnostics, nothing raw, no traceback")
+@pytest.mark.trial("a manifest of the corpus of difficult files", "diagnostics, nothing unprintable, no traceback")
 @pytest.mark.parametrize("file", CORPUS, ids=lambda file: file.stem)
 def test_each_file_of_the_corpus_leads_to_a_diagnostic(forked: ForkedCommand, file: Path) -> None:
     """Exit code 1; the output has the file and a count. No image of an invalid manifest is planned."""
@@ -133,7 +133,7 @@ def test_each_file_of_the_corpus_leads_to_a_diagnostic(forked: ForkedCommand, fi
     assert is_clean(result.output)
 
 
-@pytest.mark.trial("a manifest as large as it may be, or larger, with faults", "diagnostics, below 200 MB")
+@pytest.mark.trial("a manifest as large as the limit, or larger, with errors", "diagnostics, below 200 MB")
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name in USUAL else pytest.mark.exhaustive) for name in LARGE]
 )
@@ -148,7 +148,7 @@ def test_a_large_file_leads_to_a_diagnostic_with_limited_memory(tmp_path: Path, 
     assert int(Path(f"{file}.memory").read_text()) * 1024 < MAX_MEMORY_BYTES
 
 
-@pytest.mark.trial("too many, too large or too faulty manifests in one folder", "diagnostics")
+@pytest.mark.trial("manifests in one folder that are too many, too large or have too many errors", "diagnostics")
 @pytest.mark.parametrize(
     ("files", "content", "words"),
     [
