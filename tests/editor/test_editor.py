@@ -65,7 +65,7 @@ SUGGESTIONS: Final = {
     ),
     "a word of a policy": Suggestions(
         "policy:\n  on_remove: |\n",
-        {"delete": "deleted", "hide": "Default lists", "deactivate": "Lists still show", "keep": "released"},
+        {"delete": "deleted", "hide": "missing in default lists", "deactivate": "stays listed", "keep": "released"},
         is_all=True,
     ),
     "the name of a property": Suggestions(
