@@ -193,7 +193,7 @@ class Asked(Local):
     """A store that notes which single images, names and members are requested; ``gone``: images that it does not have."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(Store(folder), "asked")
+        super().__init__(Store(folder), "ids")
         self.ids: list[str] = []
         self.names: list[tuple[str, tuple[str, ...]]] = []
 
@@ -316,13 +316,13 @@ def test_an_image_that_does_not_exist_is_left_out(tmp_path: Path) -> None:
 
 
 class Guarded(Local):
-    """A store that refuses to list the members of some images, or does not have these images any more."""
+    """A store that refuses to list the members of some images, or no longer has these images."""
 
     errors: Mapping[str, Exception] = MappingProxyType({})
-    asked: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
 
     def members(self, image_id: str) -> list[MemberState]:
-        self.asked += (image_id,)
+        self.ids += (image_id,)
         if image_id in self.errors:
             raise self.errors[image_id]
         return super().members(image_id)
@@ -338,7 +338,7 @@ def test_members_that_cannot_be_listed_are_left_out(tmp_path: Path) -> None:
     store.errors = {make_id("b"): Forbidden("no"), make_id("c"): NotFound("gone")}
     images = store.images()
     assert read_members(store, images, 2) == {make_id("a"): (MemberState(MEMBER),)}
-    assert sorted(store.asked) == [make_id(letter) for letter in "abc"]
+    assert sorted(store.ids) == [make_id(letter) for letter in "abc"]
     store.errors = {make_id("b"): Unavailable("no answer")}
     with pytest.raises(Unavailable):
         read_members(store, images, 2)

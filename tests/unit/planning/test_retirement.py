@@ -307,7 +307,7 @@ def test_only_an_active_build_is_deactivated_when_it_retires(status: Status, *, 
 
 @pytest.mark.parametrize("keep", [0, 1])
 def test_an_image_to_adopt_that_is_passed_over_is_not_deleted_by_the_same_run(keep: int) -> None:
-    """Another user made it: at the earliest the next run deletes it. An owned one beyond ``keep`` goes at once."""
+    """Another user made it: at the earliest the next run deletes it. An owned one beyond ``keep`` is deleted at once."""
     foreign = replace(live(spec("a"), "foreign", disk_format="qcow2"), properties={})
     wanted = spec("a", "b", adopt="foreign", on_replace=OnReplace(keep=keep))
     made = plan(catalog(wanted), inventory(foreign=(foreign,)))

@@ -264,7 +264,7 @@ KNOWN, OTHER = make_managed(spec("a", min_ram=1, properties={"p": "1"}), frozens
 def test_only_a_value_that_imagesync_wrote_before_can_drift(
     path: tuple[str, ...], wanted: Managed, managed: Managed
 ) -> None:
-    """If neither record names it, the manifest removes it, or another user set it: that is no drift."""
+    """If neither record names it, the manifest removes it, or another user set it: that is not drift."""
     is_named = path in (("min_ram",), ("properties", "p"))
     expected = Reason.DRIFT if is_named and wanted is managed is KNOWN else Reason.MANIFEST_CHANGED
     assert find_reason(path, wanted, managed) is expected
