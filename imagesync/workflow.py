@@ -8,13 +8,14 @@ the process. The caller does, through ``Hooks``.
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from imagesync.backends import find_environment_cloud
 from imagesync.backends.base import Backend
-from imagesync.errors import PlanRefused, StalePlan, UsageError
+from imagesync.errors import Bug, PlanRefused, StalePlan, UsageError
 from imagesync.inventory import identify_owners, take_inventory, take_inventory_for_plan
 from imagesync.manifest.loader import read_manifest
 from imagesync.manifest.merging import Manifest
@@ -23,6 +24,7 @@ from imagesync.manifest.selection import Choice, list_names, select_target
 from imagesync.manifest.source_hosts import find_hosts_not_named
 from imagesync.model.catalog import Catalog, Target
 from imagesync.model.drift import DriftReport
+from imagesync.model.explanation import Explanation
 from imagesync.model.image import Capabilities, Identity, Inventory
 from imagesync.model.plan import Kind, Plan
 from imagesync.model.policy import Limit, Policy
@@ -32,6 +34,7 @@ from imagesync.planning.clock import find_untimely_steps
 from imagesync.planning.contents import drop_settled, is_same_except_keys
 from imagesync.planning.context import PlanInput
 from imagesync.planning.drift import find_drift as compare
+from imagesync.planning.explanation import explain_key, list_known_keys
 from imagesync.planning.planner import make_plan
 from imagesync.planning.policy import check
 from imagesync.planning.recovery import is_same_except_recovery
@@ -168,6 +171,8 @@ class Planner:
         self._sources = SourceChecks(self.access, default_cache())
         self.lease: Held | None = None
         """The lease of the run; its record shows the clock of the image service."""
+        self.given: PlanInput | None = None
+        """What the last plan was made from, also if it was refused; None before the first plan."""
 
     def plan(self) -> Plan:
         """Take the inventory and plan. Only a plan with steps costs requests for capabilities and sources."""
@@ -189,6 +194,7 @@ class Planner:
             target=self.backend.identity(),
             clock=read_time(self.backend, self.lease),
         )
+        self.given = given
         return self._make(given)
 
     def check_limits(self, plan: Plan) -> None:
@@ -281,6 +287,30 @@ def _plan_again(
     if is_recovered:
         return plan, is_same_except_recovery(plan, display)
     return plan, replace(plan, notes=()) == replace(display, notes=())  # notes may name the clock that the lease shows
+
+
+def explain(planner: Planner, key: str) -> Explanation:
+    """Why the image of a key is as it is, and what the next apply does with it. It only reads, and takes no lease.
+
+    UsageError, with similar keys, if neither the manifest nor an owned image has the key.
+    """
+    plan, refusals = None, tuple[str, ...]()
+    try:
+        plan = planner.plan()
+        refusals = tuple(check(plan, planner.policy))
+    except PlanRefused as refused:
+        if planner.given is None:
+            raise
+        refusals = tuple(refused.refusals)
+    given = planner.given
+    if given is None:
+        raise Bug("a plan was made from nothing")
+    known = list_known_keys(given)
+    if key not in known:
+        close = get_close_matches(key, known, 3)
+        hint = f"did you mean {', '.join(close)}?" if close else "list the keys: imagesync list --manifest PATH"
+        raise UsageError(f"no image has the key {make_printable(key)!r}", hint)
+    return explain_key(given, key, plan, refusals)
 
 
 def find_drift(backend: Backend, catalog: Catalog) -> DriftReport:

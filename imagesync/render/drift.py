@@ -62,10 +62,11 @@ def _format_image(found: Sequence[Drift], now: datetime, paint: Paint, width: in
     if first.updated:
         yield from wrap(f"{_INDENT}last update of the image: {_format_time(first.updated, now)}", width, _INDENT * 2)
     for drift in found:
-        yield from wrap(f"{_INDENT}{_describe(drift)}", width, _INDENT * 2)
+        yield from wrap(f"{_INDENT}{describe_value(drift)}", width, _INDENT * 2)
 
 
-def _describe(drift: Drift) -> str:
+def describe_value(drift: Drift) -> str:
+    """One drifted value: what it was, and what it is now."""
     name = make_printable(".".join(drift.path))
     end = _explain(drift)
     if item := _ITEMS.get(drift.path):
@@ -127,16 +128,23 @@ def drift_to_json(report: DriftReport, catalog: str, place: dict[str, Any], comm
         "unknown": list(report.unknown),
         "drift": [
             {
+                **value_to_json(drift),
                 "key": drift.key,
                 "image_id": drift.image_id,
-                "path": list(drift.path),
-                "was": list(drift.was) if isinstance(drift.was, tuple) else drift.was,
-                "was_known": drift.is_was_known,
-                "now": list(drift.now) if isinstance(drift.now, tuple) else drift.now,
                 "updated_at": drift.updated or None,
-                "remedy": drift.remedy.value,
                 "restore": None if drift.remedy is Remedy.NONE else command_of(drift.remedy),
             }
             for drift in report.found
         ],
+    }
+
+
+def value_to_json(drift: Drift) -> dict[str, Any]:
+    """What one value was and is, and what restores it."""
+    return {
+        "path": list(drift.path),
+        "was": list(drift.was) if isinstance(drift.was, tuple) else drift.was,
+        "was_known": drift.is_was_known,
+        "now": list(drift.now) if isinstance(drift.now, tuple) else drift.now,
+        "remedy": drift.remedy.value,
     }

@@ -114,6 +114,15 @@ def format_plan(
     return "\n".join([*lines, *(line for part in [*parts, errors, counts] if part for line in ("", *part))])
 
 
+def format_next_steps(plan: Plan, paint: Paint, now: datetime | None, width: int | None) -> Iterator[str]:
+    """The lines of the steps of a plan in full, without heading and counts."""
+    relied = {item.image_id: item.values for item in plan.relies}
+    fates = {one.image_id: describe_kept(one, now) for one in plan.kept if one.retires}
+    view = _View(plan, relied, fates, whole=True)
+    rows = [row for key, steps in _group_by_key(plan) for row in _make_rows(view, key, steps)]
+    yield from format_rows(rows, paint, width, share=False)
+
+
 def _format_heading(plan: Plan) -> str:
     counts = f"{format_count(plan.wanted, 'image')} declared, {plan.owned} owned"
     return f"Catalog {plan.catalog} on {describe_place(plan)}: {counts}"

@@ -139,3 +139,15 @@ def test_a_name_of_another_project_s_image_is_found(workspace: CloudWorkspace) -
     for word in ("db", workspace.live()["db"]["id"]):
         assert workspace.live()["db"]["id"] in list_images(cloud, word, user="reader").stdout
     assert "did you mean" in list_images(cloud, "Webb", user="reader", code=1).stderr
+
+
+def test_a_reader_may_ask_why_an_image_is_as_it_is(workspace: CloudWorkspace) -> None:
+    """``show KEY`` only sends GET."""
+    cloud = workspace.cloud
+    env = cloud_environment(cloud.clouds_yaml)
+    cloud.forget_requests()
+    words = ("show", "web", str(workspace.folder), "--cloud", "reader")
+    text = forked.run(*words, env=env).stdout
+    assert "Current build: generation 2" in text
+    assert "Retired build: generation 1" in text
+    assert set(count(cloud)) == {"GET /v2/images"}

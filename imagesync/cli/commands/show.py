@@ -1,33 +1,57 @@
-"""``imagesync show``: print a saved plan. Reads one file."""
+"""``imagesync show``: print a saved plan, or explain the image of a key. Only reads."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from imagesync.cli.completion import complete_keys
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.logs import LogOptions, set_up_logs
-from imagesync.cli.options import Amount, Color, Form, Format, make_command, with_options
+from imagesync.cli.options import Amount, Color, Form, Format, Options, make_command, without_options
 
 app = make_command()
+UNUSED = (
+    *("jobs", "max_delete", "max_update", "allow_protected", "destroy", "reactivate", "drift_only", "only", "strict"),
+    "min_source_rate",
+)
+"""Options of a plan that change nothing of what is explained."""
 
 
 @app.command()
-@with_options
+@without_options(*UNUSED)
 def show(
-    path: Annotated[Path, typer.Argument(help="A plan that imagesync plan -o saved.", metavar="PLAN.json")],
+    word: Annotated[
+        str,
+        typer.Argument(
+            help="A plan that imagesync plan -o saved, or a key.", metavar="PLAN.json|KEY", autocompletion=complete_keys
+        ),
+    ],
+    path: Annotated[
+        Path | None, typer.Argument(help="The manifest, or folder of manifests, of the key.", metavar="PATH")
+    ] = None,
     *,
+    options: Options,
     form: Format = Form.TEXT,
     amount: Amount,
     color: Color = None,
     logs: LogOptions,
 ) -> ExitCode:
-    """Show a saved plan. Example: imagesync show plan.json"""
-    from imagesync.cli.files import find_folder
-    from imagesync.cli.runs import show_plan
-    from imagesync.cli.saved_plans import read_plan
+    """Show a saved plan, or explain the image of a key. Example: imagesync show plan.json
+
+    For a key: each build with its origin, digests and differences, and what the next apply does with it. A word that is a
+    file or ends with .json is a plan; with PATH, it is a key. The right to read is enough, and nothing is written.
+    """
+    from imagesync.cli.explanations import print_explanation, show_saved_plan
 
     set_up_logs(logs)
-    plan, _ = read_plan(path)
-    show_plan(plan, form, color, find_folder(path), amount.choose(form))
+    if path is None and is_plan(word):
+        show_saved_plan(Path(word), options, form, color, amount)
+    else:
+        print_explanation(word, path or Path(), options, form, color, amount)
     return ExitCode.DONE
+
+
+def is_plan(word: str) -> bool:
+    """Whether a word without a PATH means a saved plan: it is a file, or ends with .json."""
+    return Path(word).suffix.lower() == ".json" or Path(word).is_file()

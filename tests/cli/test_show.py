@@ -1,0 +1,118 @@
+"""``show``: a saved plan or the explanation of a key, by what the words are."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagesync import open_backend
+from tests import forked
+from tests.command import Result
+
+
+class Showcase:
+    """A folder with a manifest of two keys whose images are in a store, and the command."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "a.raw").write_bytes(b"\xe1" * 2000)
+        self.images: dict[str, Any] = {key: {"source": "a.raw", "name": f"Image {key}"} for key in ("web", "db.json")}
+        self.write()
+        forked.run("apply", "--yes", folder=folder)
+
+    def write(self) -> None:
+        """The manifest."""
+        document = {
+            "version": 1,
+            "catalog": "base",
+            "images": self.images,
+            "default_target": "lab",
+            "targets": {"lab": {"store": "store"}},
+            "defaults": {"disk_format": "raw", "container_format": "bare"},
+        }
+        (self.folder / "base.yaml").write_text(json.dumps(document))
+
+    def run(self, *words: str, code: int = 0) -> Result:
+        """``imagesync show WORDS``."""
+        return forked.run("show", *words, folder=self.folder, code=code)
+
+
+@pytest.fixture
+def showcase(tmp_path: Path) -> Showcase:
+    """Two applied images."""
+    return Showcase(tmp_path)
+
+
+def test_a_word_that_is_no_file_is_a_key(showcase: Showcase) -> None:
+    """Of the manifest in the working directory, or at PATH; the target may be selected."""
+    text = showcase.run("web").stdout
+    assert text.startswith("web: catalog base on target lab (store store)\n  declared    base.yaml:1:")
+    assert showcase.run("web", "base.yaml").stdout == text
+    assert showcase.run("web", "--target", "lab").stdout == text
+    assert text.endswith("Next apply:\n  nothing to do\n")
+    document = json.loads(showcase.run("web", "--format", "json").stdout)
+    assert (document["key"], [one["role"] for one in document["builds"]]) == ("web", ["current"])
+
+
+def test_a_plan_is_printed_as_before(showcase: Showcase) -> None:
+    """By its name or because it is a file; options about a place have no effect on it."""
+    showcase.images["web"]["min_ram"] = 3
+    showcase.write()
+    made = forked.run("plan", "-o", "plan.json", folder=showcase.folder).stdout
+    assert showcase.run("plan.json").stdout == made
+    (showcase.folder / "saved").write_text((showcase.folder / "plan.json").read_text())
+    assert showcase.run("saved").stdout == made
+    assert "min_ram" not in showcase.run("plan.json", "--summary").stdout
+    done = showcase.run("plan.json", "--target", "lab", code=64)
+    assert "--target has no effect on a saved plan; remove it; if plan.json is a key, add the path" in done.stderr
+    assert "--set has no effect on a saved plan" in showcase.run("plan.json", "--set", "a=b", code=64).stderr
+
+
+def test_a_path_makes_a_word_a_key(showcase: Showcase) -> None:
+    """Also if it is a file, or ends as a plan does; without one the message says how to choose."""
+    assert showcase.run("db.json", ".").stdout.startswith("db.json: catalog base")
+    hint = "if db.json is a key, add the path of its manifest: imagesync show db.json PATH"
+    assert hint in showcase.run("db.json", code=64).stderr
+    (showcase.folder / "web").write_text("x")
+    assert "imagesync show web PATH" in showcase.run("web", code=64).stderr
+    assert showcase.run("web", ".").stdout.startswith("web: catalog base")
+    (showcase.folder / "web").unlink()
+    (showcase.folder / "web").mkdir()
+    assert showcase.run("web").stdout.startswith("web: catalog base")
+
+
+def test_an_unknown_key_is_an_error_with_similar_keys(showcase: Showcase) -> None:
+    """A glob is not a key."""
+    assert "no image has the key 'wbe'; did you mean web?" in showcase.run("wbe", code=64).stderr
+    assert "no image has the key 'w*'" in showcase.run("w*", code=64).stderr
+    assert "--detail has no effect on the explanation of a key" in showcase.run("web", "--detail", code=64).stderr
+
+
+def test_a_removed_key_is_explained(showcase: Showcase) -> None:
+    """As long as it has an image."""
+    del showcase.images["web"]
+    showcase.write()
+    text = showcase.run("web").stdout
+    assert "declared    no: the manifest does not have this key" in text
+    assert "next        the next apply deletes it" in text
+
+
+def test_other_sources_are_not_asked(showcase: Showcase) -> None:
+    """Only that of the key: a missing file of another key is not an error."""
+    showcase.images["other"] = {"source": "https://no-such-host.invalid/x.raw", "name": "x"}
+    showcase.write()
+    assert showcase.run("web").stdout.endswith("nothing to do\n")
+    text = showcase.run("other", "--no-source-check").stdout
+    assert "There is not yet an image of this key." in text
+    assert "+ other  create" in text
+
+
+def test_nothing_is_written(showcase: Showcase) -> None:
+    """No record, no lease."""
+    backend = open_backend(store=showcase.folder / "store")
+    before, leases = backend.images(), backend.leases("base")
+    backend.update_image(next(image for image in before if image.name == "Image web"), name="x")
+    before = backend.images()
+    assert "drift       name: was Image web, is now x" in showcase.run("web").stdout
+    assert (backend.images(), backend.leases("base")) == (before, leases)
