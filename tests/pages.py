@@ -56,6 +56,7 @@ MASKS: Final = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"), "TIME"),
     (re.compile(r"\((just now|\d+ (second|minute)s? ago)\)"), "AGE"),
     (re.compile(r"\b(AGE|just now|\d+ (second|minute)s? ago) +"), "AGE  "),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC"), "MOMENT"),
     (re.compile(r"\buntil \d{4}-\d\d-\d\d\b"), "until DAY"),
 )
 """The texts that differ from run to run besides ids, and what each is compared as."""

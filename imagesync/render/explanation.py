@@ -91,7 +91,7 @@ def _describe_build(build: Build, now: datetime) -> list[tuple[str, str]]:
     words += [word for word, is_so in (("hidden", image.hidden), ("protected", image.protected)) if is_so]
     words += [format_size(image.size)] if image.size is not None else ["no data"]
     found = [("state", ", ".join(words)), ("created", _format_time(image.created_at, now))]
-    if image.updated_at not in ("", image.created_at):
+    if image.updated_at:
         found.append(("updated", _format_time(image.updated_at, now)))
     if build.standing is Standing.RETIRED:
         found.append(("retired", _format_time(record.managed.retired or "", now)))
