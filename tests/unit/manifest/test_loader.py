@@ -101,3 +101,20 @@ def test_ten_thousand_images_of_a_hundred_values_load(tmp_path: Path, is_one_fil
     for index, text in enumerate(texts):
         (tmp_path / f"{index}.yaml").write_text(f"{HEAD if index == 0 else HEAD[:11]}images:\n{text}")
     assert len(load(tmp_path).images) == number
+
+
+def test_only_the_file_with_the_catalog_needs_the_version(tmp_path: Path) -> None:
+    """The other files may repeat it; another version is an error in each of them."""
+    head, other = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    head.write_text("version: 1\ncatalog: base\n")
+    for text in ("images: {x: {source: none}}\n", "version: 1\nimages: {x: {source: none}}\n"):
+        other.write_text(text)
+        assert [spec.key for spec in resolve(load(tmp_path)).images] == ["x"]
+    other.write_text("version: 2\nimages: {x: {source: none}}\n")
+    head.write_text("catalog: base\n")
+    with pytest.raises(ManifestError) as caught:
+        resolve(load(tmp_path))
+    assert [str(one).removeprefix(f"{tmp_path}/") for one in caught.value.diagnostics] == [
+        "a.yaml:1:1: catalog needs version beside it; declare version: 1",
+        "b.yaml:1:1: version: 2 is not 1",
+    ]
