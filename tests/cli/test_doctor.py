@@ -59,7 +59,7 @@ def test_a_store_is_read_and_not_changed(folder: Path) -> None:
     with open_backend(store=folder / "lab") as backend:
         image_id = backend.create_image(name="x").id
         backend.delete_image(image_id)
-    (folder / "lab" / "content" / f"{image_id}.part").write_bytes(b"left")
+    (folder / "lab" / "content" / image_id).write_bytes(b"left")
     before = list_files(folder)
     found = check(folder, ".", "--store", "lab")
     assert found["store version"] == ("ok", "version 1, readable; None")

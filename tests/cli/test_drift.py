@@ -130,6 +130,17 @@ def test_without_a_record_of_the_last_run_a_missing_image_is_unknown(workspace: 
     assert [line for line in workspace.run("drift", code=2).stdout.splitlines() if line.startswith("a:")]
 
 
+def test_a_run_of_some_keys_without_an_earlier_record_records_every_key(workspace: DriftWorkspace) -> None:
+    """It lists the images once, because an earlier version wrote no keys."""
+    with open_backend(store=workspace.folder / "store") as backend:
+        for lease in backend.leases("base"):
+            backend.delete_image(lease)
+    workspace.images["a"]["min_ram"] = 64
+    workspace.run("apply", "--yes", "--only", "a")
+    workspace.alter("b")
+    assert "\nb: its image was published" in workspace.run("drift", code=2).stdout
+
+
 def test_drift_reads_no_source_and_writes_nothing(workspace: DriftWorkspace) -> None:
     """The file of the images does not exist, and the store cannot be written."""
     (workspace.folder / "a.raw").unlink()
