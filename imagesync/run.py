@@ -24,8 +24,8 @@ from imagesync.planning.clock import Clock, read_clocks
 from imagesync.planning.contents import find_unknown
 from imagesync.planning.staleness import find_published_clashes, find_unmet_steps
 from imagesync.render.progress import LARGE
-from imagesync.render.style import format_size
 from imagesync.sources import SourceAccess
+from imagesync.text import format_size
 
 if TYPE_CHECKING:  # what only a run needs is imported when it runs
     from imagesync.execution.executor import Cancelled

@@ -187,3 +187,13 @@ def _write_json(value: Any, line: str, step: str) -> str:
 def _escape(found: re.Match[str]) -> str:
     """The JSON escape of a character that is not printable: in JSON it can only be part of a string."""
     return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1].replace("\x7f", "\\u007f")
+
+
+def format_size(count: int | None) -> str:
+    """A number of bytes with a unit: ``1.5 GiB``; None is unknown."""
+    if count is None:
+        return "unknown size"
+    for unit, scale in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count >= scale:
+            return f"{count / scale:.1f} {unit}"
+    return f"{count} B"

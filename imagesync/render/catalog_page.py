@@ -12,8 +12,8 @@ from imagesync.model.catalog import Status
 from imagesync.model.image import LiveImage, parse_time
 from imagesync.model.listing import Entry
 from imagesync.render.columns import Column
-from imagesync.render.style import format_count, format_size
-from imagesync.text import make_printable
+from imagesync.render.style import format_count
+from imagesync.text import format_size, make_printable
 
 _DESCRIPTIONS: Final = ("description", "image_description")
 _LOGINS: Final = ("os_admin_user", "image_original_user", "default_user")

@@ -9,9 +9,9 @@ from typing import Final
 from imagesync.errors import UsageError
 from imagesync.model.image import parse_time
 from imagesync.model.listing import Entry, Standing
-from imagesync.render.style import format_age, format_size
+from imagesync.render.style import format_age
 from imagesync.secrets import show_key
-from imagesync.text import make_printable
+from imagesync.text import format_size, make_printable
 
 Cell = str | int | bool | None | list[str]
 """The value of one column for programs; None: the image has none."""

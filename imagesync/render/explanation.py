@@ -15,9 +15,9 @@ from imagesync.render.blocks import wrap
 from imagesync.render.changes import Line, describe_changes
 from imagesync.render.drift import describe_value, value_to_json
 from imagesync.render.stays import describe_kept
-from imagesync.render.style import Ink, Paint, format_age, format_size, format_value, leave_plain
+from imagesync.render.style import Ink, Paint, format_age, format_value, leave_plain
 from imagesync.render.text import describe_errors, format_next_steps
-from imagesync.text import make_printable
+from imagesync.text import format_size, make_printable
 
 _TITLES: Final = {
     Standing.CURRENT: "Current build",

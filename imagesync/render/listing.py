@@ -15,9 +15,9 @@ from imagesync.model.listing import Entry, Standing
 from imagesync.model.record import PREFIX
 from imagesync.render.blocks import wrap
 from imagesync.render.columns import Cell, Column
-from imagesync.render.style import format_age, format_count, format_size
+from imagesync.render.style import format_age, format_count
 from imagesync.render.table import Head, lay_out
-from imagesync.text import make_printable
+from imagesync.text import format_size, make_printable
 
 NO_MEMBERS: Final[Mapping[str, Sequence[MemberState]]] = MappingProxyType({})
 ADDED: Final = "_imagesync"

@@ -11,8 +11,8 @@ from typing import Final
 from imagesync.model.plan import Create, Deactivate, Delete, Plan, Reactivate, Reason, Step, Update, is_promotion
 from imagesync.model.report import Event, Finished, Outcome, Progress, Started, StepResult
 from imagesync.render.report import format_outcome, format_result
-from imagesync.render.style import format_count, format_duration, format_elapsed, format_part, format_size
-from imagesync.text import make_printable
+from imagesync.render.style import format_count, format_duration, format_elapsed, format_part
+from imagesync.text import format_size, make_printable
 
 WINDOW: Final = 15.0
 """A rate is the mean of this many seconds: it follows changes, but does not jump with each chunk."""

@@ -8,9 +8,9 @@ from typing import Final
 from imagesync.model.plan import Create, Delete, Kind, Reason, find_image_id, is_promotion, summarize
 from imagesync.model.report import Outcome, Report, StepResult, list_waiting_candidates
 from imagesync.render.blocks import wrap
-from imagesync.render.style import Ink, Paint, format_count, format_size, leave_plain
+from imagesync.render.style import Ink, Paint, format_count, leave_plain
 from imagesync.render.text import VERBS
-from imagesync.text import make_printable, shorten_list
+from imagesync.text import format_size, make_printable, shorten_list
 
 MAX_NAMED: Final = 10
 """A closing line names at most this many steps, and counts the rest."""

@@ -44,16 +44,6 @@ def leave_plain(_ink: Ink, text: str) -> str:
     return text
 
 
-def format_size(count: int | None) -> str:
-    """A number of bytes with a unit: ``1.5 GiB``; None is unknown."""
-    if count is None:
-        return "unknown size"
-    for unit, scale in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if count >= scale:
-            return f"{count / scale:.1f} {unit}"
-    return f"{count} B"
-
-
 def format_age(since: datetime | None, now: datetime) -> str:
     """``3 days ago``, in the largest unit of which at least two have passed; empty if ``since`` is unknown."""
     if since is None:

@@ -36,9 +36,9 @@ from imagesync.render.changes import Line, describe_changes, describe_new_image
 from imagesync.render.notes import group_notes
 from imagesync.render.place import describe_place
 from imagesync.render.stays import describe_kept, list_candidates, list_expiries, list_kept
-from imagesync.render.style import Detail, Ink, Paint, format_count, format_size, format_value, leave_plain
+from imagesync.render.style import Detail, Ink, Paint, format_count, format_value, leave_plain
 from imagesync.secrets import clean_diagnostic
-from imagesync.text import make_printable
+from imagesync.text import format_size, make_printable
 
 VERBS: Final = ("move", "create", "update", "replace", "deactivate", "reactivate", "delete", "stage")
 """What a plan counts, in the order of the closing line."""

@@ -12,7 +12,7 @@ from imagesync.backends.local.places import CONTENT, DATABASE
 from imagesync.backends.local.store import Store
 from imagesync.errors import ImagesyncError
 from imagesync.model.diagnosis import Check, Grade
-from imagesync.text import make_printable
+from imagesync.text import format_size, make_printable
 
 MIN_FREE_BYTES: Final = 2**30
 """Less free space than this is a warning."""
@@ -59,13 +59,9 @@ def _check_writing(folder: Path) -> Check:
 
 def _check_space(folder: Path, needed: int) -> Check:
     free = shutil.disk_usage(folder).free
-    text = f"{_show(free)} free; the next apply needs at least {_show(needed)}"
+    text = f"{format_size(free)} free; the next apply needs at least {format_size(needed)}"
     if free < needed:
         return Check("disk", Grade.PROBLEM, text, "free some space, or use a folder on another disk")
     if free - needed < MIN_FREE_BYTES:
         return Check("disk", Grade.WARNING, text, "free some space before images are uploaded")
     return Check("disk", Grade.OK, text)
-
-
-def _show(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB"

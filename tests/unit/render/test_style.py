@@ -2,7 +2,8 @@
 
 import pytest
 
-from imagesync.render.style import Ink, format_count, format_size, format_value, leave_plain, paint_text
+from imagesync.render.style import Ink, format_count, format_value, leave_plain, paint_text
+from imagesync.text import format_size
 
 
 @pytest.mark.parametrize(
