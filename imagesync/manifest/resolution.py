@@ -18,7 +18,7 @@ from imagesync.manifest.merging import NESTED, Manifest, Merged, Merger
 from imagesync.manifest.placeholders import Spot, Values
 from imagesync.manifest.scope import intersect_patterns
 from imagesync.manifest.selection import Choice, select_target
-from imagesync.manifest.set_checks import find_set_problems
+from imagesync.manifest.set_checks import find_impossible_moves, find_set_problems
 from imagesync.manifest.sources import Setting
 from imagesync.manifest.specs import make_on_replace, make_project, make_spec
 from imagesync.manifest.texts import MAX_PROPERTIES
@@ -119,7 +119,8 @@ class _Resolver:
             spec = make_spec(key, data, image, setting) if "source" not in broken else None
             (partial if broken else specs).extend([spec] if spec else [])
         here, rest = ([one for one in found if is_match(one.key, self._target.only)] for found in (specs, partial))
-        self._problems += islice(find_set_problems(here, merged, self._manifest.removed), MAX_PROBLEMS)
+        self._problems += islice(find_set_problems(here, merged), MAX_PROBLEMS)
+        self._problems += islice(find_impossible_moves(specs, merged, self._manifest.removed), MAX_PROBLEMS)
         self._problems += islice(find_idle_values(here, merged), MAX_PROBLEMS)
         picked = [spec for spec in (*here, *rest) if is_match(spec.key, only)]
         for check in checks:

@@ -15,12 +15,10 @@ MAX_SHOWN_KEYS: Final = 12
 """Keys of a circle of references in its message."""
 
 
-def find_set_problems(
-    specs: Sequence[ImageSpec], merged: Mapping[str, Merged], removed: Collection[str] = ()
-) -> Iterator[Diagnostic]:
-    """Repeated names, ids and adopted images, impossible moves, and references that form a circle.
+def find_set_problems(specs: Sequence[ImageSpec], merged: Mapping[str, Merged]) -> Iterator[Diagnostic]:
+    """Repeated names, ids and adopted images, and references that form a circle.
 
-    ``removed``: the keys under ``removed`` of the manifest; ``merged`` has all keys under ``images``.
+    ``specs``: the images of the target; ``merged`` has all keys under ``images``.
     """
     visible = [spec for spec in specs if not spec.hidden]
     yield from _find_repeated_values(
@@ -29,7 +27,6 @@ def find_set_problems(
     yield from _find_repeated_values(specs, merged, "id", lambda spec: spec.id, "an id can be used once")
     adopting = [spec for spec in specs if isinstance(spec.adopt, str)]
     yield from _find_repeated_values(adopting, merged, "adopt", lambda spec: spec.adopt, "an image can have one key")
-    yield from _find_impossible_moves(specs, merged, removed)
     yield from _find_circles(specs, merged)
 
 
@@ -53,10 +50,14 @@ def _find_repeated_values(
             yield locate(merged[spec.key].node, (name,)).problem(format_path(("images", spec.key, name)), message, hint)
 
 
-def _find_impossible_moves(
+def find_impossible_moves(
     specs: Sequence[ImageSpec], merged: Mapping[str, Merged], removed: Collection[str]
 ) -> Iterator[Diagnostic]:
-    """Former keys that the manifest still declares, or that two images name."""
+    """Former keys that the manifest still declares, or that two images name.
+
+    ``specs``: all images, because a target also moves the images of keys outside its ``only``. ``removed``: the keys under
+    ``removed`` of the manifest; ``merged`` has all keys under ``images``.
+    """
     seen: dict[str, str] = {}
     for spec in specs:
         for old in spec.moved_from:

@@ -63,6 +63,13 @@ def test_one_name_in_two_targets_is_no_clash(tmp_path: Path) -> None:
     assert [spec.key for spec in wanted(tmp_path, text, target="t").images] == ["a"]
 
 
+def test_an_impossible_move_is_a_mistake_on_every_target(tmp_path: Path) -> None:
+    """Also outside the target's ``only``: there, too, the images of the former key get the new key."""
+    text = "targets: {t: {store: s, only: [a]}}\nimages: {a: {}, b: {moved: {from: a}}}"
+    (problem,) = problems(tmp_path, text, target="t")
+    assert "images.b.moved.from: the manifest still declares images.a" in problem
+
+
 def test_a_long_circle_of_references_is_shortened(tmp_path: Path) -> None:
     """Its message has the first twelve keys and the last."""
     ring = ", ".join(f"k{n:02}: {{properties: {{kernel_id: '${{images.k{(n + 1) % 40:02}.id}}'}}}}" for n in range(40))
