@@ -382,7 +382,7 @@ def test_a_manifest_with_other_problems_is_not_changed(workspace: AddWorkspace) 
 def test_a_name_that_is_taken_is_a_problem(workspace: AddWorkspace) -> None:
     """Another name solves it."""
     workspace.file("web.raw")
-    assert "is that of images." in workspace.run("add", "web.raw", "--name", "A", "--key", "b", code=1).stderr
+    assert "is also that of images.a" in workspace.run("add", "web.raw", "--name", "A", "--key", "b", code=1).stderr
     workspace.run("add", "web.raw", "--name", "no", "--visibility", "public")
     assert (workspace.image("web")["name"], workspace.image("web")["visibility"]) == ("no", "public")
     workspace.apply()

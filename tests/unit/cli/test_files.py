@@ -15,6 +15,7 @@ from imagesync.cli.files import (
     find_folder,
     is_stream,
     open_private,
+    replace_content,
     write_private,
 )
 from imagesync.errors import ImagesyncError, UsageError
@@ -202,3 +203,31 @@ def test_new_files_replace_nothing(tmp_path: Path, kind: str) -> None:
     assert {path.name for path in tmp_path.iterdir()} == before
     assert victim.read_text() == "mine"
     assert kind != "file" or taken.read_text() == "mine"
+
+
+def test_content_is_replaced_and_nothing_else(tmp_path: Path) -> None:
+    """Byte for byte, with the permissions of the file; no other file is left."""
+    path = tmp_path / "m.yaml"
+    path.write_bytes(b"old\r\n")
+    path.chmod(0o640)
+    replace_content(path, b"old\r\n", b"##vso[x]\r\n")
+    assert path.read_bytes() == b"##vso[x]\r\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("kind", ["changed", "link", "nothing"])
+def test_content_that_is_not_the_expected_one_is_not_replaced(tmp_path: Path, kind: str) -> None:
+    """Another program has changed the file, or has put a link in its place."""
+    path, victim = tmp_path / "m.yaml", tmp_path / "victim"
+    victim.write_bytes(b"old")
+    if kind == "changed":
+        path.write_bytes(b"newer")
+    elif kind == "link":
+        path.symlink_to(victim)
+    before = {found.name for found in tmp_path.iterdir()}
+    with pytest.raises(ImagesyncError, match=r"m\.yaml cannot be written"):
+        replace_content(path, b"old", b"new")
+    assert {found.name for found in tmp_path.iterdir()} == before
+    assert victim.read_bytes() == b"old"
+    assert kind != "changed" or path.read_bytes() == b"newer"
