@@ -5,9 +5,9 @@ from typing import Final
 
 TOPICS: Final = {
     "Target": "--target --cloud --from-cloud --clouds-file --store",
-    "Manifest": "--set --only --strict --allow-outside",
+    "Manifest": "--set --only --strict --allow-outside --file --dry-run",
     "Selection": "--manifest --key --name --owner --tag --visibility --role --unmanaged --all-owners --managed --allow-missing",
-    "Sources": "--source-hosts --min-source-rate --no-source-check",
+    "Sources": "--source-hosts --min-source-rate --no-source-check --keyring",
     "Actions": "--stage --discard-staged --to --reactivate --drift-only --stale",
     "Limits": "--max-delete --max-update --allow-protected --destroy",
     "Run": "--yes --jobs --lock-timeout --no-lock",

@@ -2,7 +2,6 @@
 
 import http.server
 import json
-import os
 import ssl
 import subprocess
 import threading
@@ -16,6 +15,7 @@ import pytest
 from imagesync import open_backend
 from tests import forked
 from tests.command import Result, cloud_environment
+from tests.mounts import run_mounted
 
 IMAGE = {"source": "a.raw", "disk_format": "raw", "container_format": "bare"}
 
@@ -75,13 +75,18 @@ def test_a_store_of_another_program_and_a_file_are_problems(folder: Path) -> Non
     assert "is not a folder" in check(folder, ".", "--store", "a.raw", code=1)["store"][1]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_read_only_store_is_a_problem(folder: Path) -> None:
     """An apply would fail."""
     forked.run("apply", "--yes", "--store", "lab", folder=folder)
-    (folder / "lab").chmod(0o500)
-    assert check(folder, ".", "--store", "lab", code=1)["write"][0] == "problem"
-    (folder / "lab").chmod(0o700)
+    script = """
+        mount --bind lab lab
+        mount -o remount,bind,ro lab
+        imagesync doctor . --store lab --format json
+    """
+    ((code, output),) = run_mounted(folder, script)
+    (found,) = (one for one in json.loads(output)["checks"] if one["name"] == "write")
+    assert (code, found["grade"]) == (1, "problem")
+    assert "is read-only" in found["found"]
 
 
 def test_a_manifest_with_problems_hides_no_other_check(folder: Path) -> None:

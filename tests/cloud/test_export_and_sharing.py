@@ -190,11 +190,15 @@ def test_members_by_name_can_accept_and_be_removed(workspace: SharingWorkspace) 
     workspace.write(shared=named)
     workspace.apply()
     image_id = workspace.cloud.http().images()[0]["id"]
-    assert json.loads(workspace.run("list", image_id).stdout)["members"] == [{"project": other, "status": "pending"}]
+    assert json.loads(workspace.run("list", image_id, "--format", "json").stdout)["members"] == [
+        {"project": other, "status": "pending"}
+    ]
     accept(workspace, image_id)
     workspace.is_settled()
     assert [image["id"] for image in workspace.cloud.http("bob").images()] == [image_id]
-    assert json.loads(workspace.run("list", image_id).stdout)["members"] == [{"project": other, "status": "accepted"}]
+    assert json.loads(workspace.run("list", image_id, "--format", "json").stdout)["members"] == [
+        {"project": other, "status": "accepted"}
+    ]
     listed = {image["id"]: image for image in json.loads(workspace.run("list", "--format", "json", "--members").stdout)}
     assert listed[image_id]["members"][0]["status"] == "accepted"
     assert f"{other} accepted" in workspace.run("list", "--members").stdout
@@ -207,7 +211,7 @@ def test_members_by_name_can_accept_and_be_removed(workspace: SharingWorkspace) 
     assert f"members  - {other}" in workspace.run("plan", "base.yaml").stdout
     workspace.apply()
     assert workspace.cloud.http("bob").images() == []
-    assert json.loads(workspace.run("list", image_id).stdout)["members"] == []
+    assert json.loads(workspace.run("list", image_id, "--format", "json").stdout)["members"] == []
 
 
 def test_a_user_who_may_not_list_projects_gets_a_remedy(workspace: SharingWorkspace) -> None:

@@ -3,10 +3,8 @@
 import errno
 import json
 import os
-import shlex
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -15,36 +13,8 @@ import pytest
 from imagesync.cli.bug_log import write_bug_log
 from tests.fault.store_workspace import open_store_workspace
 from tests.fault.write_faults import WriteFault
+from tests.mounts import IMAGESYNC, run_mounted
 from tests.trials import note
-
-IMAGESYNC = shlex.join((sys.executable, "-m", "imagesync"))
-
-
-def own_mounts() -> list[str]:
-    """The words that start a command with its own mounts: as a user of a namespace, or as root if namespaces are not
-    available."""
-    ways = ["unshare", "--user", "--map-root-user", "--mount"], ["unshare", "--mount"]
-    works = [way for way in ways if subprocess.run([*way, "true"], capture_output=True, check=False).returncode == 0]
-    assert works, "the tests of full disks need a Linux on which a mount namespace can be made"
-    return works[0]
-
-
-def mounted(folder: Path, script: str) -> list[tuple[int, str]]:
-    """Run commands, one on each line, in a shell with its own mounts: the exit code and the output of each
-    ``imagesync``."""
-    lines = ["set -eu", f"cd {shlex.quote(str(folder))}"]
-    for line in script.strip().splitlines():
-        words = line.strip()
-        if words.startswith("imagesync "):
-            words = f"code=0; told=$({IMAGESYNC} {words.removeprefix('imagesync ')} 2>&1) || code=$?"
-            words += '; printf "%s\\n%s\\0" "$code" "$told"'
-        lines.append(words)
-    command = [*own_mounts(), "sh", "-c", "\n".join(lines)]
-    env = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, (done.stdout, done.stderr)
-    ends = [part.partition("\n") for part in done.stdout.split("\0")[:-1]]
-    return [(int(code), output) for code, _, output in ends]
 
 
 def wanted(folder: Path, sizes: dict[str, int]) -> None:
@@ -66,7 +36,7 @@ def test_a_store_on_a_small_disk(tmp_path: Path, room: int) -> None:
     space."""
     wanted(tmp_path, {"one": 50_000, "two": 60_000, "three": 70_000})
     (tmp_path / "disk").mkdir()
-    short, whole, again, listed = mounted(
+    short, whole, again, listed = run_mounted(
         tmp_path,
         f"""
         mount -t tmpfs -o size={room}k none disk
@@ -93,7 +63,7 @@ def test_a_store_on_a_small_disk(tmp_path: Path, room: int) -> None:
 def test_a_store_on_a_disk_that_may_not_be_written(tmp_path: Path) -> None:
     """Reading works, and an apply fails with one line."""
     wanted(tmp_path, {"one": 5_000})
-    _, planned, listed, refused = mounted(
+    _, planned, listed, refused = run_mounted(
         tmp_path,
         """
         imagesync apply --yes --store store base.yaml
