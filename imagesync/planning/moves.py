@@ -43,13 +43,13 @@ def find_moves(declared: Mapping[str, Sequence[str]], groups: Groups) -> dict[st
     for key, former in declared.items():
         current = [*groups[key].current]
         for old in former:
-            if old in groups and all(_belong_together(one, other) for one in current for other in groups[old].current):
+            if old in groups and all(_is_same_move(one, other) for one in current for other in groups[old].current):
                 moved[old] = key
                 current += groups[old].current
     return moved
 
 
-def _belong_together(moved: Owned, other: Owned) -> bool:
+def _is_same_move(moved: Owned, other: Owned) -> bool:
     """Whether two current images had the same key, and an earlier run moved the first of them only.
 
     An interrupted run may leave several current images of a key.
