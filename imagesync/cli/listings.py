@@ -142,7 +142,7 @@ def _list_selected(place: Place, query: Query, missing: list[str]) -> list[LiveI
     if Visibility.COMMUNITY not in wanted.visibilities:
         listed = [image for image in listed if _is_listed_by_default(image, place, here)]
     if query.form is ListForm.HTML and not wanted.roles:
-        listed = [image for image in listed if _is_for_users(image, place)]
+        listed = [image for image in listed if _is_for_users(image, place, here)]
     return listed
 
 
@@ -167,11 +167,14 @@ def _is_listed_by_default(image: LiveImage, place: Place, project: str) -> bool:
     )
 
 
-def _is_for_users(image: LiveImage, place: Place) -> bool:
-    """Whether a page for users has the image: published, not hidden, and of the catalog if there is one."""
-    entry = Entry(image)
-    is_published = entry.standing in (Standing.CURRENT, Standing.COPIED, Standing.FOREIGN) and not image.hidden
-    return is_published and (place.catalog is None or entry.standing is Standing.CURRENT)
+def _is_for_users(image: LiveImage, place: Place, project: str) -> bool:
+    """Whether a page for users has the image: published, not hidden, and owned by the catalog if there is one."""
+    standing = Entry(image).standing
+    if image.hidden:
+        return False
+    if place.catalog is None:
+        return standing in (Standing.CURRENT, Standing.COPIED, Standing.FOREIGN)
+    return standing is Standing.CURRENT and make_ownership(place.catalog, project).is_owned(image)
 
 
 def _find_word(place: Place, word: str, missing: list[str]) -> Found:

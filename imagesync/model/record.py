@@ -106,7 +106,8 @@ class Managed:
     hashed names. ``generation`` numbers the builds of a key from 1 (``created_at`` has whole seconds and cannot order
     them). ``origin``: the URL or path of the bytes, without a query. ``retired``: the ISO time of retirement.
     ``retirement`` numbers the retirements of a key from 1; 0 is unknown, and earlier than all others. ``before``: the
-    former values of the fields that ``on_replace`` changed, for a rollback.
+    former values of the fields that ``on_replace`` changed, for a rollback. ``former``: the former key, of an image that
+    got a new key while its former one had several current images.
     """
 
     fields: Mapping[str, str] = field(default_factory=dict)
@@ -118,6 +119,7 @@ class Managed:
     retired: str | None = None
     before: Mapping[str, object] = field(default_factory=dict)
     retirement: int = 0
+    former: str | None = None
 
     def names(self) -> tuple[frozenset[str], ...]:
         """All managed names: if they change, the record must be written again."""
@@ -179,6 +181,7 @@ def _encode(record: Record) -> str:
         "r": managed.retired,
         "b": dict(managed.before),
         "q": managed.retirement,
+        "k": managed.former,
         "n": record.nonce,
         "u": record.unverified,
         "c": record.converted,
@@ -305,6 +308,7 @@ def _decode(parts: Mapping[str, object]) -> Managed:
         retired=_read_text(parts.get("r")),
         before=_read_mapping(parts.get("b")),
         retirement=_read_number(parts.get("q")),
+        former=_read_text(parts.get("k")),
     )
 
 

@@ -266,6 +266,7 @@ def _read_record(record: Json) -> Record:
             managed["retired"],
             managed["before"],
             managed["retirement"],
+            managed.get("former"),
         ),
         converted=record["converted"],
         declared=tuple(map(Checksum.parse, record["declared"])),

@@ -287,5 +287,6 @@ def _write_record(record: Record) -> Json:
             "retired": managed.retired,
             "before": dict(managed.before),
             "retirement": managed.retirement,
+            **({"former": managed.former} if managed.former else {}),
         },
     }

@@ -28,7 +28,7 @@ from imagesync.model.record import LEASE, Managed, Record, read
 from imagesync.model.references import escape_references
 from imagesync.planning.counting import find_changed_keys, find_removed_keys
 from imagesync.planning.generations import Groups, group
-from imagesync.planning.moves import find_moves, group_by_plan
+from imagesync.planning.moves import find_moves, group_by_plan, make_moved_record
 from imagesync.planning.ordering import chain_name_changes
 from imagesync.planning.ownership import Ownership
 from imagesync.planning.plan_checks import AGAIN, is_retirement
@@ -243,7 +243,8 @@ def _check_move(case: _Case, step: Step, update: Update, image: LiveImage) -> It
     if step.reason is not Reason.MOVED:
         return
     live = case.find_owned_record(image)
-    if live is None or live.unverified or replace(live, key=update.key, nonce=None) != update.record:
+    moved = None if live is None else replace(make_moved_record(live, case.groups[update.key]), nonce=None)
+    if live is None or live.unverified or moved != update.record:
         yield f"the move changes more than the key of image {image.id}"
 
 
@@ -301,6 +302,8 @@ def _check_history(case: _Case, step: Step, update: Update, image: LiveImage) ->
         yield f"the new record of image {image.id} has a wrong retirement number"
     if record.managed.generation != history.generation:
         yield f"the new record of image {image.id} has a wrong generation"
+    if record.managed.former not in (None, history.former) and step.reason is not Reason.MOVED:
+        yield f"the new record of image {image.id} names a former key that the image never had"
     if record.managed.retired not in (None, history.retired):
         yield f"the new record of image {image.id} has a wrong time of retirement"
 

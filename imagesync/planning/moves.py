@@ -12,7 +12,7 @@ from itertools import chain
 from imagesync.model.catalog import ImageSpec
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Delete, Plan, Reason, Step, Update, find_image_id
-from imagesync.model.record import read
+from imagesync.model.record import Record, read
 from imagesync.planning.decisions import is_wanted_build
 from imagesync.planning.generations import Generations, Groups, Owned, group
 from imagesync.planning.plan_checks import is_retirement
@@ -37,16 +37,25 @@ def find_moves(declared: Mapping[str, Sequence[str]], groups: Groups) -> dict[st
     """The new key of each former key that has images; ``declared``: the former keys by new key, the last one first.
 
     If several of these keys have a current image, only one of them counts: the new key, or else the first former key. The
-    images of the others keep their key, which left the manifest.
+    images of the others keep their key, which left the manifest. Images whose move was interrupted count as one key.
     """
     moved: dict[str, str] = {}
     for key, former in declared.items():
-        is_taken = bool(groups[key].current)
+        current = [*groups[key].current]
         for old in former:
-            if old in groups and not (is_taken and groups[old].current):
+            if old in groups and all(_is_same_move(one, other) for one in current for other in groups[old].current):
                 moved[old] = key
-                is_taken = is_taken or bool(groups[old].current)
+                current += groups[old].current
     return moved
+
+
+def _is_same_move(moved: Owned, other: Owned) -> bool:
+    """Whether two current images had the same key, and an earlier run moved the first of them only.
+
+    An interrupted run may leave several current images of a key.
+    """
+    former = moved.record.managed.former
+    return former is not None and former in (other.record.key, other.record.managed.former)
 
 
 def rename_keys(groups: Groups, moved: Mapping[str, str]) -> Groups:
@@ -79,12 +88,25 @@ def add_moves(steps: Sequence[Step], generations: Generations) -> tuple[Step, ..
     retired = {find_image_id(step.action) for step in steps if is_retirement(step)}
     deleted = {step.action.image_id for step in steps if isinstance(step.action, Delete)} - retired
     moves = [
-        make_step(Update(generations.key, owned.id, (), replace(record, key=generations.key)), Reason.MOVED)
+        make_step(Update(generations.key, owned.id, (), make_moved_record(record, generations)), Reason.MOVED)
         for owned in (*generations.current, *generations.verified, *generations.retired)
         if (record := read(owned.image)) is not None and record.key != generations.key and owned.id not in deleted
     ]
     ids = tuple(move.id for move in moves)
     return (*moves, *(replace(step, needs=(*step.needs, *ids)) for step in steps)) if moves else tuple(steps)
+
+
+def make_moved_record(live: Record, generations: Generations) -> Record:
+    """The record of an image after its move; ``generations``: the images of the new key, after ``rename_keys``.
+
+    If several images are current, their records keep the former key that all of them had: a run that moved only some of
+    them can be continued.
+    """
+    records = [record for owned in generations.current if (record := read(owned.image)) is not None]
+    keys = [{record.key, record.managed.former} - {None, generations.key} for record in records]
+    shared = set[str | None].intersection(*keys) if len(keys) > 1 else None
+    managed = replace(live.managed, former=min(filter(None, shared))) if shared else live.managed
+    return replace(live, key=generations.key, managed=managed)
 
 
 def note_ignored_moves(declared: Mapping[str, Sequence[str]], groups: Groups) -> Iterator[str]:

@@ -189,6 +189,17 @@ def test_a_page_is_for_users(shelf: ListWorkspace) -> None:
     assert (shelf.find("web") in page, shelf.find("web", "retired") in page) == (False, True)
 
 
+def test_a_page_of_a_catalog_has_no_image_of_another_one(shelf: ListWorkspace) -> None:
+    """Also if its key is one of this catalog."""
+    (shelf.folder / "other").mkdir()
+    other = {**MANIFEST, "catalog": "other", "images": {"web": {"name": "Foreign", "source": "other.raw"}}}
+    (shelf.folder / "other/other.yaml").write_text(json.dumps(other))
+    (shelf.folder / "other/other.raw").write_bytes(b"\xe4" * 1000)
+    forked.run("apply", "other", "--store", "store", "--yes", folder=shelf.folder)
+    page = shelf.run("--manifest", "base.yaml", "--format", "html").stdout
+    assert (shelf.find("web") in page, "Foreign" in page) == (True, False)
+
+
 def test_a_list_fits_the_terminal(shelf: ListWorkspace) -> None:
     """80 columns: name, build and id; the other columns are named."""
     with Terminal("list", "--store", "store", folder=shelf.folder) as terminal:

@@ -180,6 +180,7 @@ def forge_update(made: Plan, place: int, step: Step, update: Update, image: Live
         "before": replace(record, managed=replace(managed, before={**managed.before, "min_disk": 77})),
         "generation": replace(record, managed=replace(managed, generation=managed.generation + 1)),
         "retirement": replace(record, managed=replace(managed, retirement=managed.retirement + 50)),
+        "former": replace(record, managed=replace(managed, former="z")),
         "retired": replace(record, managed=replace(managed, retired="2020-01-01T00:00:00+00:00")),
     }
     if not image.id.startswith("foreign"):

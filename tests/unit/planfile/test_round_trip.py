@@ -141,7 +141,16 @@ SOURCES: tuple[Source, ...] = (
     Content.UNMANAGED,
 )
 MANAGED = Managed(
-    {"name": "h1"}, {"h2": "h3"}, ("h4",), ("h5",), 6, "https://x.example/o", "t7", {"hidden": False, "tags": ["a"]}, 8
+    {"name": "h1"},
+    {"h2": "h3"},
+    ("h4",),
+    ("h5",),
+    6,
+    "https://x.example/o",
+    "t7",
+    {"hidden": False, "tags": ["a"]},
+    8,
+    "k9",
 )
 RECORD = Record(
     "base", "a", Role.RETIRED, (digest("d"),), "u" * 64, "s" * 32, MANAGED, None, False, True, (digest("e"),)

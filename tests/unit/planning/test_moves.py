@@ -1,5 +1,6 @@
 """Images that get a new key: ``moved``."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 
@@ -17,6 +18,7 @@ from imagesync.planning.ownership import make_ownership
 from imagesync.planning.plan_checks import find_faulty_steps
 from tests.unit.factories import PROJECT, candidate, catalog, inventory, live, plan, retired, rewrite, spec
 from tests.unit.planning.plans import actions, plan_discard, plan_rollback, plan_stage
+from tests.unit.simulated import carry_out
 
 OTHER = "project-2"
 
@@ -106,6 +108,30 @@ def test_a_run_that_ended_between_the_moves_is_continued() -> None:
             ("Update", image_id, "moved") for image_id in left
         }
         assert (made.removed, [step for step in made.steps if isinstance(step.action, Create)]) == ((), [])
+
+
+def keep_some_moves(wanted: Catalog, found: Inventory) -> Iterator[Inventory]:
+    """The images after each run of the plan that ended after some of its moves, in any order."""
+    made = plan(wanted, found)
+    moves = [step for step in made.steps if step.reason is Reason.MOVED]
+    for done in product((False, True), repeat=len(moves)):
+        some = tuple(step for step, is_done in zip(moves, done, strict=True) if is_done)
+        yield carry_out(replace(made, steps=some), found)
+
+
+@pytest.mark.parametrize("content", ["a", "b", "d"])
+def test_several_current_images_of_the_former_key_are_moved_together(content: str) -> None:
+    """An interrupted run left them. Another one ends between the moves, and the key may change once more before the next."""
+    found = inventory(*(live(named("old", letter), f"with-{letter}") for letter in "abc"))
+    last = catalog(named("new", content), moved={"new": ("mid", "old")})
+    expected = carry_out(plan(last, found), found)
+    for first in keep_some_moves(catalog(named("mid", content), moved={"mid": ("old",)}), found):
+        for second in keep_some_moves(last, first):
+            made = plan(last, second)
+            assert (refuse(made, second), made.removed) == ("", ())
+            left = carry_out(made, second)
+            assert {(one.id, one.hidden) for one in left.owned} == {(one.id, one.hidden) for one in expected.owned}
+            assert plan(last, left).steps == ()
 
 
 def test_a_retired_build_that_is_deleted_is_not_written_first() -> None:
