@@ -103,7 +103,7 @@ def add_image(wish: Wish, path: Path, options: Options) -> ExitCode:
     if wish.dry_run:
         return ExitCode.DONE
     replace_content(Path(place.found.path), place.content, after)
-    command = "imagesync apply" if path == Path() else format_command("apply", path, options)
+    command = format_command("apply", None if path == Path() else path, options)
     typer.echo(f"Added {key}. Next: {command}")
     return ExitCode.DONE
 

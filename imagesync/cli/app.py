@@ -134,7 +134,7 @@ def _run(words: list[str]) -> int:
         format_message = getattr(error, "format_message", None)
         if format_message is None:
             return _report_bug(traceback.format_exc())
-        say(f"imagesync: {format_message().rstrip('.')}; see --help")
+        say(f"imagesync: {_reword(format_message())}; see --help")
         return ExitCode.USAGE
 
 
@@ -155,3 +155,23 @@ def main() -> None:
     code = _complete() if "_IMAGESYNC_COMPLETE" in os.environ else _run(sys.argv[1:])
     gc.freeze()  # else the interpreter collects all objects once more before it ends
     raise SystemExit(streams.flush(code))
+
+
+_PLAIN: Final = {
+    "Value error, ": "",
+    "Input should be a valid integer, unable to parse string as an integer": "not a whole number",
+    "Input should be a valid number, unable to parse string as a number": "not a number",
+}
+"""Words of the library for wrong values, and plain ones."""
+
+
+def _reword(text: str) -> str:
+    """The library's message about a wrong command line, in plain words, and with a suggestion for a command."""
+    from difflib import get_close_matches
+
+    for words, plain in _PLAIN.items():
+        text = text.replace(words, plain)
+    text = text.rstrip(".")
+    word = text.removeprefix("No such command '").removesuffix("'")
+    close = get_close_matches(word, COMMANDS, 1) if word != text else []
+    return f"{text}; did you mean {close[0]}?" if close else text

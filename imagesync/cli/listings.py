@@ -99,7 +99,7 @@ def open_place(manifest: Path | None, options: Options) -> Iterator[Place]:
                 raise UsageError(f"{option} has no effect without --manifest", "add --manifest PATH, or remove it")
         if options.allow_outside:
             raise UsageError("--allow-outside has no effect without --manifest", "add --manifest PATH, or remove it")
-        with open_existing(options) as backend:
+        with open_existing(options, further="; for the target of a catalog, pass --manifest PATH") as backend:
             yield Place(backend)
         return
     catalog = load_catalog(manifest, options)

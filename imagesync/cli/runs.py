@@ -231,7 +231,7 @@ class Run:
             self._is_ended = True
             if not result.approved:
                 self._events.end(run_finished_to_json(None, "not approved"))
-                say("Not applied; nothing was changed.")
+                say("Not applied; no image was changed.")
                 return ExitCode.FAILED
             report = result.report
             problems = [*self._write(report, result.ids), *self._problems]

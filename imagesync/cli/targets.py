@@ -31,12 +31,15 @@ def open_selected_to_read(options: Options, target: Target) -> Backend:
     return open_selected(options, target, missing=MissingStore.REFUSE)
 
 
-def open_existing(options: Options) -> Backend:
-    """The backend for a command that reads no manifest; UsageError for a store that does not exist."""
+def open_existing(options: Options, *, further: str = "") -> Backend:
+    """The backend for a command that reads no manifest; UsageError for a store that does not exist.
+
+    ``further``: another way to select one, for the error without any.
+    """
     check_links(options)
     given = _find_given(options)
     if not (given.cloud or given.store):
-        raise UsageError("no cloud or store selected", WAYS)
+        raise UsageError("no cloud or store selected", f"{WAYS}{further}")
     return _open(given, options, MissingStore.REFUSE)
 
 

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -210,3 +211,17 @@ def test_validate_prints_notes(folder: Path) -> None:
     found = json.loads(run(folder, "validate", "--format", "json", code=0).stdout)
     assert [one.partition(": ")[2] for one in found["catalogs"][0]["notes"]] == [note]
     assert [one["where"] for one in found["warnings"]] == ["profiles.old"]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("aply",), "No such command 'aply'; did you mean apply?; see --help"),
+        (("xyz",), "No such command 'xyz'; see --help"),
+        (("plan", "--jobs", "x"), "Invalid value for '--jobs': not a whole number; see --help"),
+        (("list", "--role", "old"), "Invalid value for '--role': 'old' is not one of 'current', "),
+    ],
+)
+def test_a_wrong_command_line_is_explained_in_plain_words(tmp_path: Path, words: Sequence[str], expected: str) -> None:
+    """The words of the library name its own parts."""
+    assert f"imagesync: {expected}" in forked.run(*words, folder=tmp_path, code=64).stderr
