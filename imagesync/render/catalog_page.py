@@ -19,7 +19,7 @@ _DESCRIPTIONS: Final = ("description", "image_description")
 _LOGINS: Final = ("os_admin_user", "image_original_user", "default_user")
 USUAL: Final = ("Name", "System", "Needs", "Size", "Visibility", "Created", "ID")
 """The columns of a page for the users of images."""
-_ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;", "#": "&num;"})
+_ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
 _STYLE: Final = """
 :root { color-scheme: light dark; --line: #8885; --soft: #8881; }
 body { font: 16px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; }
@@ -155,5 +155,5 @@ def _make_time(text: str) -> str:
 
 
 def _escape(text: str) -> str:
-    """Text for the content or a quoted attribute; no ``##`` is left, which CI systems read."""
+    """Text for the content or a quoted attribute; ``make_printable`` breaks commands of CI systems."""
     return make_printable(text).translate(_ESCAPES)
