@@ -9,7 +9,7 @@ from typing import Final
 from imagesync.errors import UsageError
 from imagesync.model.image import parse_time
 from imagesync.model.listing import Entry, Standing
-from imagesync.render.style import format_age
+from imagesync.render.style import format_age, format_count
 from imagesync.secrets import show_key
 from imagesync.text import format_size, make_printable
 
@@ -110,7 +110,11 @@ _ALL: Final = (
         wraps=True,
     ),
     _make("members", _list_members, wraps=True),
-    _make("drift", lambda entry: None if entry.drift is None else list(entry.drift), wraps=True),
+    _make(
+        "drift",
+        lambda entry: None if entry.drift is None else list(entry.drift),
+        lambda entry, _: format_count(len(entry.drift), "value") if entry.drift else "",
+    ),
     _make("id", lambda entry: entry.image.id),
     _make("key", lambda entry: entry.record.key if entry.record else None, wraps=True),
     _make("catalog", lambda entry: entry.record.catalog if entry.record else None),

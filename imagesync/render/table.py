@@ -42,7 +42,11 @@ def lay_out(heads: Sequence[Head], rows: Sequence[Sequence[str]], width: int | N
     usual = _limit(heads, natural, USUAL_WRAPPED)
     while width is not None and _measure(usual, kept) > width and (spare := [at for at in kept if heads[at].rank]):
         kept.remove(max(spare, key=lambda at: heads[at].rank))
-    widths = _share(natural, _limit(heads, natural, MIN_WRAPPED), kept, width)
+    lowest = _limit(heads, natural, MIN_WRAPPED)
+    words = [max(_measure_word(row[at]) for row in (*rows, [head.title for head in heads])) for at in range(len(heads))]
+    whole = [max(low, min(word, high)) for low, word, high in zip(lowest, words, usual, strict=True)]
+    least = lowest if width is not None and _measure(whole, kept) > width else whole  # then words are broken
+    widths = _share(natural, least, kept, width)
     lined_up = [[heads[at].title for at in kept], *([row[at] for at in kept] for row in rows)]
     lines = tuple(
         line for row in lined_up for line in _write_row(row, [widths[at] for at in kept], [heads[at] for at in kept])
@@ -56,6 +60,11 @@ def _limit(heads: Sequence[Head], natural: Sequence[int], limit: int) -> list[in
         max(cell_len(head.title), min(size, limit)) if head.wraps else size
         for head, size in zip(heads, natural, strict=True)
     ]
+
+
+def _measure_word(text: str) -> int:
+    """The width of the longest word."""
+    return max(map(cell_len, text.split()), default=0)
 
 
 def _measure(sizes: Sequence[int], kept: Sequence[int]) -> int:

@@ -97,7 +97,8 @@ def test_a_manifest_selects_its_target_and_marks_drift(shelf: ListWorkspace) -> 
     assert drift == {"db current": [], "web current": ["min_ram"], "web retired": None}
     text = shelf.run("--manifest", "base.yaml", "--target", "lab").stdout
     (line,) = (line for line in text.splitlines() if shelf.find("web") in line)
-    assert "min_ram" in line
+    assert " 1 value " in line
+    assert "drift              min_ram" in shelf.run("web", "--manifest", ".").stdout
     assert text.endswith("1 image drifted.\n")
     for option in (("--target", "lab"), ("--set", "a=b"), ("--allow-outside",)):
         assert f"{option[0]} has no effect without --manifest" in shelf.run(*option, code=64).stderr

@@ -91,7 +91,7 @@ def test_drifted_images_are_counted() -> None:
     """An image that was compared and has not drifted is none."""
     entries = [Entry(live(spec("a")), drift=("tags",)), Entry(live(spec("b")), drift=()), Entry(live(spec("c")))]
     text = format_listing(entries, choose_columns("name,drift", ()), NOW, None)
-    assert text.splitlines()[1:4] == ["a     tags", "b", "c"]
+    assert text.splitlines()[1:4] == ["a     1 value", "b", "c"]
     assert text.endswith(" 1 image drifted.")
 
 

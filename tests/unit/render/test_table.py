@@ -34,6 +34,14 @@ def test_a_column_without_a_rank_stays_and_its_cells_take_several_lines() -> Non
     assert found.lines[2].endswith("2" * 36)
 
 
+def test_a_word_is_not_broken_if_the_terminal_has_room() -> None:
+    """A name is wrapped at its spaces to leave the key whole."""
+    rows = [["a name of several words", "base/linux-0-100 current"], ["b", "base/b current"]]
+    found = lay_out([Head("NAME", wraps=True), Head("BUILD", wraps=True)], rows, 32)
+    assert any("base/linux-0-100" in line for line in found.lines)
+    assert all(len(line) <= 32 for line in found.lines)
+
+
 def test_wide_characters_take_two_columns() -> None:
     """Of Chinese, Japanese and Korean; a long text of them is broken within its line."""
     found = lay_out([Head("NAME", wraps=True), Head("X")], [["日本語", "x"], ["ab", "y"]], None)
