@@ -80,7 +80,7 @@ class Place:
         return os.path.relpath(path, self.found.folder)
 
 
-def add_image(wish: Wish, path: Path, options: Options) -> ExitCode:
+def add_image(wish: Wish, path: Path, options: Options, *, is_quiet: bool = False) -> ExitCode:
     """Add the entry of an image to a catalog; or only print it."""
     manifest = _read_manifest(path, options)
     place = _choose_file(manifest, path, wish.file, options)
@@ -95,7 +95,8 @@ def add_image(wish: Wish, path: Path, options: Options) -> ExitCode:
     sketch, notes = _examine(source, place, wish, options.make_access())
     entry = draft(sketch)
     lines = yaml_text({key: entry}).splitlines()
-    typer.echo("\n".join([f"{place.found.display}:", *(f"  {line}" for line in lines)]))
+    if wish.dry_run or not is_quiet:
+        typer.echo("\n".join([f"New entry for {place.found.display}:", *(f"  {line}" for line in lines)]))
     for note in notes:
         say(f"Note: {note}")
     after = place.encode(insert_image(place.text, place.found.display, key, entry))
@@ -104,7 +105,8 @@ def add_image(wish: Wish, path: Path, options: Options) -> ExitCode:
         return ExitCode.DONE
     replace_content(Path(place.found.path), place.content, after)
     command = format_command("apply", None if path == Path() else path, options)
-    typer.echo(f"Added {key}. Next: {command}")
+    if not is_quiet:
+        typer.echo(f"Added {key}. Next: {command}")
     return ExitCode.DONE
 
 

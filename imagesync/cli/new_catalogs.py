@@ -33,21 +33,23 @@ FALLBACK: Final = "images"
 """The name of a catalog in a folder whose own name has no letters or digits."""
 
 
-def create_catalog(folder: Path, name: str | None) -> ExitCode:
+def create_catalog(folder: Path, name: str | None, *, is_quiet: bool = False) -> ExitCode:
     """Create a catalog without images, whose default target is a local store, and print the next commands."""
     name = _choose_name(folder, name)
     _check_free(folder)
-    _write(folder, write_catalog(name))
-    _print_next(
-        {
-            f"imagesync add FILE{_after(folder)}": "add an image: a file in the folder, or a URL",
-            f"imagesync apply{_after(folder)}": f"create it in the local store {STORE}",
-        }
-    )
+    names = _write(folder, write_catalog(name))
+    if not is_quiet:
+        typer.echo(f"Wrote {names}")
+        _print_next(
+            {
+                f"imagesync add FILE{_after(folder)}": "add an image: a file in the folder, or a URL",
+                f"imagesync apply{_after(folder)}": f"create it in the local store {STORE}",
+            }
+        )
     return ExitCode.DONE
 
 
-def create_catalog_of_cloud(folder: Path, name: str | None, options: Options) -> ExitCode:
+def create_catalog_of_cloud(folder: Path, name: str | None, options: Options, *, is_quiet: bool = False) -> ExitCode:
     """Create a catalog of the images of a cloud's project, and print the next commands.
 
     FAILED if an image, or a field of one, could not be written.
@@ -58,21 +60,29 @@ def create_catalog_of_cloud(folder: Path, name: str | None, options: Options) ->
     with open_existing(options) as backend:
         places = write_places(target, cloud)
         made = make_manifest(backend, Selection(), name, jobs=options.jobs, header=MODELINE, places=places)
-    _write(folder, made.text)
+    names = _write(folder, made.text)
+    if not is_quiet:
+        typer.echo(f"Wrote {names}")
     for problem in made.problems:
         say(problem)
-    count = format_count(len(made.images), "image")
-    typer.echo(f"The catalog has {count} of cloud {make_printable(cloud)}. imagesync does not manage them yet.")
+    if not is_quiet:
+        _explain_adoption(folder, options, cloud, len(made.images))
+    return ExitCode.FAILED if made.problems else ExitCode.DONE
+
+
+def _explain_adoption(folder: Path, options: Options, cloud: str, count: int) -> None:
+    """Print what the catalog of a cloud has, and the next commands."""
+    images = format_count(count, "image")
+    typer.echo(f"The catalog has {images} of cloud {make_printable(cloud)}. imagesync does not manage them yet.")
     words = f"{_after(folder)}{_name_clouds_file(options)}"
     _print_next(
         {
             f"imagesync plan{words}": "show what adopting them would change",
             f"imagesync adopt{words}": "manage them; no data moves, and ids stay",
         }
-        if made.images
+        if count
         else {f"imagesync add FILE{words}": "add an image", f"imagesync apply{words}": "create it in the cloud"}
     )
-    return ExitCode.FAILED if made.problems else ExitCode.DONE
 
 
 def _choose_name(folder: Path, given: str | None) -> str:
@@ -115,7 +125,8 @@ def _has_catalog(folder: Path) -> bool:
         return False
 
 
-def _write(folder: Path, manifest: str) -> None:
+def _write(folder: Path, manifest: str) -> str:
+    """Write the files of a new catalog; return their names for a message."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -123,7 +134,7 @@ def _write(folder: Path, manifest: str) -> None:
         raise UsageError(message, "pass a folder that can be written") from error
     texts = {MANIFEST: manifest, SCHEMA_FILE: read_schema("manifest"), ".gitignore": GITIGNORE}
     create_files({folder / name: text for name, text in texts.items()})
-    typer.echo(f"Wrote {', '.join(make_printable(str(folder / name)) for name in texts)}")
+    return ", ".join(make_printable(str(folder / name)) for name in texts)
 
 
 def _after(folder: Path) -> str:

@@ -139,8 +139,10 @@ class Held:
                 end = find_end(self._chain.read(self.id).found)
         if end is None or end.number < self.number:
             self._lose("its record was deleted")
-        else:
-            self._lose(f"it was broken or taken over by {end.holder}")
+        elif end.state is State.HELD:
+            self._lose(f"it was taken over by {end.holder}")
+        else:  # the record that unlock writes names the holder that it replaces
+            self._lose("it was broken with unlock, or by a run that has ended since")
 
     def _lose(self, why: str) -> None:
         with self._lock:

@@ -104,7 +104,7 @@ def test_only_the_entry_is_inserted(workspace: AddWorkspace) -> None:
     last = "  a: {name: A, source: none}   # no data\n"
     assert workspace.manifest.read_text() == MANIFEST.replace(last, last + entry)
     assert (done.stdout, done.stderr) == (
-        f"catalog.yaml:\n{entry}Added web. Next: imagesync apply\n",
+        f"New entry for catalog.yaml:\n{entry}Added web. Next: imagesync apply\n",
         "",
     )
     workspace.apply()
@@ -435,3 +435,12 @@ def test_nothing_is_written_through_a_link(workspace: AddWorkspace, tmp_path_fac
     workspace.manifest.symlink_to(other)
     assert "a link leads to" in workspace.run("add", "web.raw", "catalog.yaml", code=1).stderr
     assert other.read_text() == MANIFEST
+
+
+def test_quiet_prints_nothing_and_writes_all_the_same(tmp_path: Path) -> None:
+    """init and add; a dry run prints its entry, because that is its result."""
+    (tmp_path / "web.raw").write_bytes(RAW)
+    assert run("init", "-q", folder=tmp_path).stdout == ""
+    assert "  web:" in run("add", "-q", "--dry-run", "web.raw", folder=tmp_path).stdout
+    assert run("add", "-q", "web.raw", folder=tmp_path).stdout == ""
+    assert "web:" in (tmp_path / "catalog.yaml").read_text()

@@ -257,8 +257,8 @@ def test_the_next_apply_on_the_host_of_a_killed_one_starts_at_once(workspace: Co
 
 @pytest.mark.trial("a lease broken by unlock", "its holder published nothing more and started no further step")
 def test_unlock_stops_the_apply_that_holds_the_lease(workspace: ConcurrentWorkspace) -> None:
-    """It shows the holder and asks. The running step ends without publishing, and no other starts. The report names the new
-    holder of the lease, and the next run publishes the verified build without an upload.
+    """It shows the holder and asks. The running step ends without publishing, and no other starts. The report names
+    unlock, and the next run publishes the verified build without an upload.
     """
     with gated() as gate:
         workspace.write({"slow": gate.url, "z1": gate.url, "z2": gate.url})
@@ -272,7 +272,7 @@ def test_unlock_stops_the_apply_that_holds_the_lease(workspace: ConcurrentWorksp
         stopped = running.wait()
     assert stopped.code == 1
     closing = stopped.stdout.splitlines()[-1]
-    assert closing.startswith("Stopped, the lease of catalog base is lost: it was broken or taken over by host ")
+    assert closing.startswith("Stopped, the lease of catalog base is lost: it was broken with unlock, or ")
     assert closing.endswith("nothing done; not done: 3 to create. Run apply again to continue.")
     assert "the change was not made; run apply again" in stopped.stdout
     assert "is free; nothing to do" in workspace.run("unlock")

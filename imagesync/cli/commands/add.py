@@ -66,4 +66,4 @@ def add(
     set_up_logs(logs)
     options = Options(set_values=set_values, allow_outside=allow_outside, source_hosts=source_hosts)
     wish = Wish(source, key, name, visibility, file, keyring, dry_run)
-    return add_image(wish, path, options)
+    return add_image(wish, path, options, is_quiet=logs.quiet)

@@ -44,7 +44,9 @@ def init(
 
     set_up_logs(logs)
     if from_cloud is not None:
-        return create_catalog_of_cloud(folder, catalog, Options(cloud=from_cloud, clouds_file=clouds_file))
+        return create_catalog_of_cloud(
+            folder, catalog, Options(cloud=from_cloud, clouds_file=clouds_file), is_quiet=logs.quiet
+        )
     if clouds_file is not None:
         raise UsageError("--clouds-file has no effect without --from-cloud", "add --from-cloud NAME, or remove it")
-    return create_catalog(folder, catalog)
+    return create_catalog(folder, catalog, is_quiet=logs.quiet)
