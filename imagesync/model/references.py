@@ -18,6 +18,14 @@ def escape_references(text: str) -> str:
     return _LITERAL.sub("$$", text)
 
 
+def escape_dollars(text: str) -> str:
+    """The value of a property as a manifest writes it: dollar signs that are no part of a reference are doubled."""
+    parts, references = REFERENCE.split(text)[::2], [found[0] for found in REFERENCE.finditer(text)]
+    if any("$$" in part or "${" in part for part in parts):
+        parts = [part.replace("$", "$$") for part in parts]
+    return "".join(f"{part}{reference}" for part, reference in zip(parts, [*references, ""], strict=True))
+
+
 def resolve_references(text: str, ids: Mapping[str, str]) -> str:
     """Replace ``${images.KEY.id}`` by the id, if it is known, and ``$${images.`` by ``${images.``."""
     return REFERENCE.sub(lambda found: ids.get(found[1], found[0]) if found[1] else "$", text)

@@ -27,7 +27,7 @@ from imagesync.model.catalog import (
 from imagesync.model.plan import Kind, Plan, Reason
 from imagesync.model.policy import Policy
 from imagesync.model.record import Managed, hash_name, hash_value
-from imagesync.model.references import escape_references, find_references
+from imagesync.model.references import escape_dollars, escape_references, find_references
 from imagesync.planning.clashes import find_clashes
 from imagesync.planning.context import PlanInput, assemble_plan, make_context
 from imagesync.planning.decisions import Promote, is_usable, is_wanted_build
@@ -188,12 +188,15 @@ def _choose_text(spec: ImageSpec, managed: Managed, name: str, value: str) -> st
 
 
 def _choose_number(spec: ImageSpec, owned: Owned, name: str) -> Any:
-    """The value of the build; the declared one if it comes from the data, or if either does not manage the field."""
+    """The value of the build; the declared one if it comes from the data, or if the build does not manage the field.
+
+    None if the manifest does not declare the field, and the build has the default of the service.
+    """
     declared, managed = getattr(spec, name), owned.record.managed
-    if declared is None or isinstance(declared, Auto) or name not in managed.fields:
+    if isinstance(declared, Auto) or name not in managed.fields:
         return declared
     value = managed.before.get(name, getattr(owned.image, name))
-    return value if isinstance(value, int) else declared
+    return value if isinstance(value, int) and (value or declared is not None) else declared
 
 
 def describe_own_values(spec: ImageSpec, owned: Owned, project: str) -> Iterator[str]:
@@ -203,8 +206,8 @@ def describe_own_values(spec: ImageSpec, owned: Owned, project: str) -> Iterator
 
 
 def quote(value: str | None) -> str:
-    """A value for a note; ``none`` if it is not set."""
-    return "none" if value is None else make_printable(value) or "''"
+    """A value for a note, as it is written in a manifest; ``none`` if it is not set."""
+    return "none" if value is None else make_printable(escape_dollars(value)) or "''"
 
 
 def _compare(spec: ImageSpec, owned: Owned, project: str) -> Iterator[tuple[Place, str, str | None, str | None]]:
@@ -221,7 +224,8 @@ def _compare(spec: ImageSpec, owned: Owned, project: str) -> Iterator[tuple[Plac
     for name in ("min_disk", "min_ram"):
         number, declared = getattr(build, name), getattr(spec, name)
         if number != declared and not spec.is_ignored(name):
-            yield spec.places.get(name, spec.place), name, str(number), str(declared)
+            now = None if declared is None else str(declared)
+            yield spec.places.get(name, spec.place), name, str(number), now
 
 
 def describe_follow_up(spec: ImageSpec, owned: Owned, project: str) -> str:

@@ -34,6 +34,7 @@ from tests.unit.factories import (
     spec,
 )
 from tests.unit.planning.plans import actions, plan_rollback
+from tests.unit.simulated import carry_out
 
 
 def test_nothing_of_an_expired_key_is_published_again() -> None:
@@ -251,6 +252,29 @@ def test_an_earlier_build_keeps_the_values_that_belong_to_it() -> None:
         "min_ram: 1 (now 2)",
     ):
         assert line in follow
+
+
+@pytest.mark.parametrize("name", ["min_disk", "min_ram"])
+def test_an_earlier_build_keeps_a_minimum_that_the_manifest_no_longer_declares(name: str) -> None:
+    """Its data still needs it. The line of the note makes the next plan empty."""
+    numbers: dict[str, object] = {name: 20}
+    old, new = spec("a", "a", **numbers), spec("a", "b")
+    found = inventory(built("a", "one", 1, **numbers), live(new, "two", generation=2))
+    made = plan_rollback(catalog(new), found)
+    assert f"{name}: 20 (now none)" in made.follow_up
+    after = carry_out(made, found)
+    (image,) = [image for image in after.owned if image.id == "one"]
+    assert getattr(image, name) == 20
+    assert plan(catalog(old), after).steps == ()
+
+
+def test_a_note_writes_dollar_signs_as_a_manifest_does() -> None:
+    """Single ones would be a placeholder or a reference there."""
+    values = {"p": "${x} costs $5", "q": "${images.b.id}"}
+    found = inventory(built("a", "one", 1, properties=values), live(spec("a", "b"), "two"))
+    follow = plan_rollback(catalog(spec("a", "b")), found).follow_up
+    assert "properties.p: $${x} costs $$5 (now none)" in follow
+    assert "properties.q: $${images.b.id} (now none)" in follow
 
 
 def test_after_a_rollback_and_its_lines_the_plan_is_empty() -> None:
