@@ -58,8 +58,9 @@ class Transfers:
         imports: Imports,
         access: SourceAccess | None = None,
         is_stopped: Callable[[], bool] = lambda: False,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._backend, self._imports = backend, imports
+        self._backend, self._imports, self._sleep = backend, imports, sleep
         self._access, self._is_stopped = access or SourceAccess(), is_stopped
         self._verifier = Verifier(backend, self._check_stopped)
 
@@ -149,7 +150,7 @@ class Transfers:
                 pause = next(pauses, None) if SLOT in error.message else None
                 if pause is None:
                     raise
-                time.sleep(pause)
+                self._sleep(pause)
             except (Unauthorized, Unavailable, Conflict) as error:
                 failures += 1
                 if failures == MAX_TRIES:
@@ -162,7 +163,7 @@ class Transfers:
     def _await_queued(self, image_id: str) -> None:
         """Wait until the record is queued again: after an interrupted body the service needs a moment."""
         for pause in (0.0, 0.2, 0.5, 1.0, 2.0, 5.0):
-            time.sleep(pause)
+            self._sleep(pause)
             status = self._backend.images(image_id)[0].status
             if status not in (Status.SAVING, Status.UPLOADING):
                 break

@@ -481,3 +481,36 @@ def test_without_a_dead_run_no_guard_is_renewed(backend: Backend, tmp_path: Path
     assert read_revisions(current(backend, "b")) == before
     retired = next(image for image in backend.inventory("base") if image.properties[ROLE] == Role.RETIRED)
     assert read_revisions(retired)[0].number == read_revisions(current(backend, "a"))[0].number + 1
+
+
+@pytest.mark.parametrize("is_filled", [False, True])
+def test_a_recovery_without_the_lease_writes_nothing(backend: Backend, tmp_path: Path, *, is_filled: bool) -> None:
+    """It deletes no record that was never filled, and renews no guard."""
+    if is_filled:
+        assert apply(plan_builds(backend, tmp_path, a=1)).report.succeeded
+    else:
+        leave_unfilled(backend, "a")
+    plan, before = plan_builds(backend, tmp_path, a=2).plan(), backend.inventory("base")
+
+    def check() -> None:
+        raise LeaseLost("the lease is lost")
+
+    with pytest.raises(LeaseLost):
+        recover(backend, plan, jobs=1, check_lease=check)
+    assert backend.inventory("base") == before
+    assert len(before) == 1
+
+
+def test_a_deletion_without_an_answer_stops_the_recovery(tmp_path: Path) -> None:
+    """The service is out of reach: no step could be carried out."""
+
+    class Unanswering(Local):
+        """A store that answers no deletion."""
+
+        def delete_image(self, image: LiveImage | str) -> None:
+            raise Unavailable(f"no answer about {image}")
+
+    store = Unanswering(Store(tmp_path / "store"), "unanswering")
+    left = leave_unfilled(store, "a")
+    with pytest.raises(Unavailable, match=left):
+        recover(store, plan_builds(store, tmp_path, a=1).plan(), jobs=1, check_lease=lambda: None)

@@ -249,3 +249,10 @@ def test_a_copy_that_this_user_may_not_make_names_stores_and_role(tmp_path: Path
     assert "two, three" in caught.value.message
     assert "not you" in caught.value.message
     assert "admin" in caught.value.hint
+
+
+def test_the_usual_limit_is_the_time_after_which_the_service_ends_an_import() -> None:
+    """One hour without progress; the service is asked every five seconds at most."""
+    usual = Patience()
+    assert (usual.limit, usual.longest) == (3600.0, 5.0)
+    assert 0 < usual.first < usual.longest

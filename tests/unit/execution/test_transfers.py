@@ -1,5 +1,6 @@
 """How data is sent, how often it is sent again, and which mirrors are tried."""
 
+import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -8,17 +9,39 @@ from typing import Unpack
 import pytest
 
 from imagesync.backends.base import ImportFields
-from imagesync.errors import BackendError, Conflict, QuotaExceeded, RunStopped, Unauthorized, Unavailable
+from imagesync.errors import (
+    BackendError,
+    Conflict,
+    QuotaExceeded,
+    RunStopped,
+    SourceError,
+    Unauthorized,
+    Unavailable,
+)
 from imagesync.execution.executor import execute
 from imagesync.execution.performer import Performer
-from imagesync.execution.transfers import MAX_TRIES, SLOT
+from imagesync.execution.service_imports import Imports, Patience
+from imagesync.execution.transfers import MAX_TRIES, SLOT, SLOT_PAUSES, Transfers
 from imagesync.execution.verification import Verifier
-from imagesync.model.catalog import Catalog, FileSource, Fingerprint, Method, Status, Transfer, UrlSource
-from imagesync.model.image import COPY, Capabilities, LiveImage
-from imagesync.model.report import Outcome, Report
-from imagesync.sources import identify
+from imagesync.model.catalog import (
+    Catalog,
+    Checksum,
+    Content,
+    FileSource,
+    Fingerprint,
+    Method,
+    Role,
+    Status,
+    Transfer,
+    UrlSource,
+)
+from imagesync.model.image import COPY, IMPORT_TASK, Capabilities, LiveImage
+from imagesync.model.plan import Create
+from imagesync.model.report import Outcome, Report, Transferred
+from imagesync.sources import SourceAccess, identify
 from tests.pipeline import planned
 from tests.samples import GIB, qcow2
+from tests.silent import silent_server
 from tests.unit.execution.helpers import Service, apply, want_image
 from tests.unit.factories import catalog, spec
 
@@ -370,19 +393,155 @@ def test_mirrors_are_tried_in_order_until_one_works(tmp_path: Path, left: Status
         assert (f"{tried} mirrors failed; the last one: " in result.error) is (tried > 1)
 
 
-@pytest.mark.parametrize("busy", [0, 2, 99])
-def test_an_upload_waits_for_the_limit_of_simultaneous_uploads_only(tmp_path: Path, busy: int) -> None:
-    """That limit is temporary; a full quota of the project is not."""
+def fill_without_time(service: Service, images: Catalog) -> tuple[BackendError | None, list[float]]:
+    """Send the data of the only image; the error, and the pauses, which take no time."""
+    pauses: list[float] = []
+    (step,) = planned(service, images).steps
+    assert isinstance(step.action, Create)
+    image = service.create_image(disk_format="raw", container_format="bare")
+    try:
+        Transfers(service, Imports(service), sleep=pauses.append).fill(step.action, image.id, lambda _: None)
+    except BackendError as error:
+        return error, pauses
+    return None, pauses
 
-    class Full(Service):
-        tries = 0
+
+class FullForAWhile(Service):
+    """A store that refuses the first ``busy`` uploads because a limit is reached."""
+
+    tries, busy, limit = 0, 0, SLOT
+
+    def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None, *, store: str | None = None) -> None:
+        self.tries += 1
+        if self.tries <= self.busy:
+            raise QuotaExceeded(f"{self.limit} is 1")
+        super().upload(image_id, chunks, size)
+
+
+@pytest.mark.parametrize("busy", [0, 2, len(SLOT_PAUSES), len(SLOT_PAUSES) + 1])
+@pytest.mark.parametrize("limit", [SLOT, "image_size_total"])
+def test_an_upload_waits_for_the_limit_of_simultaneous_uploads_only(tmp_path: Path, limit: str, busy: int) -> None:
+    """That limit is temporary, but is not waited for without end; a full quota of the project is not temporary."""
+    service = FullForAWhile(tmp_path / "store", {})
+    service.busy, service.limit = busy, limit
+    error, pauses = fill_without_time(service, want_image(tmp_path, b"\0data"))
+    waits = min(busy, len(SLOT_PAUSES)) if limit == SLOT else 0
+    assert (error is None, service.tries, pauses) == (busy <= waits, waits + 1, list(SLOT_PAUSES[:waits]))
+    assert sum(SLOT_PAUSES) > 600
+
+
+@pytest.mark.parametrize("left", [Status.SAVING, Status.UPLOADING])
+def test_a_service_that_stays_busy_with_an_interrupted_body_gets_no_more_data(tmp_path: Path, left: Status) -> None:
+    """After some seconds the step fails."""
+    service = FailingUploads(tmp_path / "store", [Unavailable("broken")], left)
+    error, pauses = fill_without_time(service, want_image(tmp_path, b"\0data"))
+    assert f"is {left.value} after an interrupted upload" in str(error)
+    assert (service.uploads, pauses) == (1, [0.0, 0.2, 0.5, 1.0, 2.0, 5.0])
+
+
+class LosesTheSource(FailingUploads):
+    """A store during whose first upload the source is removed."""
+
+    source = Path()
+
+    def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None, *, store: str | None = None) -> None:
+        self.source.unlink(missing_ok=True)
+        super().upload(image_id, chunks, size, store=store)
+
+
+@pytest.mark.parametrize("is_canceled", [False, True])
+def test_a_canceled_run_opens_no_source_again(tmp_path: Path, *, is_canceled: bool) -> None:
+    """Otherwise a source that no longer exists would be the failure of a step that was only interrupted."""
+    service = LosesTheSource(tmp_path / "store", [Unavailable("broken")])
+    service.source = tmp_path / "x"
+    report = apply_until(service, want_image(tmp_path, b"\0data"), lambda: is_canceled and service.uploads > 0)
+    assert [result.outcome for result in report.results] == [Outcome.INTERRUPTED if is_canceled else Outcome.FAILED]
+
+
+def test_a_canceled_run_does_not_wait_for_a_silent_source(tmp_path: Path) -> None:
+    """The server sends a part of the file, and then nothing."""
+    service = Service(tmp_path / "store", {})
+    with silent_server(bytes(range(1, 256)) * 2**12, 100) as silent:
+        digest = Checksum("sha256", hashlib.sha256(silent.data).hexdigest())
+        source = UrlSource((f"{silent.address}/x",), checksum=digest)
+        made = planned(service, catalog(spec("x", source=source, fingerprint=Fingerprint((digest,)))))
+        access = SourceAccess(("127.0.0.1",), min_rate=0)
+        silent.queries.clear()
+        is_stopped = silent.queries.is_set
+        performer = Performer(service, made, access=access, is_stopped=is_stopped)
+        cancelled = type("Stop", (), {"is_set": staticmethod(is_stopped)})()
+        report = execute(made, performer, jobs=1, notify=lambda _: None, cancelled=cancelled)
+        assert [result.outcome for result in report.results] == [Outcome.INTERRUPTED]
+    assert service.uploads == 0
+
+
+class Finishing(FailingUploads):
+    """A store with an import that an earlier run began: it ends at the third read, with the image active or not."""
+
+    reads, is_filled = 0, False
+
+    def images(self, image_id: str | None = None) -> list[LiveImage]:
+        self.reads += 1
+        found = Service.images(self, image_id)
+        if self.reads < 3:
+            return [replace(one, status=Status.IMPORTING, service={IMPORT_TASK: "t"}) for one in found]
+        if self.is_filled and found[0].status is Status.QUEUED:
+            Service.upload(self, found[0].id, [b"\0data"], 5)
+            return Service.images(self, image_id)
+        return found
+
+
+@pytest.mark.parametrize("is_filled", [False, True])
+def test_an_import_that_an_earlier_run_began_is_waited_for(tmp_path: Path, *, is_filled: bool) -> None:
+    """The service is asked again only if that import has failed."""
+    service = Finishing(tmp_path / "store", [])
+    service.reads = 3
+    transfer = Transfer(method=Method.WEB_DOWNLOAD, verify=False)
+    source = UrlSource(("https://x.example/a.raw",), transfer=transfer)
+    (step,) = planned(service, catalog(spec("x", source=source, fingerprint=Fingerprint()))).steps
+    assert isinstance(step.action, Create)
+    marks = replace(step.action.record, role=Role.STAGING, unverified=True)
+    image = service.create_image(disk_format="raw", container_format="bare")
+    service.update_image(image.id, properties=marks.properties(image.id))
+    service.reads, service.is_filled = 0, is_filled
+    imports = Imports(service, Patience(sleep=lambda _: None))
+    arrived = Transfers(service, imports).fill(replace(step.action, fill=image.id), image.id, lambda _: None)
+    assert (arrived.image.status, arrived.image.size) == (Status.ACTIVE, 5)
+    assert service.uris == ([] if is_filled else list(source.urls))
+
+
+def test_an_upload_has_the_size_of_the_file_and_reports_what_was_sent(tmp_path: Path) -> None:
+    """Each report is about all bytes until then."""
+
+    class Sized(Service):
+        announced: int | None = 0
 
         def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None, *, store: str | None = None) -> None:
-            self.tries += 1
-            if self.tries <= busy:
-                raise QuotaExceeded("image_size_total" if busy == 99 else f"{SLOT} is 1")
-            super().upload(image_id, chunks, size)
+            self.announced = size
+            super().upload(image_id, chunks, size, store=store)
 
-    service = Full(tmp_path / "store", {})
-    report = apply(service, want_image(tmp_path, b"\0data"))
-    assert (report.succeeded, service.tries) == ((False, 1) if busy == 99 else (True, busy + 1))
+    service, found = Sized(tmp_path / "store", {}), list[object]()
+    data = bytes(range(256)) * 2**13
+    (step,) = planned(service, want_image(tmp_path, data)).steps
+    assert isinstance(step.action, Create)
+    image = service.create_image(disk_format="raw", container_format="bare")
+    arrived = Transfers(service, Imports(service)).fill(step.action, image.id, found.append)
+    assert (service.announced, arrived.sent) == (len(data), len(data))
+    sent = [one.sent for one in found if isinstance(one, Transferred)]
+    assert sent == sorted(set(sent))
+    assert found[-1] == Transferred(len(data), len(data), len(data), len(data))
+
+
+@pytest.mark.parametrize("data", [None, b"\0data"])
+def test_the_service_fetches_no_local_file(tmp_path: Path, data: bytes | None) -> None:
+    """Nor can a plan send data that has no source."""
+    service = FailingUploads(tmp_path / "store", [])
+    (step,) = planned(service, want_image(tmp_path, b"\0data")).steps
+    assert isinstance(step.action, Create)
+    source = FileSource(str(tmp_path / "x"), "x", transfer=Transfer(method=Method.WEB_DOWNLOAD))
+    create = replace(step.action, source=source if data else Content.UNMANAGED)
+    image = service.create_image(disk_format="raw", container_format="bare")
+    error = "cannot fetch the local file x" if data else "x has no source to upload from"
+    with pytest.raises(SourceError, match=error):
+        Transfers(service, Imports(service)).fill(create, image.id, lambda _: None)
+    assert (service.uploads, service.uris) == (0, [])

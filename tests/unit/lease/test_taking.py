@@ -896,3 +896,26 @@ def test_requests_of_a_holder_end_in_time_for_another_heartbeat(runs: TwoRuns) -
     runs.hooked.with_time_limit = limit  # type: ignore[method-assign]
     runs.take()
     assert limits == [runs.times.confirm / 3] == [15.0]
+
+
+def test_a_new_record_names_the_earlier_holders_that_may_still_be_running(runs: TwoRuns) -> None:
+    """Not those that have certainly ended: the next run need not wait for them."""
+    ended, running = Holder("host", pid="1"), Holder("host", pid="2")
+    chain = Chain(runs.backend, "base", Times(), runs.clock.world(B, lambda holder: holder == ended))
+    before = replace(chain.make(None), after=(ended, running))
+    assert chain.make(None).after == ()
+    assert chain.make(before, before=before).after == (running,)
+    broken = replace(before, holder=ended, state=State.BROKEN, after=(running,))
+    assert chain.make(broken, before=broken).after == (running,)
+
+
+def test_a_new_record_keeps_the_known_keys(runs: TwoRuns) -> None:
+    """A catalog without a record and without images has none; if a record was deleted, they are unknown."""
+    chain = Chain(runs.backend, "base", Times(), runs.clock.world(B))
+    first = chain.make(None)
+    assert (first.number, first.keys) == (1, frozenset())
+    assert chain.make(None, before=first).keys is None
+    for keys in (None, frozenset({"one"})):
+        following = chain.make(replace(first, keys=keys))
+        assert (following.id, following.number, following.keys) == (first.next, 2, keys)
+    assert chain.make(first, is_fresh=True).id not in (first.id, first.next)
