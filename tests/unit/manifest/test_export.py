@@ -329,6 +329,16 @@ def test_images_beyond_the_limits_of_a_manifest_are_left_out(
     assert find_differences(exported, resolve(load(path))) == []
 
 
+@pytest.mark.parametrize(("number", "left_out"), [(3, 0), (4, 1), (5, 2)])
+def test_a_manifest_has_at_most_as_many_images_as_it_may(
+    monkeypatch: pytest.MonkeyPatch, number: int, left_out: int
+) -> None:
+    """The number that a catalog may have is still exported."""
+    monkeypatch.setattr("imagesync.manifest.export.MAX_KEYS", 3)
+    exported = made(*(image(f"x{index}", f"{UUID}{index:012}") for index in range(number)))
+    assert (len(exported.images), len(exported.problems)) == (min(number, 3), left_out)
+
+
 def test_keys_differ_in_more_than_case() -> None:
     """Files and logs that are named like keys can be kept on any disk; the oldest image has the plain key."""
     found = keys(*(image(name, f"{number}{UUID[1:]}{number:012}") for number, name in enumerate(("Web", "web", "WEB"))))
