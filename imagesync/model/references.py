@@ -19,7 +19,7 @@ def escape_references(text: str) -> str:
 
 
 def escape_dollars(text: str) -> str:
-    """The value of a property as a manifest writes it: dollar signs that are no part of a reference are doubled."""
+    """The value of a property as a manifest writes it: dollar signs are doubled, except those of references."""
     parts, references = REFERENCE.split(text)[::2], [found[0] for found in REFERENCE.finditer(text)]
     if any("$$" in part or "${" in part for part in parts):
         parts = [part.replace("$", "$$") for part in parts]

@@ -109,14 +109,39 @@ def make_moved_record(live: Record, generations: Generations) -> Record:
     return replace(live, key=generations.key, managed=managed)
 
 
+def find_disputed_moves(declared: Mapping[str, Sequence[str]], groups: Groups) -> frozenset[str]:
+    """The former keys whose images stay as they are, because the new key has images of other projects only.
+
+    The owner of another project could make such an image at any time, and so have the images of the former key deleted.
+    ``groups``: after ``rename_keys``.
+    """
+    return frozenset(
+        old
+        for key, former in declared.items()
+        for old in former
+        if old in groups and not _list_owners(groups[old]) <= _list_owners(groups[key])
+    )
+
+
+def _list_owners(generations: Generations) -> set[str | None]:
+    """The projects that have a current image of a key."""
+    return {owned.image.owner for owned in generations.current}
+
+
 def note_ignored_moves(declared: Mapping[str, Sequence[str]], groups: Groups) -> Iterator[str]:
     """One sentence for each former key whose images are not moved, because the new key has a current image already.
 
     ``groups``: after ``rename_keys``.
     """
+    disputed = find_disputed_moves(declared, groups)
     for key, former in sorted(declared.items()):
         for old in former:
-            if old in groups:
+            if old in disputed:
+                yield (
+                    f"{key}: both {key} and {old} have a current image, in different projects, so nothing is done for {old}; "
+                    "to have its images removed, remove moved"
+                )
+            elif old in groups:
                 yield (
                     f"{key}: both {key} and {old} have a current image, so moved is ignored: {old} counts as removed from "
                     "the manifest"

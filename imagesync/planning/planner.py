@@ -15,7 +15,7 @@ from imagesync.planning.clashes import find_clashes
 from imagesync.planning.context import PlanInput, PlanningContext, assemble_plan, make_context
 from imagesync.planning.generations import Generations
 from imagesync.planning.key_steps import plan_key
-from imagesync.planning.moves import note_ignored_moves, note_waiting_moves, suggest_moves
+from imagesync.planning.moves import find_disputed_moves, note_ignored_moves, note_waiting_moves, suggest_moves
 from imagesync.planning.ordering import chain_name_changes
 from imagesync.planning.ownership import note_misplaced
 from imagesync.planning.policy import find_missing_capabilities
@@ -87,8 +87,9 @@ def _is_elsewhere(part: KeyPlan, inventory: Inventory, images: Mapping[str, Live
 
 def _find_leaving(context: PlanningContext) -> Iterator[Generations]:
     """The images of the keys that left the manifest, and of the keys that ``on_expire: delete`` removes."""
-    groups = context.groups
-    leaving = (set(groups) - context.given.catalog.keys) | (set(groups) & context.expired)
+    groups, catalog = context.groups, context.given.catalog
+    leaving = (set(groups) - catalog.keys) | (set(groups) & context.expired)
+    leaving -= find_disputed_moves(catalog.moved, groups)
     yield from (groups[key] for key in sorted(leaving))
 
 

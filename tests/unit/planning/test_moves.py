@@ -174,6 +174,23 @@ def test_two_current_images_are_not_merged() -> None:
     )
 
 
+def test_another_project_cannot_have_an_image_deleted_by_its_new_key() -> None:
+    """It may make an image of any key whose owner it is; that must not make the former key count as removed."""
+    mine, wanted = live(named("old"), "mine"), named("new", owner=OTHER)
+    for moved in (("old",), ("mid", "old")):
+        forged = [live(named(key), f"forged-{key}", owner=OTHER) for key in ("new", *moved)]
+        for done in product((False, True), repeat=len(forged)):
+            some = [image for image, is_done in zip(forged, done, strict=True) if is_done]
+            made = plan(catalog(wanted, moved={"new": moved}), inventory(mine, *some))
+            assert ("Delete", "mine", "removed") not in actions(made)
+    made = plan(renamed(wanted), inventory(mine, live(wanted, "forged", owner=OTHER)))
+    assert (made.steps, made.removed) == ((), ())
+    assert made.notes == (
+        "new: both new and old have a current image, in different projects, so nothing is done for old; to have its images "
+        "removed, remove moved",
+    )
+
+
 @pytest.mark.parametrize(
     ("declared", "current", "expected"),
     [
