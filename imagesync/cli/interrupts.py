@@ -43,7 +43,7 @@ class Interrupts:
         self.cancelled = threading.Event()
         self.number = 0
         """The number of the first signal; 0 before it."""
-        self._has_steps = False
+        self._has_steps = self._was_with_steps = False
         self._came: SimpleQueue[int] = SimpleQueue()
         self._before: dict[int, Any] = {}
         self._watcher = threading.Thread(target=self._watch, name="interrupts", daemon=True)
@@ -72,6 +72,8 @@ class Interrupts:
 
     def _catch(self, number: int, _frame: FrameType | None) -> None:
         is_first = not self.number
+        if is_first:  # the other thread may run only after the unwinding has called let_steps_end
+            self._was_with_steps = self._has_steps
         self.number = self.number or number
         self.cancelled.set()
         self._came.put(number)  # only a SimpleQueue is safe in a signal handler
@@ -82,10 +84,10 @@ class Interrupts:
         first = self._came.get()
         if first == _END:
             return
-        if self._has_steps:
+        if self._was_with_steps:
             self._say(NOTICE.format(again=_AGAIN[signal.Signals(first)]))
         try:
-            second = self._came.get(timeout=None if self._has_steps else MAX_UNWINDING)
+            second = self._came.get(timeout=None if self._was_with_steps else MAX_UNWINDING)
         except Empty:
             second = first
         if second != _END:

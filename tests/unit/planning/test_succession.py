@@ -41,7 +41,7 @@ def test_a_field_that_the_new_build_has_otherwise(
 
 
 def test_text_that_looks_like_a_reference_is_compared_as_the_manifest_writes_it() -> None:
-    """Declared text that stays the same is no change; a change shows the text that a manifest would have."""
+    """Declared text that stays the same is not a change; a change shows the text that a manifest would have."""
     declared = spec("a", properties={"p": "$${images.b.id}"})
     old = live(spec("a"))
     old = replace(old, properties={**old.properties, "p": "${images.b.id}"})
