@@ -419,9 +419,10 @@ def test_only_a_retirement_gets_the_time_of_the_run(tmp_path: Path, role: Role, 
     assert left.managed.retired == (since or ("2026-11-27T03:04:05+00:00" if role is Role.RETIRED else None))
 
 
+@pytest.mark.parametrize("reason", [Reason.SUPERSEDED, Reason.DUPLICATE])
 @pytest.mark.parametrize(("successor", "is_refused"), [(None, False), (OURS, False), (NEW, True), (KEPT, False)])
 def test_a_build_retires_only_if_its_successor_is_as_the_plan_knows_it(
-    tmp_path: Path, successor: str | None, *, is_refused: bool
+    tmp_path: Path, reason: Reason, successor: str | None, *, is_refused: bool
 ) -> None:
     """Without a successor, or if the plan names the image itself, there is nothing to compare."""
     store = Recording(tmp_path / "store")
@@ -430,7 +431,7 @@ def test_a_build_retires_only_if_its_successor_is_as_the_plan_knows_it(
         store.create_image(id=image_id, name=image_id)
     relies = (Reliance(NEW, "x", {"hidden": True}), Reliance(KEPT, "x", {"hidden": False}))
     plan = Plan("base", TARGET, relies=relies, ids={"x": successor} if successor else {})
-    step = Step("s", STEPS["a retirement"][0], Reason.SUPERSEDED)
+    step = Step("s", STEPS["a retirement"][0], reason)
     if is_refused:
         with pytest.raises(Conflict, match=f"image {NEW}"):
             Performer(store, plan)(step, lambda _amount: None)

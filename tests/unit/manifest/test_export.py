@@ -12,7 +12,7 @@ from imagesync.manifest.entries import escape_dollars
 from imagesync.manifest.export import Exported, assign_keys, export_manifest, find_differences
 from imagesync.manifest.loader import load
 from imagesync.manifest.resolution import resolve
-from imagesync.manifest.yaml_reader import MAX_VALUES
+from imagesync.manifest.yaml_reader import MAX_KEYS, MAX_VALUES
 from imagesync.model.catalog import Status, Visibility
 from imagesync.model.image import LiveImage, MemberState
 
@@ -327,6 +327,12 @@ def test_images_beyond_the_limits_of_a_manifest_are_left_out(
     path = tmp_path / "base.yaml"
     path.write_text(exported.text)
     assert find_differences(exported, resolve(load(path))) == []
+
+
+def test_a_manifest_has_at_most_as_many_images_as_a_catalog_may_have() -> None:
+    """One more is left out and reported."""
+    exported = made(*(image(f"x{number}", f"{UUID}{number:012}") for number in range(MAX_KEYS + 1)))
+    assert (len(exported.images), len(exported.problems)) == (MAX_KEYS, 1)
 
 
 def test_keys_differ_in_more_than_case() -> None:

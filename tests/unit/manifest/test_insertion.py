@@ -123,6 +123,13 @@ def test_what_would_change_other_parts_is_refused() -> None:
         insert("images:\n  new: {}\n")
 
 
+@pytest.mark.parametrize("style", ["|+", ">+"])
+def test_a_text_that_would_get_longer_is_not_changed(style: str) -> None:
+    """An empty line before the entry, as before the others, would belong to a text that keeps its line ends."""
+    with pytest.raises(ImagesyncError, match="cannot be inserted without changing other parts"):
+        insert(f"images:\n  a: {{}}\n\n  b:\n    name: {style}\n      B\n")
+
+
 KEYS = st.text("abcdefgh-", min_size=1, max_size=4).map(lambda text: f"k{text}")
 SCALARS = st.one_of(st.text("ab :#'\"\n\t-ä😀", max_size=12), st.integers(0, 99), st.booleans(), st.none())
 VALUES = st.recursive(

@@ -94,6 +94,15 @@ def test_a_staging_record_with_the_pinned_id_is_never_deleted() -> None:
     assert {getattr(step.action, "image_id", "") for step in made.steps if isinstance(step.action, Delete)} == {"left"}
 
 
+def test_a_candidate_with_the_pinned_id_is_not_deleted_even_if_its_content_is_unknown() -> None:
+    """It may hold the declared bytes, and no other image could get its id."""
+    wanted = spec("a", id="pinned", fingerprint=Fingerprint((Checksum("sha512", "b" * 128),), 4096))
+    made = plan(catalog(wanted), inventory(candidate(spec("a", "b"), "pinned"), candidate(spec("a", "c"), "left")))
+    creates = [step.action for step in made.steps if isinstance(step.action, Create)]
+    assert [create.may_hold for create in creates] == [("pinned",)]
+    assert {step.action.image_id for step in made.steps if isinstance(step.action, Delete)} == {"left"}
+
+
 def damaged(key: str = "a", **attrs: Any) -> tuple[ImageSpec, LiveImage]:
     """A declared image, and its live one whose data is not what imagesync published."""
     wanted = spec(key, fingerprint=Fingerprint((Checksum("sha512", "b" * 128),), 4096), **attrs)

@@ -364,6 +364,17 @@ def test_an_owned_image_in_another_project_that_is_shown_to_more_users_is_read_b
     assert "without reading its data back" in find_false_claims(forged, before)[0]
 
 
+@pytest.mark.parametrize("after", [PROJECT, "e" * 32])
+def test_no_step_takes_an_image_out_of_the_project_of_its_key(after: str) -> None:
+    """Not even into the project of the session."""
+    wanted = spec("c", owner=OTHER, min_ram=1)
+    before = inventory(live(replace(wanted, min_ram=2), owner=OTHER))
+    made = plan(catalog(wanted), before)
+    forged = change_action(made, "update:c:id-c", changes=(FieldChange(("owner",), OTHER, after),))
+    faults = find_false_claims(forged, before)
+    assert any("the new owner of image id-c is not the project of its key" in fault for fault in faults), faults
+
+
 def test_a_project_that_the_plan_does_not_name_for_the_key_is_foreign() -> None:
     """The owner of one key does not apply to another."""
     made, before, able = in_another_project()

@@ -95,6 +95,22 @@ def test_changes_and_new_builds_wait_for_every_move() -> None:
     assert create.record.managed.generation == 2
 
 
+def test_beside_a_move_the_steps_of_a_key_are_those_without_it() -> None:
+    """They wait for the moves, and also for what they always wait for."""
+    kernel, later = spec("kernel", "c"), spec("kernel", "d")
+    wanted = named("new", "b", properties={"kernel_id": "${images.kernel.id}"}, on_replace=OnReplace(keep=0))
+    before = (live(named("old"), "now"), live(kernel, "k"), candidate(named("old", "e"), "next", status=Status.QUEUED))
+    after = tuple(rewrite(image, key="new") if image.id != "k" else image for image in before)
+    made = plan(renamed(wanted, later), inventory(*before))
+    plain = plan(renamed(wanted, later), inventory(*after))
+    moves = {step.id for step in made.steps if step.reason is Reason.MOVED}
+    assert moves == {"move:new:now"}
+    others = {step.id: (step.action, set(step.needs) - moves) for step in made.steps if step.id not in moves}
+    assert others == {step.id: (step.action, set(step.needs)) for step in plain.steps}
+    assert "create:kernel" in others["create:new"][1]
+    assert others["update:new:now"][1] == {"create:new"}
+
+
 def test_a_run_that_ended_between_the_moves_is_continued() -> None:
     """Whichever images have the new key already: the same images get the key, none is removed, made or retired."""
     owned = (live(named("old"), "now"), retired(named("old", "b"), "then"), retired(named("old", "c"), "first"))

@@ -297,6 +297,43 @@ def test_values_of_an_earlier_build_are_those_that_it_was_published_with(
     assert after == expected
 
 
+@pytest.mark.parametrize("name", ["min_disk", "min_ram"])
+@pytest.mark.parametrize(
+    ("before", "live_value", "expected"), [({}, 1, 1), ({}, 9, 9), ({"hidden": False}, 9, 9), ({"it": 1}, 9, 1)]
+)
+def test_minimums_of_an_earlier_build_are_those_that_it_was_published_with(
+    name: str, before: dict[str, object], live_value: int, expected: int
+) -> None:
+    """What ``on_replace`` raised when the build retired is restored; another value is that of the image."""
+    remembered = {name if path == "it" else path: value for path, value in before.items()}
+    wanted = spec("a", "b", **{name: 2})
+    image = retired(spec("a", "a", **{name: 1}), "one", 1, before=remembered)
+    image = replace(image, min_disk=live_value) if name == "min_disk" else replace(image, min_ram=live_value)
+    found = inventory(image, live(wanted, "two", generation=2))
+    made = plan_rollback(catalog(wanted), found)
+    first = made.steps[0].action
+    assert isinstance(first, Update)
+    assert {change.path: change.after for change in first.changes}.get((name,), live_value) == expected
+    assert f"{name}: {expected} (now 2)" in made.follow_up
+
+
+@pytest.mark.parametrize("declared", ["22.04", "${images.b.id}", None])
+def test_a_value_of_an_earlier_build_is_never_a_reference(declared: str | None) -> None:
+    """Text that only looks like one stays as it is, whatever the manifest declares now."""
+    text = "${images.b.id}"
+    properties = {} if declared is None else {"p": declared}
+    wanted, other = spec("a", "b", properties=properties), spec("b")
+    image = retired(spec("a", "a", properties={"p": "$" + text}), "one", 1)
+    found = inventory(
+        replace(image, properties={**image.properties, "p": text}),
+        live(spec("a", "b", properties=properties and {"p": "id-b"}), "two", generation=2),
+        live(other),
+    )
+    first = plan_rollback(catalog(wanted, other), found).steps[0].action
+    assert isinstance(first, Update)
+    assert ("properties", "p") not in {change.path for change in first.changes}
+
+
 def test_values_of_a_build_in_another_project_are_not_believed() -> None:
     """Its owner can write them."""
     wanted = spec("a", "a", owner="p2", properties={"p": "1"})

@@ -1,5 +1,6 @@
 """What users see change when a new build takes the place of an image."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -37,6 +38,17 @@ def test_a_field_that_the_new_build_has_otherwise(
     (step, *_) = plan(catalog(spec("a", "b", **after)), inventory(old)).steps
     assert isinstance(step.action, Create)
     assert step.action.changes == (FieldChange(*change),)
+
+
+def test_text_that_looks_like_a_reference_is_compared_as_the_manifest_writes_it() -> None:
+    """Declared text that stays the same is not a change; a change shows the text that a manifest would have."""
+    declared = spec("a", properties={"p": "$${images.b.id}"})
+    old = live(spec("a"))
+    old = replace(old, properties={**old.properties, "p": "${images.b.id}"})
+    state = make_state(declared, frozenset(), {})
+    assert find_differences(old, state, {}) == ()
+    (change,) = find_differences(old, replace(state, properties={"p": "x"}), {})
+    assert change == FieldChange(("properties", "p"), "$${images.b.id}", "x")
 
 
 def test_nothing_but_the_content_changes() -> None:

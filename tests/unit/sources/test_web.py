@@ -168,6 +168,16 @@ def test_a_part_is_put_where_it_belongs(start: int, is_taken: bool, verified: bo
     assert session.requests == ["/a", "/a 400-", *([] if is_taken else ["/a 400-"])]
 
 
+@pytest.mark.parametrize("missing", [1, 2, 599])
+@pytest.mark.parametrize("verified", [True, False])
+def test_a_part_that_ends_too_early_is_not_the_end_of_the_file(missing: int, verified: bool) -> None:
+    """Even if only its last byte is missing and the server says nothing of an error."""
+    end = len(WHOLE) - missing
+    assert read(ScriptedSession(first(400), rest(400, end=end), rest(end)), verified=verified) == WHOLE
+    with pytest.raises(SourceError, match=f"ended after {end} of {len(WHOLE)} bytes"):
+        read(ScriptedSession(first(400), rest(400, end=end)), verified=verified, tries=1)
+
+
 def test_known_bytes_are_skipped_over_several_blocks() -> None:
     """A whole response arrives in blocks of a MiB; the known part may be longer than one."""
     data = bytes(range(250)) * (5 * CHUNK // 500)
