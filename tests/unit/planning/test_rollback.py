@@ -332,12 +332,8 @@ def test_minimums_of_an_earlier_build_are_those_that_it_was_published_with(
     remembered = {name if path == "it" else path: value for path, value in before.items()}
     wanted = spec("a", "b", **{name: 2})
     image = retired(spec("a", "a", **{name: 1}), "one", 1, before=remembered)
-    found = inventory(
-        replace(
-            image, min_disk=live_value if name == "min_disk" else 0, min_ram=live_value if name == "min_ram" else 0
-        ),
-        live(wanted, "two", generation=2),
-    )
+    image = replace(image, min_disk=live_value) if name == "min_disk" else replace(image, min_ram=live_value)
+    found = inventory(image, live(wanted, "two", generation=2))
     made = plan_rollback(catalog(wanted), found)
     first = made.steps[0].action
     assert isinstance(first, Update)
