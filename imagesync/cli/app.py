@@ -134,7 +134,7 @@ def _run(words: list[str]) -> int:
         format_message = getattr(error, "format_message", None)
         if format_message is None:
             return _report_bug(traceback.format_exc())
-        say(f"imagesync: {_reword(format_message())}; see --help")
+        say(f"imagesync: {_reword(format_message())}")
         return ExitCode.USAGE
 
 
@@ -174,4 +174,4 @@ def _reword(text: str) -> str:
     text = text.rstrip(".")
     word = text.removeprefix("No such command '").removesuffix("'")
     close = get_close_matches(word, COMMANDS, 1) if word != text else []
-    return f"{text}; did you mean {close[0]}?" if close else text
+    return f"{text}; did you mean {close[0]}? See --help" if close else f"{text}; see --help"

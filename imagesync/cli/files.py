@@ -10,7 +10,7 @@ import re
 import stat
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -117,17 +117,7 @@ def write_private(path: Path, text: str, *, mode: int = 0o600) -> None:
             with _open_stream(path) as stream:
                 stream.write(escape_commands(text))
             return
-        handle, name = _make_beside(path)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                os.fchmod(handle, mode)
-                file.write(escape_commands(text))
-                file.flush()
-                os.fsync(handle)
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
+        _replace_file(path, escape_commands(text).encode(), lambda handle: os.fchmod(handle, mode))
     except OSError as error:
         raise make_write_error(path, error) from error
 
@@ -164,21 +154,34 @@ def replace_content(path: Path, before: bytes, after: bytes) -> None:
             status, found = os.fstat(file.fileno()), file.read()
         if found != before:
             raise _refuse(path, "another program changed it meanwhile", "run the command again")
-        handle, name = _make_beside(path)
-        try:
-            with os.fdopen(handle, "wb") as new:
-                if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
-                    os.fchown(handle, status.st_uid, status.st_gid)
-                os.fchmod(handle, stat.S_IMODE(status.st_mode))
-                new.write(after)
-                new.flush()
-                os.fsync(handle)
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
+        _replace_file(path, after, lambda handle: _copy_rights(handle, status))
     except OSError as error:
         raise make_write_error(path, error) from error
+
+
+def _copy_rights(handle: int, status: os.stat_result) -> None:
+    """Give an open file the owner and the permissions of another one."""
+    if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
+        os.fchown(handle, status.st_uid, status.st_gid)
+    os.fchmod(handle, stat.S_IMODE(status.st_mode))
+
+
+def _replace_file(path: Path, content: bytes, prepare: Callable[[int], None]) -> None:
+    """Write a new file and put it in the place of ``path``: a reader sees the old content or the new one, whole.
+
+    ``prepare`` gets the descriptor of the new file before anything is written. Raises OSError.
+    """
+    handle, name = _make_beside(path)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            prepare(handle)
+            file.write(content)
+            file.flush()
+            os.fsync(handle)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
 
 
 def open_private(path: Path) -> TextIO:

@@ -216,7 +216,7 @@ def test_validate_prints_notes(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("aply",), "No such command 'aply'; did you mean apply?; see --help"),
+        (("aply",), "No such command 'aply'; did you mean apply? See --help"),
         (("xyz",), "No such command 'xyz'; see --help"),
         (("plan", "--jobs", "x"), "Invalid value for '--jobs': not a whole number; see --help"),
         (("list", "--role", "old"), "Invalid value for '--role': 'old' is not one of 'current', "),
