@@ -13,7 +13,7 @@ from imagesync.model.catalog import Status
 from imagesync.model.image import LiveImage, parse_time
 from imagesync.model.listing import Entry
 from imagesync.render.columns import Column
-from imagesync.render.page_frame import Chip, Controls, escape, format_frame
+from imagesync.render.page_frame import GRID, Chip, Controls, escape, format_frame
 from imagesync.render.style import format_count
 from imagesync.text import format_size
 
@@ -44,7 +44,7 @@ def format_page(
 
 def _make_table(title: str, heads: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]]) -> Iterator[str]:
     """The lines of a table; the first cell of each row is its heading. ``rows`` have a kind and the HTML of the cells."""
-    yield '<table class="images">'
+    yield f'<table class="images" {GRID}>'
     yield f"<caption>{escape(title)}</caption>"
     yield f"<thead><tr>{''.join(map(_make_head, heads))}</tr></thead>"
     yield "<tbody>"
@@ -66,12 +66,17 @@ def _make_usual_row(entry: Entry) -> list[str]:
     return [
         _join(escape(image.name or "(no name)"), _find_property(image, _DESCRIPTIONS)),
         _join(escape(_describe_system(image)), _describe_login(image)),
-        escape(", ".join(needs)),
-        f'<span class="keep">{escape(size)}</span>',
+        ", ".join(map(_keep, needs)),
+        _keep(size),
         _join(escape(image.visibility.value), "deactivated" if image.status is Status.DEACTIVATED else ""),
         _make_time(image.created_at),
         f"<code>{escape(image.id)}</code>",
     ]
+
+
+def _keep(text: str) -> str:
+    """A text that stays on one line."""
+    return f'<span class="keep">{escape(text)}</span>' if text else ""
 
 
 def _make_cell(text: str, name: str) -> str:
@@ -80,7 +85,7 @@ def _make_cell(text: str, name: str) -> str:
 
 def _join(first: str, second: str) -> str:
     """``first`` is HTML; ``second`` is text for a small line below it."""
-    return f"{first}<small>{escape(second)}</small>" if second else first
+    return f"{first}<br><small>{escape(second)}</small>" if second else first
 
 
 def _find_property(image: LiveImage, names: Sequence[str]) -> str:

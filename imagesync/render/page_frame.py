@@ -14,6 +14,8 @@ from imagesync.render.page_style import STYLE
 from imagesync.text import make_printable
 
 _ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
+GRID: Final = 'border="1" cellpadding="6"'
+"""Attributes of a table that has lines and room also where a server forbids the style. The style replaces both."""
 
 
 class Chip(NamedTuple):

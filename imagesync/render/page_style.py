@@ -62,14 +62,14 @@ p { margin: .35rem 0; }
 .controls [role="status"] { margin: 0 .25rem; color: var(--mute); font-size: .875rem; }
 .controls [role="status"]:empty { display: none; }
 
-table { border-collapse: collapse; width: 100%; }
-th, td { padding: .5rem .75rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line);
+table { border: 0; border-collapse: collapse; width: 100%; }
+th, td { padding: .5rem .75rem; text-align: left; vertical-align: top; border: 0; border-bottom: 1px solid var(--line);
   overflow-wrap: break-word; }
 th:first-child, td:first-child { padding-left: 0; }
 th:last-child, td:last-child { padding-right: 0; }
 thead th { color: var(--mute); font-size: .8rem; font-weight: 600; }
 code { font: .85em/1.45 var(--mono); overflow-wrap: anywhere; }
-small { display: block; color: var(--mute); font-size: .85rem; font-weight: 400; overflow-wrap: anywhere; }
+small { color: var(--mute); font-size: .85rem; font-weight: 400; overflow-wrap: anywhere; }
 caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 
 .images { margin-top: 1rem; }

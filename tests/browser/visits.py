@@ -42,3 +42,32 @@ def find_violations(page: "Page", axe: str) -> Sequence[str]:
 def measure_overflow(page: "Page") -> int:
     """The pixels by which the page is wider than the window."""
     return int(page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
+def is_dark(page: "Page") -> bool:
+    """Whether the text is lighter than what is behind it."""
+    return bool(
+        page.evaluate("""() => {
+            const style = getComputedStyle(document.body);
+            const [text, back] = [style.color, style.backgroundColor].map((one) => one.match(/\\d+/g).map(Number));
+            return text[0] + text[1] + text[2] > back[0] + back[1] + back[2];
+        }""")
+    )
+
+
+def read_texts(page: "Page", selector: str = "header *, main *") -> list[str]:
+    """The texts that a reader sees, each as one element has it."""
+    return list(
+        page.evaluate(
+            """(selector) => [...document.querySelectorAll(selector)]
+            .filter((one) => one.checkVisibility({contentVisibilityAuto: true}) && !["SCRIPT", "STYLE"].includes(one.tagName))
+            .flatMap((one) => [...one.childNodes].filter((node) => node.nodeType === 3).map((node) => node.data.trim()))
+            .filter(Boolean)""",
+            selector,
+        )
+    )
+
+
+def count_elements(page: "Page", selector: str) -> int:
+    """The number of elements in the page."""
+    return int(page.locator(selector).count())
