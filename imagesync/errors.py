@@ -130,18 +130,19 @@ class PlanRefused(ImagesyncError):
 
 
 class StalePlan(ImagesyncError):
-    """Images that the plan relies on have changed; ``changes`` holds one sentence for each change."""
+    """Images that the plan relies on have changed; ``changes`` holds one sentence for each, ``remedy`` what to do."""
+
+    remedy: Final = "nothing was applied; make the plan again: imagesync plan PATH"
 
     def __init__(self, changes: Sequence[str]) -> None:
         self.changes = tuple(changes)
-        hint = "nothing was applied; make the plan again: imagesync plan PATH"
         if len(self.changes) == 1:
-            super().__init__(f"the plan is stale: {self.changes[0]}", hint)
+            super().__init__(f"the plan is stale: {self.changes[0]}", self.remedy)
             return
         display = [f"  {change}" for change in self.changes[:MAX_SHOWN_CHANGES]]
         more = len(self.changes) - len(display)
         lines = [*display, *([f"  and {more} more"] if more else [])]
-        super().__init__("\n".join([f"the plan is stale, {len(self.changes)} changes:", *lines, hint]))
+        super().__init__("\n".join([f"the plan is stale, {len(self.changes)} changes:", *lines, self.remedy]))
 
 
 class LeaseLost(ImagesyncError):

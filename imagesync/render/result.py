@@ -1,9 +1,9 @@
-"""Events, reports and diagnostics -> JSON for other programs. Pure."""
+"""Events, reports, diagnostics and failures -> JSON for other programs. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, assert_never
 
-from imagesync.errors import Diagnostic
+from imagesync.errors import Diagnostic, ImagesyncError, ManifestError, PlanRefused, StalePlan
 from imagesync.model.plan import Plan, summarize
 from imagesync.model.report import (
     Event,
@@ -17,7 +17,7 @@ from imagesync.model.report import (
     list_waiting_candidates,
 )
 from imagesync.render.place import place_to_json
-from imagesync.secrets import clean_diagnostic
+from imagesync.secrets import clean_diagnostic, hide_secrets
 
 Json = dict[str, Any]
 
@@ -95,13 +95,14 @@ def result_to_json(result: StepResult) -> Json:
 
 
 def report_to_json(report: Report, ids: dict[str, str]) -> Json:
-    """The report of a run as JSON.
+    """The report of a run as JSON, as the schema ``report`` says.
 
     ``ids``: the current image of each key. ``candidates``: by key, the image that the next apply publishes.
     ``rejected``: by key, the ids of rejected candidates. ``notes``: the sentences of the plan, and what to change after a
     rollback. ``errors``: the problems of the keys that the plan leaves as they are.
     """
     return {
+        "format_version": 1,
         "catalog": report.plan.catalog,
         "target": {"name": report.plan.target_name, **place_to_json(report.plan.target)},
         "succeeded": report.succeeded,
@@ -130,3 +131,29 @@ def diagnostics_to_json(diagnostics: Sequence[Diagnostic]) -> list[Json]:
         }
         for item in map(clean_diagnostic, diagnostics)
     ]
+
+
+def failure_to_json(command: str, error: ImagesyncError) -> Json:
+    """Why a command failed, as the schema ``errors`` says; values that look like a secret are removed.
+
+    One object for each problem of the manifests, each refusal or each change of a stale plan; else one for the error.
+    """
+    return {"command": command, "errors": list(_list_errors(error))}
+
+
+def _list_errors(error: ImagesyncError) -> Iterator[Json]:
+    """The problems of an error in the form of ``diagnostics_to_json``; the place is null if there is none."""
+    match error:
+        case ManifestError(diagnostics=problems):
+            yield from diagnostics_to_json(problems)
+        case PlanRefused(refusals=refusals):
+            yield from (_describe_error(refusal, "") for refusal in refusals)
+        case StalePlan(changes=changes):
+            yield from (_describe_error(f"the plan is stale: {change}", error.remedy) for change in changes)
+        case _:
+            yield _describe_error(error.message, error.hint)
+
+
+def _describe_error(message: str, hint: str) -> Json:
+    place = dict.fromkeys(("file", "line", "column", "where"))
+    return {**place, "message": hide_secrets(message), "hint": hide_secrets(hint)}
