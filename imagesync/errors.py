@@ -42,8 +42,9 @@ MAX_EXCERPT_CHARS: Final = 70
 class Diagnostic:
     """One problem of one place in a manifest: ``FILE:LINE:COLUMN: where: message; hint``.
 
-    Lines and columns count from 1; 0 means that the place has none (a whole file, a ``--set`` value). ``excerpt`` is
-    that line of the file, printable; only for problems that the message alone does not explain.
+    Lines and columns count from 1; 0 means that the place has none (a whole file, a ``--set`` value). A problem without a
+    place has an empty ``file``. ``excerpt`` is that line of the file, printable; only for problems that the message alone
+    does not explain.
     """
 
     file: str
@@ -57,7 +58,8 @@ class Diagnostic:
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         what = f"{self.where}: {self.message}" if self.where else self.message
-        return f"{place}: {what}; {self.hint}" if self.hint else f"{place}: {what}"
+        whole = f"{place}: {what}" if place else what
+        return f"{whole}; {self.hint}" if self.hint else whole
 
 
 class ImagesyncError(Exception):

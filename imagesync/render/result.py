@@ -1,9 +1,9 @@
 """Events, reports, diagnostics and failures -> JSON for other programs. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, assert_never
 
-from imagesync.errors import Diagnostic, ImagesyncError, ManifestError, PlanRefused, StalePlan
+from imagesync.errors import Diagnostic, ImagesyncError
 from imagesync.model.plan import Plan, summarize
 from imagesync.model.report import (
     Event,
@@ -17,7 +17,8 @@ from imagesync.model.report import (
     list_waiting_candidates,
 )
 from imagesync.render.place import place_to_json
-from imagesync.secrets import clean_diagnostic, hide_secrets
+from imagesync.render.problems import list_problems
+from imagesync.secrets import clean_diagnostic
 
 Json = dict[str, Any]
 
@@ -138,22 +139,11 @@ def failure_to_json(command: str, error: ImagesyncError) -> Json:
 
     One object for each problem of the manifests, each refusal or each change of a stale plan; else one for the error.
     """
-    return {"command": command, "errors": list(_list_errors(error))}
+    return {"command": command, "errors": list(map(_describe_problem, list_problems(error)))}
 
 
-def _list_errors(error: ImagesyncError) -> Iterator[Json]:
-    """The problems of an error in the form of ``diagnostics_to_json``; the place is null if there is none."""
-    match error:
-        case ManifestError(diagnostics=problems):
-            yield from diagnostics_to_json(problems)
-        case PlanRefused(refusals=refusals):
-            yield from (_describe_error(refusal, "") for refusal in refusals)
-        case StalePlan(changes=changes):
-            yield from (_describe_error(f"the plan is stale: {change}", error.remedy) for change in changes)
-        case _:
-            yield _describe_error(error.message, error.hint)
-
-
-def _describe_error(message: str, hint: str) -> Json:
-    place = dict.fromkeys(("file", "line", "column", "where"))
-    return {**place, "message": hide_secrets(message), "hint": hide_secrets(hint)}
+def _describe_problem(problem: Diagnostic) -> Json:
+    """The form of ``diagnostics_to_json``; the place is null if there is none."""
+    if not problem.file:
+        return {**dict.fromkeys(("file", "line", "column", "where")), "message": problem.message, "hint": problem.hint}
+    return diagnostics_to_json([problem])[0]
