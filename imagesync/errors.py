@@ -42,8 +42,9 @@ MAX_EXCERPT_CHARS: Final = 70
 class Diagnostic:
     """One problem of one place in a manifest: ``FILE:LINE:COLUMN: where: message; hint``.
 
-    Lines and columns count from 1; 0 means that the place has none (a whole file, a ``--set`` value). ``excerpt`` is
-    that line of the file, printable; only for problems that the message alone does not explain.
+    Lines and columns count from 1; 0 means that the place has none (a whole file, a ``--set`` value). A problem without a
+    place has an empty ``file``. ``excerpt`` is that line of the file, printable; only for problems that the message alone
+    does not explain.
     """
 
     file: str
@@ -57,7 +58,8 @@ class Diagnostic:
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         what = f"{self.where}: {self.message}" if self.where else self.message
-        return f"{place}: {what}; {self.hint}" if self.hint else f"{place}: {what}"
+        whole = f"{place}: {what}" if place else what
+        return f"{whole}; {self.hint}" if self.hint else whole
 
 
 class ImagesyncError(Exception):
@@ -130,18 +132,19 @@ class PlanRefused(ImagesyncError):
 
 
 class StalePlan(ImagesyncError):
-    """Images that the plan relies on have changed; ``changes`` holds one sentence for each change."""
+    """Images that the plan relies on have changed; ``changes`` holds one sentence for each, ``remedy`` what to do."""
+
+    remedy: Final = "nothing was applied; make the plan again: imagesync plan PATH"
 
     def __init__(self, changes: Sequence[str]) -> None:
         self.changes = tuple(changes)
-        hint = "nothing was applied; make the plan again: imagesync plan PATH"
         if len(self.changes) == 1:
-            super().__init__(f"the plan is stale: {self.changes[0]}", hint)
+            super().__init__(f"the plan is stale: {self.changes[0]}", self.remedy)
             return
         display = [f"  {change}" for change in self.changes[:MAX_SHOWN_CHANGES]]
         more = len(self.changes) - len(display)
         lines = [*display, *([f"  and {more} more"] if more else [])]
-        super().__init__("\n".join([f"the plan is stale, {len(self.changes)} changes:", *lines, hint]))
+        super().__init__("\n".join([f"the plan is stale, {len(self.changes)} changes:", *lines, self.remedy]))
 
 
 class LeaseLost(ImagesyncError):

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-NAMES: Final = ("manifest", "plan", "events")
+NAMES: Final = ("manifest", "plan", "report", "events", "errors")
 
 
 def find_schema(name: str) -> Path:

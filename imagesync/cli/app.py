@@ -18,9 +18,8 @@ from imagesync.cli.logs import set_up_logs
 from imagesync.cli.options import CONTEXT, fill_optional_values
 from imagesync.cli.parsing import Command
 from imagesync.cli.streams import say
-from imagesync.errors import Bug, ImagesyncError, ManifestError, UsageError
-from imagesync.secrets import clean_diagnostic
-from imagesync.text import make_printable
+from imagesync.errors import Bug, ImagesyncError, UsageError
+from imagesync.render.problems import describe_error
 from imagesync.version import __version__
 
 COMMANDS: Final = (
@@ -84,16 +83,6 @@ def root(
         typer.echo(ctx.get_help())
 
 
-def _escape_lines(error: ImagesyncError) -> str:
-    """The lines of an error without control characters, which quoted texts may contain.
-
-    Problems of manifests quote files: values that look like a secret are removed from them.
-    """
-    if isinstance(error, ManifestError):
-        error = ManifestError(list(map(clean_diagnostic, error.diagnostics)))
-    return "\n".join(map(make_printable, str(error).split("\n")))
-
-
 def _report_bug(text: str) -> ExitCode:
     from imagesync.cli.bug_log import write_bug_log
 
@@ -112,10 +101,10 @@ def _run(words: list[str]) -> int:
     try:
         return app(fill_optional_values(words), prog_name=PROGRAM, standalone_mode=False) or ExitCode.DONE
     except UsageError as error:
-        say(f"imagesync: {_escape_lines(error)}")
+        say(f"imagesync: {describe_error(error)}")
         return ExitCode.USAGE
     except ImagesyncError as error:
-        say(f"imagesync: {_escape_lines(error)}" if "\n" not in str(error) else _escape_lines(error))
+        say(f"imagesync: {describe_error(error)}" if "\n" not in str(error) else describe_error(error))
         return ExitCode.FAILED
     except Interrupted as error:
         say(f"imagesync: {error.text}")

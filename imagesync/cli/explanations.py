@@ -1,30 +1,26 @@
 """The words of ``show`` -> a saved plan, or the explanation of a key, printed. Does I/O, and only reads."""
 
 import glob
-import sys
 from dataclasses import fields, replace
-from datetime import UTC, datetime
 from pathlib import Path
-
-import typer
 
 from imagesync import workflow
 from imagesync.cli.catalogs import load_catalog
 from imagesync.cli.files import find_folder
-from imagesync.cli.options import Amount, Form, Options
+from imagesync.cli.options import Options
+from imagesync.cli.outputs import Outputs
+from imagesync.cli.result_options import Amount
+from imagesync.cli.results import ExplanationResult, PlanResult
 from imagesync.cli.runs import read_catalog, show_plan
 from imagesync.cli.saved_plans import read_plan
 from imagesync.cli.targets import open_selected
-from imagesync.cli.terminal import choose_paint, find_width
 from imagesync.errors import UsageError
 from imagesync.model.catalog import Catalog
-from imagesync.render.explanation import explanation_to_json, format_explanation
-from imagesync.render.place import describe_target, place_to_json
 from imagesync.sources import SourceAccess
-from imagesync.text import format_json, make_printable, quote_word
+from imagesync.text import quote_word
 
 
-def show_saved_plan(path: Path, options: Options, form: Form, color: bool | None, amount: Amount) -> None:
+def show_saved_plan(path: Path, options: Options, outputs: Outputs) -> None:
     """Print a saved plan; UsageError, with the way to name a key, if the file is none."""
     if options != Options():
         names = [one.name for one in fields(Options) if getattr(options, one.name) != getattr(Options(), one.name)]
@@ -38,10 +34,10 @@ def show_saved_plan(path: Path, options: Options, form: Form, color: bool | None
         word = quote_word(str(path))
         hint = f"{error.hint}; if {word} is a key, add the path of its manifest: imagesync show {word} PATH"
         raise UsageError(error.message, hint) from error
-    show_plan(plan, form, color, find_folder(path), amount.choose(form))
+    show_plan(PlanResult(plan, find_folder(path)), outputs)
 
 
-def print_explanation(key: str, path: Path, options: Options, form: Form, color: bool | None, amount: Amount) -> None:
+def print_explanation(key: str, path: Path, options: Options, amount: Amount, outputs: Outputs) -> None:
     """Print why the image of a key is as it is, and what the next apply does with it."""
     if amount.detail or amount.summary:
         option = "--detail" if amount.detail else "--summary"
@@ -51,12 +47,7 @@ def print_explanation(key: str, path: Path, options: Options, form: Form, color:
     with open_selected(options, catalog.target) as backend:
         planner = workflow.Planner(backend, catalog, policy=options.policy(catalog.policy), access=access)
         found, here = workflow.explain(planner, key), backend.identity()
-    if form is Form.JSON:
-        typer.echo(format_json(explanation_to_json(found, catalog.name, place_to_json(here))))
-        return
-    place = f"catalog {make_printable(catalog.name)} on {describe_target(catalog.target.name, here)}"
-    paint, width = choose_paint(sys.stdout, color), find_width(sys.stdout)
-    typer.echo(format_explanation(found, place, datetime.now(UTC), paint, width), color=True)
+    outputs.publish(ExplanationResult(found, catalog, here))
 
 
 def _read_catalog_of(key: str, path: Path, options: Options, access: SourceAccess) -> tuple[Catalog, SourceAccess]:

@@ -20,7 +20,6 @@ from imagesync.cli.completion import complete_clouds, complete_keys, complete_ta
 from imagesync.errors import UsageError
 from imagesync.lease import LOCK_TIMEOUT
 from imagesync.model.policy import Limit, Policy
-from imagesync.render.style import Detail
 from imagesync.secrets import show_key
 from imagesync.text import make_printable
 
@@ -249,49 +248,6 @@ class Options:
             reactivate=self.reactivate,
             drift_only=self.drift_only,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Results:
-    """The format of the output of a run, and the files for its results."""
-
-    form: Format = Form.TEXT
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write the report as JSON to this file.", metavar="FILE.json")
-    ] = None
-    ids: Ids = None
-    events: Annotated[
-        Path | None,
-        typer.Option(
-            "--events", help="Write the events of the run to this file, one JSON object a line.", metavar="FILE"
-        ),
-    ] = None
-    color: Color = None
-
-
-@dataclass(frozen=True, slots=True)
-class Amount:
-    """How much of a plan is printed."""
-
-    detail: Annotated[
-        bool, typer.Option("--detail", help="Show every field, id, digest and retired build of the plan.")
-    ] = False
-    summary: Annotated[bool, typer.Option("--summary", help="Show only the counts of the plan.")] = False
-
-    def choose(self, form: Form = Form.TEXT) -> Detail:
-        """The amount; UsageError for both options, or for one of them with JSON, which always has every field."""
-        if self.detail and self.summary:
-            raise UsageError("--detail and --summary exclude each other", "pass one of them")
-        if form is Form.JSON and (self.detail or self.summary):
-            word = "--detail" if self.detail else "--summary"
-            raise UsageError(f"{word} has no effect on --format json, which has every field", f"remove {word}")
-        return Detail.WHOLE if self.detail else Detail.SUMMARY if self.summary else Detail.USUAL
-
-    def check_not_shown(self) -> None:
-        """UsageError for an option about the text of a plan that is not printed."""
-        if self.detail or self.summary:
-            word = "--detail" if self.detail else "--summary"
-            raise UsageError(f"{word} has no effect, because --quiet with --yes prints no plan", f"remove {word}")
 
 
 @dataclass(frozen=True, slots=True)

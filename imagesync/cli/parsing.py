@@ -5,6 +5,8 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperOption
 
+from imagesync.cli.interrupts import Interrupted
+from imagesync.cli.result_options import ResultForm, ReviewForm
 from imagesync.cli.topics import OTHER, TOPICS, find_topic
 from imagesync.errors import UsageError
 
@@ -20,6 +22,14 @@ class Command(TyperCommand):
             _check_empty(values, order)
         return super().parse_args(ctx, args)
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command. If it fails, its error is also printed in the format that its output should have."""
+        try:
+            return super().invoke(ctx)
+        except (Exception, KeyboardInterrupt, Interrupted) as error:
+            _print_failure(ctx, error)
+            raise
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then one section for each topic."""
         sections: dict[str, list[tuple[str, str]]] = {}
@@ -31,6 +41,19 @@ class Command(TyperCommand):
             if topic in sections:
                 with formatter.section(topic):
                     formatter.write_dl(sections[topic])
+
+
+def _print_failure(ctx: Any, error: BaseException) -> None:
+    """Print an error for a program that reads the output; nothing for text, and for formats that have no errors."""
+    given = ctx.params
+    form = given.get("form")
+    if not (isinstance(form, ReviewForm | ResultForm) or form == ResultForm.JSON):
+        return
+    from imagesync.cli.origins import make_origin
+    from imagesync.cli.outputs import print_failure
+
+    origin = make_origin(given.get("path"), given.get("target"), given.get("cloud"), given.get("store"))
+    print_failure(ctx.info_name, ResultForm(form), origin, error)
 
 
 def _check_repeats(order: list[Any]) -> None:

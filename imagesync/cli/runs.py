@@ -22,27 +22,28 @@ from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.files import write_json
 from imagesync.cli.interrupts import Interrupted, Interrupts
 from imagesync.cli.logs import has_log_file, note
-from imagesync.cli.options import Form, Locking, Options, Results, parse_pairs
+from imagesync.cli.options import Locking, Options, parse_pairs
+from imagesync.cli.outputs import Outputs
 from imagesync.cli.partial_report import ReportSoFar
 from imagesync.cli.pasting import format_command
 from imagesync.cli.progress import EventLines, LogLines, ProgressStyle, Watcher, open_watcher
-from imagesync.cli.saved_plans import make_document
+from imagesync.cli.result_options import ResultForm, Results
+from imagesync.cli.results import PlanResult, RunReport
 from imagesync.cli.streams import say
 from imagesync.cli.terminal import choose_paint, confirm, find_width
 from imagesync.errors import Bug, ImagesyncError
 from imagesync.model.catalog import Catalog
 from imagesync.model.plan import Kind, Plan
 from imagesync.model.report import Event, Report, list_waiting_candidates
-from imagesync.planfile.writer import format_document
 from imagesync.render.place import describe_place
 from imagesync.render.report import format_report
-from imagesync.render.result import report_to_json, run_finished_to_json
+from imagesync.render.result import run_finished_to_json
 from imagesync.render.style import Detail, format_count
 from imagesync.render.text import format_counts, format_plan
 from imagesync.run import Hooks, RunResult, Settings, Watch
 from imagesync.secrets import clean_diagnostic, hide_secrets
 from imagesync.sources import SourceAccess
-from imagesync.text import format_json, make_printable
+from imagesync.text import make_printable
 
 log = logging.getLogger(__name__)
 
@@ -81,15 +82,13 @@ def make_unlock_command(path: Path, options: Options) -> str:
     return format_command("unlock", path, replace(options, only=[]))
 
 
-def show_plan(plan: Plan, form: Form, color: bool | None, folder: Path, detail: Detail) -> None:
-    """Print a plan to standard output; paths in its JSON are relative to ``folder``."""
-    _log_copies(plan)
-    if form is Form.JSON:
-        typer.echo(format_document(make_document(plan, folder)), nl=False)
-        for error in plan.errors:
+def show_plan(result: PlanResult, outputs: Outputs) -> None:
+    """Print a plan to standard output, and write it to the further files; errors also as lines, if it is not text."""
+    _log_copies(result.plan)
+    outputs.publish(result)
+    if outputs.form is not ResultForm.TEXT:
+        for error in result.plan.errors:
             say(f"imagesync: {make_printable(str(clean_diagnostic(error.problem)))}")
-    else:
-        typer.echo(_format_plan(plan, sys.stdout, color, detail), color=True)
 
 
 def _format_plan(plan: Plan, stream: TextIO, color: bool | None, detail: Detail) -> str:
@@ -132,8 +131,8 @@ class Run:
     If a plan was made, the requested files are written however the block ends, also after an interrupt.
     """
 
-    def __init__(self, results: Results, *, yes: bool, detail: Detail = Detail.USUAL, is_quiet: bool = False) -> None:
-        self._results, self._yes, self._detail, self._is_quiet = results, yes, detail, is_quiet
+    def __init__(self, results: Results, outputs: Outputs, *, yes: bool, is_quiet: bool = False) -> None:
+        self._results, self._outputs, self._yes, self._is_quiet = results, outputs, yes, is_quiet
         self._problems: list[ImagesyncError] = []
         self._has_shown_steps = self._is_ended = False
         self._plan: Plan | None = None
@@ -175,15 +174,20 @@ class Run:
         raise Interrupted("interrupted before the first step; nothing was changed", number) from error
 
     def _show(self, plan: Plan) -> None:
-        """Print the plan before it is applied: to standard output, or to standard error if that is for JSON."""
+        """Print the plan before it is applied: to standard output, or to standard error if that is for another format."""
         _log_copies(plan)
         self._begin(plan)
         self._has_shown_steps = bool(plan.steps)
         if self._is_quiet and self._yes:
             return
-        is_json = self._results.form is Form.JSON
-        text = _format_plan(plan, sys.stderr if is_json else sys.stdout, self._results.color, self._detail)
-        typer.echo(text, err=is_json, color=True)
+        text = _format_plan(
+            plan, sys.stdout if self._is_text else sys.stderr, self._results.color, self._outputs.detail
+        )
+        typer.echo(text, err=not self._is_text, color=True)
+
+    @property
+    def _is_text(self) -> bool:
+        return self._outputs.form is ResultForm.TEXT
 
     def _begin(self, plan: Plan) -> None:
         """Give the plan to the events and the log, if it is another plan than before."""
@@ -220,9 +224,8 @@ class Run:
             yield Watch(notify, self._interrupts.cancelled)
 
     def _make_style(self) -> ProgressStyle:
-        """How to print the steps. A JSON report is for programs, so the reason of a failure is printed at once."""
-        is_json = self._results.form is Form.JSON
-        return ProgressStyle(is_quiet=self._is_quiet, with_reason=is_json, color=self._results.color)
+        """How to print the steps. If the report is not text, the reason of a failure is printed at once."""
+        return ProgressStyle(is_quiet=self._is_quiet, with_reason=not self._is_text, color=self._results.color)
 
     def finish(self, result: RunResult) -> ExitCode:
         """Write the results, print the closing lines, and return the exit code."""
@@ -231,6 +234,9 @@ class Run:
             self._is_ended = True
             if not result.approved:
                 self._events.end(run_finished_to_json(None, "not approved"))
+                self._outputs.fail(
+                    ImagesyncError("the run was not approved; no image was changed", "run it again to apply")
+                )
                 say("Not applied; no image was changed.")
                 return ExitCode.FAILED
             report = result.report
@@ -246,27 +252,27 @@ class Run:
         """Write all files, then print the closing lines. Returns the errors."""
         problems = self._write_files(report, ids)
         if (
-            self._results.form is not Form.JSON
+            self._is_text
             and (report.plan.steps or report.plan.errors or self._has_shown_steps)
             and not (self._is_quiet and report.succeeded)
         ):
-            text = format_report(report, choose_paint(sys.stdout, self._results.color), width=find_width(sys.stdout))
-            typer.echo(text, color=True)
+            self._outputs.print(RunReport(self._outputs.command, report, ids))
         return problems
 
     def _write_files(self, report: Report, ids: Mapping[str, str]) -> list[ImagesyncError]:
-        """Write all files, and a report as JSON. Returns the errors, because one bad file must not prevent the others."""
-        document, problems = report_to_json(report, dict(ids)), list[ImagesyncError]()
+        """Write all files, and a report that is not text. Returns the errors: one bad file must not prevent the others."""
+        result, problems = RunReport(self._outputs.command, report, ids), list[ImagesyncError]()
         self._events.end(run_finished_to_json(report))
-        for path, content in ((self._results.out, document), (self._results.ids, make_pins(report, ids))):
+        for path, content in ((self._results.out, result.to_document()), (self._results.ids, make_pins(report, ids))):
             try:
                 if path:
                     write_json(path, content)
             except ImagesyncError as error:
                 problems.append(error)
         problems += self._events.list_problems()
-        if self._results.form is Form.JSON:
-            typer.echo(format_json(document))
+        problems += self._outputs.write(result)
+        if not self._is_text:
+            self._outputs.print(result)
         note(format_report(report))
         return problems
 

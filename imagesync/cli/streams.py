@@ -68,12 +68,15 @@ class GuardedStream(io.TextIOWrapper):
             write_through=stream.write_through,
         )
         self._guard = LineGuard()
+        self.has_output = False
+        """Whether anything was written."""
         self.show: Callable[[str], None] | None = None
         """Prints text while progress bars are on this terminal; a direct write would damage them."""
 
     def write(self, text: str, /) -> int:
         """Write the escaped text; returns the length of the text."""
         escaped = self._guard.escape(text)
+        self.has_output = True
         if self.show is not None:
             self.show(escaped)
         else:
@@ -135,6 +138,11 @@ def guard() -> None:
         if type(stream) is io.TextIOWrapper:
             _replaced.append(stream)
             setattr(sys, name, GuardedStream(stream))
+
+
+def has_output() -> bool:
+    """Whether this process has written anything to standard output."""
+    return isinstance(sys.stdout, GuardedStream) and sys.stdout.has_output
 
 
 def is_full(error: OSError) -> bool:

@@ -11,7 +11,8 @@ TOPICS: Final = {
     "Actions": "--stage --discard-staged --to --reactivate --drift-only --stale",
     "Limits": "--max-delete --max-update --allow-protected --destroy",
     "Run": "--yes --jobs --lock-timeout --no-lock",
-    "Results": "--format --detail --summary --out --ids --events --detailed-exitcode --catalog --force --members --columns --color",
+    "Results": "--format --also --max-bytes --detail --summary --out --ids --events --metrics --detailed-exitcode "
+    "--catalog --force --members --columns --color",
     "Log": "--quiet --verbose --log-file",
 }
 """Options by topic, in the order of the help."""

@@ -20,6 +20,11 @@ def describe_target(name: str | None, here: Identity) -> str:
     return f"target {make_printable(name)} ({place})" if name else place
 
 
+def name_target(name: str | None, here: Identity) -> str:
+    """The short name of a target: its name in the manifest, else the label of the place, else its location."""
+    return name or here.label or here.location
+
+
 def place_to_json(here: Identity) -> dict[str, Any]:
     """All values that distinguish places, as in saved plans, reports and events."""
     return {

@@ -1,9 +1,9 @@
-"""Events, reports and diagnostics -> JSON for other programs. Pure."""
+"""Events, reports, diagnostics and failures -> JSON for other programs. Pure."""
 
 from collections.abc import Sequence
 from typing import Any, assert_never
 
-from imagesync.errors import Diagnostic
+from imagesync.errors import Diagnostic, ImagesyncError
 from imagesync.model.plan import Plan, summarize
 from imagesync.model.report import (
     Event,
@@ -17,6 +17,7 @@ from imagesync.model.report import (
     list_waiting_candidates,
 )
 from imagesync.render.place import place_to_json
+from imagesync.render.problems import list_problems
 from imagesync.secrets import clean_diagnostic
 
 Json = dict[str, Any]
@@ -95,13 +96,14 @@ def result_to_json(result: StepResult) -> Json:
 
 
 def report_to_json(report: Report, ids: dict[str, str]) -> Json:
-    """The report of a run as JSON.
+    """The report of a run as JSON, as the schema ``report`` says.
 
     ``ids``: the current image of each key. ``candidates``: by key, the image that the next apply publishes.
     ``rejected``: by key, the ids of rejected candidates. ``notes``: the sentences of the plan, and what to change after a
     rollback. ``errors``: the problems of the keys that the plan leaves as they are.
     """
     return {
+        "format_version": 1,
         "catalog": report.plan.catalog,
         "target": {"name": report.plan.target_name, **place_to_json(report.plan.target)},
         "succeeded": report.succeeded,
@@ -130,3 +132,18 @@ def diagnostics_to_json(diagnostics: Sequence[Diagnostic]) -> list[Json]:
         }
         for item in map(clean_diagnostic, diagnostics)
     ]
+
+
+def failure_to_json(command: str, error: ImagesyncError) -> Json:
+    """Why a command failed, as the schema ``errors`` says; values that look like a secret are removed.
+
+    One object for each problem of the manifests, each refusal or each change of a stale plan; else one for the error.
+    """
+    return {"command": command, "errors": list(map(_describe_problem, list_problems(error)))}
+
+
+def _describe_problem(problem: Diagnostic) -> Json:
+    """The form of ``diagnostics_to_json``; the place is null if there is none."""
+    if not problem.file:
+        return {**dict.fromkeys(("file", "line", "column", "where")), "message": problem.message, "hint": problem.hint}
+    return diagnostics_to_json([problem])[0]

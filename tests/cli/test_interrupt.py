@@ -152,14 +152,17 @@ def test_ctrl_c_ends_a_plan_with_a_sentence(tmp_path: Path) -> None:
 HANGING = """
 import sys, time
 from pathlib import Path
-from imagesync.cli.options import Results
+from imagesync.cli.origins import Origin
+from imagesync.cli.outputs import Outputs
+from imagesync.cli.result_options import Copies, ResultForm, Results
 from imagesync.cli.runs import Run
 from imagesync.model.report import Finished, Outcome, Started, StepResult
 from tests.unit.factories import catalog, inventory, plan, spec
 
 made = plan(catalog(*map(spec, "abc")), inventory())
 files = Results(out=Path("report.json"), ids=Path("ids.json"), events=Path("events.jsonl"))
-with Run(files, yes=True) as run:
+outputs = Outputs("apply", ResultForm.TEXT, Copies(), Origin(Path()))
+with Run(files, outputs, yes=True) as run:
     run.hooks.show(made)
     with run.hooks.watch(made) as watch:
         for step in made.steps[:2]:

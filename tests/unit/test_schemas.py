@@ -9,7 +9,7 @@ import pytest
 
 from imagesync.manifest.texts import MAX_PROPERTIES
 from imagesync.manifest.validation import drop_hints
-from imagesync.schemas import load_schema
+from imagesync.schemas import NAMES, load_schema
 from tests.documents import SECTIONS, find_fields, make_title, resolve
 from tests.schema_hints import SCHEMA as FILE
 from tests.schema_hints import render_schema, walk
@@ -29,9 +29,55 @@ def test_the_generated_parts_of_the_schema_are_up_to_date() -> None:
     assert FILE.read_text(encoding="utf-8") == render_schema()
 
 
-def test_the_schema_has_an_id_that_is_no_address() -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_a_schema_has_an_id_that_is_no_address(name: str) -> None:
     """Editors and validators must not ask a network for it."""
-    assert SCHEMA["$id"] == "urn:imagesync:schema:manifest:1"
+    schema = load_schema(name)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert schema["$id"] == f"urn:imagesync:schema:{name}:1"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_schema_is_closed(name: str) -> None:
+    """A document with an unknown member is an error, on each level."""
+    assert list(find_open_objects(load_schema(name))) == []
+
+
+def find_open_objects(node: Any, path: str = "") -> Iterator[str]:
+    """The objects of a schema that allow unknown members."""
+    if isinstance(node, dict):
+        if "properties" in node and "type" in node and not {"additionalProperties", "unevaluatedProperties"} & {*node}:
+            yield path
+        for name, part in node.items():
+            yield from find_open_objects(part, f"{path}.{name}")
+    elif isinstance(node, list):
+        for part in node:
+            yield from find_open_objects(part, path)
+
+
+def test_a_fact_that_two_schemas_have_is_the_same_in_both() -> None:
+    """Each schema is complete on its own, because validators do not fetch the other ones."""
+    report, events, errors = map(load_schema, ("report", "events", "errors"))
+    (finished,) = (form for form in events["oneOf"] if form["title"] == "Step finished")
+    (started,) = (form for form in events["oneOf"] if form["title"] == "Run started")
+    result, target = report["$defs"]["result"], report["properties"]["target"]
+    assert {**finished["properties"], "event": None} == {**result["properties"], "event": None}
+    assert target["properties"] == {
+        **started["properties"]["place"]["properties"],
+        "name": target["properties"]["name"],
+    }
+    assert drop_null(errors["$defs"]["problem"]["properties"]) == report["$defs"]["problem"]["properties"]
+
+
+def drop_null(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """The properties without null as a value."""
+    kinds = {
+        name: [
+            kind for kind in (field["type"] if isinstance(field["type"], list) else [field["type"]]) if kind != "null"
+        ]
+        for name, field in properties.items()
+    }
+    return {name: {**field, "type": kind} for name, field in properties.items() for kind in kinds[name]}
 
 
 @pytest.mark.parametrize("name", FIELDS)
@@ -88,7 +134,7 @@ def test_every_word_has_a_meaning() -> None:
     assert [node["enum"] for node in enums if len(node.get("enumDescriptions", ())) != len(node["enum"])] == []
 
 
-@pytest.mark.parametrize("name", ["manifest", "plan", "events"])
+@pytest.mark.parametrize("name", NAMES)
 def test_every_value_of_a_document_has_a_description(name: str) -> None:
     """On the value itself, or on the definition that it refers to; alternatives of a value need none."""
     schema = load_schema(name)

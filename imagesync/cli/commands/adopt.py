@@ -6,16 +6,8 @@ import typer
 
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.logs import LogOptions, set_up_logs
-from imagesync.cli.options import (
-    Form,
-    Locking,
-    Options,
-    PathArgument,
-    Results,
-    Yes,
-    make_command,
-    without_options,
-)
+from imagesync.cli.options import Locking, Options, PathArgument, Yes, make_command, without_options
+from imagesync.cli.result_options import Copies, ResultForm, Results
 
 app = make_command()
 
@@ -30,6 +22,7 @@ def adopt(
     options: Options,
     yes: Yes = False,
     results: Results,
+    copies: Copies,
     locking: Locking,
     logs: LogOptions,
 ) -> ExitCode:
@@ -40,7 +33,8 @@ def adopt(
     are.
     """
     from imagesync.backends.base import MissingStore
-    from imagesync.cli.files import check_results
+    from imagesync.cli.origins import make_origin
+    from imagesync.cli.outputs import Outputs
     from imagesync.cli.runs import Run, make_settings, read_catalog
     from imagesync.cli.saved_plans import refuse_plan_file
     from imagesync.cli.targets import open_selected
@@ -48,16 +42,18 @@ def adopt(
     from imagesync.workflow import Planner, apply, select_adoptable
 
     set_up_logs(logs)
-    refuse_plan_file(path, "apply it with: imagesync apply PATH")
-    check_results(results.out, results.ids, results.events)
-    access = options.make_access()
-    with Run(results, yes=yes, is_quiet=logs.quiet) as run:
-        catalog = read_catalog(path, options, access)
-        with open_selected(options, catalog.target, missing=MissingStore.CREATE, is_quiet=logs.quiet) as backend:
-            part = select_adoptable(backend, catalog)
-            if not part.images and results.form is Form.TEXT:
-                lines = [*(make_printable(f"Note: {note}") for note in part.warnings), "Nothing to adopt."]
-                typer.echo("\n".join(lines))
-                return ExitCode.DONE
-            planner = Planner(backend, part, policy=options.policy(part.policy), jobs=options.jobs, access=access)
-            return run.finish(apply(planner, make_settings(path, options, locking), run.hooks))
+    origin = make_origin(path, options.target, options.cloud, options.store)
+    with Outputs("adopt", results.form, copies, origin, color=results.color) as outputs:
+        outputs.check(results.out, results.ids, results.events)
+        refuse_plan_file(path, "apply it with: imagesync apply PATH")
+        access = options.make_access()
+        with Run(results, outputs, yes=yes, is_quiet=logs.quiet) as run:
+            catalog = read_catalog(path, options, access)
+            with open_selected(options, catalog.target, missing=MissingStore.CREATE, is_quiet=logs.quiet) as backend:
+                part = select_adoptable(backend, catalog)
+                if not part.images and outputs.form is ResultForm.TEXT and not outputs.has_files:
+                    lines = [*(make_printable(f"Note: {note}") for note in part.warnings), "Nothing to adopt."]
+                    typer.echo("\n".join(lines))
+                    return ExitCode.DONE
+                planner = Planner(backend, part, policy=options.policy(part.policy), jobs=options.jobs, access=access)
+                return run.finish(apply(planner, make_settings(path, options, locking), run.hooks))

@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.logs import LogOptions, set_up_logs
 from imagesync.cli.options import (
-    Amount,
     Discard,
     Locking,
     Options,
     PathOrPlan,
-    Results,
     Stage,
     Yes,
     make_command,
     with_options,
 )
+from imagesync.cli.result_options import Amount, Copies, Results
 
 if TYPE_CHECKING:
     from imagesync.model.plan import Plan
@@ -35,6 +34,7 @@ def apply(
     discard_staged: Discard = None,
     amount: Amount,
     results: Results,
+    copies: Copies,
     locking: Locking,
     logs: LogOptions,
 ) -> ExitCode:
@@ -44,8 +44,9 @@ def apply(
     the images to boot. The next apply publishes the candidates without an upload; apply --discard-staged drops them.
     """
     from imagesync.backends.base import MissingStore
-    from imagesync.cli.files import check_results
     from imagesync.cli.modes import choose_maker, refuse_for_saved_plan
+    from imagesync.cli.origins import make_origin
+    from imagesync.cli.outputs import Outputs
     from imagesync.cli.runs import Run, make_settings, read_catalog
     from imagesync.cli.saved_plans import is_plan_file
     from imagesync.cli.targets import open_selected, open_target_of
@@ -55,23 +56,25 @@ def apply(
     set_up_logs(logs)
     if logs.quiet and yes:
         amount.check_not_shown()
-    make = choose_maker(options, stage=stage, discard=discard_staged)
-    access, settings = options.make_access(), make_settings(path, options, locking)
-    is_saved = is_plan_file(path)
-    if is_saved:
-        refuse_for_saved_plan(options, stage=stage, discard=discard_staged)
-    check_results(results.out, results.ids, results.events)
-    with Run(results, yes=yes, detail=amount.choose(), is_quiet=logs.quiet) as run:
+    detail, origin = amount.choose(), make_origin(path, options.target, options.cloud, options.store)
+    with Outputs("apply", results.form, copies, origin, color=results.color, detail=detail) as outputs:
+        outputs.check(results.out, results.ids, results.events)
+        make = choose_maker(options, stage=stage, discard=discard_staged)
+        access, settings = options.make_access(), make_settings(path, options, locking)
+        is_saved = is_plan_file(path)
         if is_saved:
-            plan = _read_saved(path, options)
-            with open_target_of(plan, options, missing=MissingStore.CREATE, is_quiet=logs.quiet) as backend:
-                return run.finish(apply_saved(backend, plan, settings, run.hooks, options.policy(AS_PLANNED), access))
-        catalog = read_catalog(path, options, access)
-        with open_selected(options, catalog.target, missing=MissingStore.CREATE, is_quiet=logs.quiet) as backend:
-            planner = Planner(
-                backend, catalog, policy=options.policy(catalog.policy), make=make, jobs=options.jobs, access=access
-            )
-            return run.finish(apply_catalog(planner, settings, run.hooks))
+            refuse_for_saved_plan(options, stage=stage, discard=discard_staged)
+        with Run(results, outputs, yes=yes, is_quiet=logs.quiet) as run:
+            if is_saved:
+                plan, policy = _read_saved(path, options), options.policy(AS_PLANNED)
+                with open_target_of(plan, options, missing=MissingStore.CREATE, is_quiet=logs.quiet) as backend:
+                    return run.finish(apply_saved(backend, plan, settings, run.hooks, policy, access))
+            catalog = read_catalog(path, options, access)
+            with open_selected(options, catalog.target, missing=MissingStore.CREATE, is_quiet=logs.quiet) as backend:
+                planner = Planner(
+                    backend, catalog, policy=options.policy(catalog.policy), make=make, jobs=options.jobs, access=access
+                )
+                return run.finish(apply_catalog(planner, settings, run.hooks))
 
 
 def _read_saved(path: Path, options: Options) -> "Plan":

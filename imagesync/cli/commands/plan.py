@@ -1,25 +1,19 @@
 """``imagesync plan``: print what apply would do, and save it. Does I/O."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.logs import LogOptions, set_up_logs
-from imagesync.cli.options import (
-    Amount,
-    Color,
-    Discard,
-    Form,
-    Format,
-    Ids,
-    Options,
-    PathArgument,
-    Stage,
-    make_command,
-    without_options,
-)
+from imagesync.cli.options import Color, Discard, Ids, Options, PathArgument, Stage, make_command, without_options
+from imagesync.cli.result_options import Amount, Copies, ResultForm, ResultFormat
+
+if TYPE_CHECKING:
+    from imagesync.errors import PlanRefused
+    from imagesync.model.plan import Plan
+    from imagesync.workflow import Planner
 
 app = make_command()
 
@@ -30,7 +24,8 @@ def plan(
     path: PathArgument = Path(),
     *,
     options: Options,
-    form: Format = Form.TEXT,
+    form: ResultFormat = ResultForm.TEXT,
+    copies: Copies,
     amount: Amount,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Save the plan to this file, for apply.", metavar="FILE.json")
@@ -45,8 +40,11 @@ def plan(
     color: Color = None,
 ) -> ExitCode:
     """Show what apply would do. Example: imagesync plan images/ --cloud eu-prod -o plan.json"""
-    from imagesync.cli.files import check_results, find_folder, write_json
+    from imagesync.cli.files import find_folder, write_json
     from imagesync.cli.modes import choose_maker
+    from imagesync.cli.origins import make_origin
+    from imagesync.cli.outputs import Outputs
+    from imagesync.cli.results import PlanResult
     from imagesync.cli.runs import describe_running, make_pins, make_unlock_command, read_catalog, show_plan
     from imagesync.cli.saved_plans import refuse_plan_file, save_plan
     from imagesync.cli.streams import say
@@ -56,26 +54,42 @@ def plan(
 
     set_up_logs(logs)
     detail = amount.choose(form)
-    refuse_plan_file(path, "print it with: imagesync show PATH")
-    make = choose_maker(options, stage=stage, discard=discard_staged)
-    check_results(out, ids)
-    access = options.make_access()
-    catalog = read_catalog(path, options, access)
-    with open_selected(options, catalog.target) as backend:
-        planner = Planner(
-            backend, catalog, policy=options.policy(catalog.policy), make=make, jobs=options.jobs, access=access
-        )
-        made = planner.plan()
-        unlock = make_unlock_command(path, options)
-        running = describe_running(backend, made.catalog, unlock) if made.steps and not logs.quiet else ""
-    show_plan(made, form, color, find_folder(out) if out else Path(), detail)
-    if running:
-        say(running)
-    planner.check_limits(made)
-    if out:
-        save_plan(made, out)
-    if ids:
-        write_json(ids, make_pins(Report(made, ()), made.ids))
+    origin = make_origin(path, options.target, options.cloud, options.store)
+    with Outputs("plan", form, copies, origin, color=color, detail=detail) as outputs:
+        outputs.check(out, ids)
+        refuse_plan_file(path, "print it with: imagesync show PATH")
+        make = choose_maker(options, stage=stage, discard=discard_staged)
+        access = options.make_access()
+        catalog = read_catalog(path, options, access)
+        with open_selected(options, catalog.target) as backend:
+            planner = Planner(
+                backend, catalog, policy=options.policy(catalog.policy), make=make, jobs=options.jobs, access=access
+            )
+            made = planner.plan()
+            unlock = make_unlock_command(path, options)
+            running = describe_running(backend, made.catalog, unlock) if made.steps and not logs.quiet else ""
+        refusal = _find_refusal(planner, made)
+        refusals = refusal.refusals if refusal else ()
+        show_plan(PlanResult(made, find_folder(out) if out else Path(), refusals), outputs)
+        if running:
+            say(running)
+        if refusal:
+            raise refusal
+        if out:
+            save_plan(made, out)
+        if ids:
+            write_json(ids, make_pins(Report(made, ()), made.ids))
     if made.errors:
         return ExitCode.FAILED
     return ExitCode.CHANGES if made.steps and detailed_exitcode else ExitCode.DONE
+
+
+def _find_refusal(planner: "Planner", plan: "Plan") -> "PlanRefused | None":
+    """Why the limits refuse a plan; None if they do not. The plan is shown all the same."""
+    from imagesync.errors import PlanRefused
+
+    try:
+        planner.check_limits(plan)
+    except PlanRefused as refusal:
+        return refusal
+    return None

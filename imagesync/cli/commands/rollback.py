@@ -11,7 +11,8 @@ import typer
 from imagesync.cli.completion import complete_keys
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.logs import LogOptions, set_up_logs
-from imagesync.cli.options import Locking, Options, PathArgument, Results, Yes, make_command, without_options
+from imagesync.cli.options import Locking, Options, PathArgument, Yes, make_command, without_options
+from imagesync.cli.result_options import Copies, Results
 from imagesync.errors import UsageError
 
 app = make_command()
@@ -34,6 +35,7 @@ def rollback(
     ] = None,
     yes: Yes = False,
     results: Results,
+    copies: Copies,
     locking: Locking,
     logs: LogOptions,
 ) -> ExitCode:
@@ -44,7 +46,8 @@ def rollback(
     """
     from imagesync.backends.base import MissingStore
     from imagesync.cli.catalogs import load_catalog
-    from imagesync.cli.files import check_results
+    from imagesync.cli.origins import make_origin
+    from imagesync.cli.outputs import Outputs
     from imagesync.cli.runs import Run, make_settings
     from imagesync.cli.saved_plans import refuse_plan_file
     from imagesync.cli.targets import open_selected
@@ -52,21 +55,23 @@ def rollback(
     from imagesync.workflow import Planner, apply
 
     set_up_logs(logs)
-    refuse_plan_file(path, "pass the path of the manifests instead")
-    check_results(results.out, results.ids, results.events)
-    with Run(results, yes=yes, is_quiet=logs.quiet) as run:
-        catalog = load_catalog(path, options)  # reads no source: a rollback must work while mirrors do not
-        _check_key(key, [spec.key for spec in catalog.images])
-        with open_selected(options, catalog.target, missing=MissingStore.REFUSE) as backend:
-            planner = Planner(
-                backend,
-                catalog,
-                policy=options.policy(catalog.policy),
-                make=partial(rollback_plan, key=key, to=to),
-                promoting=frozenset({key}),
-                jobs=options.jobs,
-            )
-            return run.finish(apply(planner, make_settings(path, options, locking), run.hooks))
+    origin = make_origin(path, options.target, options.cloud, options.store)
+    with Outputs("rollback", results.form, copies, origin, color=results.color) as outputs:
+        outputs.check(results.out, results.ids, results.events)
+        refuse_plan_file(path, "pass the path of the manifests instead")
+        with Run(results, outputs, yes=yes, is_quiet=logs.quiet) as run:
+            catalog = load_catalog(path, options)  # reads no source: a rollback must work while mirrors do not
+            _check_key(key, [spec.key for spec in catalog.images])
+            with open_selected(options, catalog.target, missing=MissingStore.REFUSE) as backend:
+                planner = Planner(
+                    backend,
+                    catalog,
+                    policy=options.policy(catalog.policy),
+                    make=partial(rollback_plan, key=key, to=to),
+                    promoting=frozenset({key}),
+                    jobs=options.jobs,
+                )
+                return run.finish(apply(planner, make_settings(path, options, locking), run.hooks))
 
 
 def _check_key(key: str, known: Sequence[str]) -> None:

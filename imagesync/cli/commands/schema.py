@@ -16,7 +16,10 @@ app = make_command()
 @app.command()
 def schema(
     name: Annotated[
-        str, typer.Argument(help="manifest, plan or events.", metavar="NAME", autocompletion=complete_schemas)
+        str,
+        typer.Argument(
+            help=f"{', '.join(NAMES[:-1])} or {NAMES[-1]}.", metavar="NAME", autocompletion=complete_schemas
+        ),
     ] = "manifest",
 ) -> ExitCode:
     """Print a JSON Schema. Example: imagesync schema > manifest.schema.json"""

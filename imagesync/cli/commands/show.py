@@ -8,7 +8,8 @@ import typer
 from imagesync.cli.completion import complete_keys
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.logs import LogOptions, set_up_logs
-from imagesync.cli.options import Amount, Color, Form, Format, Options, make_command, without_options
+from imagesync.cli.options import Color, Options, make_command, without_options
+from imagesync.cli.result_options import Amount, Copies, ReviewForm, ReviewFormat
 
 app = make_command()
 UNUSED = (
@@ -19,7 +20,7 @@ UNUSED = (
 
 
 @app.command()
-@without_options(*UNUSED)
+@without_options(*UNUSED, "metrics")
 def show(
     word: Annotated[
         str,
@@ -32,7 +33,8 @@ def show(
     ] = None,
     *,
     options: Options,
-    form: Format = Form.TEXT,
+    form: ReviewFormat = ReviewForm.TEXT,
+    copies: Copies,
     amount: Amount,
     color: Color = None,
     logs: LogOptions,
@@ -43,12 +45,17 @@ def show(
     file or ends with .json is a plan; with PATH, it is a key. The right to read is enough, and nothing is written.
     """
     from imagesync.cli.explanations import print_explanation, show_saved_plan
+    from imagesync.cli.origins import make_origin
+    from imagesync.cli.outputs import Outputs
 
     set_up_logs(logs)
-    if path is None and is_plan(word):
-        show_saved_plan(Path(word), options, form, color, amount)
-    else:
-        print_explanation(word, path or Path(), options, form, color, amount)
+    detail, origin = amount.choose(form), make_origin(path, options.target, options.cloud, options.store)
+    with Outputs("show", form, copies, origin, color=color, detail=detail) as outputs:
+        outputs.check()
+        if path is None and is_plan(word):
+            show_saved_plan(Path(word), options, outputs)
+        else:
+            print_explanation(word, path or Path(), options, amount, outputs)
     return ExitCode.DONE
 
 

@@ -4,13 +4,30 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import jsonschema
 import pytest
 
-from imagesync.errors import Diagnostic
+from imagesync.errors import (
+    ChecksumMismatch,
+    Diagnostic,
+    ImagesyncError,
+    ManifestError,
+    PlanRefused,
+    StalePlan,
+    Unavailable,
+    UsageError,
+)
 from imagesync.model.plan import PlanError
 from imagesync.model.report import Event, Finished, Outcome, Progress, Report, Started, StepResult, Transferred
 from imagesync.render.place import place_to_json
-from imagesync.render.result import diagnostics_to_json, event_to_json, report_to_json, run_finished_to_json
+from imagesync.render.result import (
+    diagnostics_to_json,
+    event_to_json,
+    failure_to_json,
+    report_to_json,
+    run_finished_to_json,
+)
+from imagesync.schemas import load_schema
 from tests.unit.factories import catalog, inventory, plan, spec
 
 PLAN = plan(catalog(spec("a")), inventory())
@@ -56,6 +73,7 @@ def test_a_report_has_every_result_and_the_image_of_each_key() -> None:
     """Keys sorted, nothing left out."""
     found = report_to_json(Report(PLAN, (RESULT,), stopped="the lease is lost"), {"b": "2", "a": "1"})
     assert found == {
+        "format_version": 1,
         "catalog": "base",
         "target": {"name": None, **place_to_json(PLAN.target)},
         "succeeded": False,
@@ -107,3 +125,84 @@ def test_a_run_that_skips_a_key_because_of_an_error_has_failed(number: int) -> N
     done = replace(RESULT, outcome=Outcome.DONE, error="")
     found = run_finished_to_json(Report(replace(PLAN, errors=errors), (done,)))
     assert found["outcome"] == ("failed" if number else "done")
+
+
+NOWHERE = {"file": None, "line": None, "column": None, "where": None}
+STALE_HINT = "nothing was applied; make the plan again: imagesync plan PATH"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        pytest.param(
+            ManifestError(
+                [
+                    Diagnostic("b.yaml", 3, 14, "images.a", "unknown key", "remove it"),
+                    Diagnostic("a", 0, 0, "", "empty"),
+                ]
+            ),
+            [
+                {"file": "a", "line": 0, "column": 0, "where": "", "message": "empty", "hint": ""},
+                {
+                    "file": "b.yaml",
+                    "line": 3,
+                    "column": 14,
+                    "where": "images.a",
+                    "message": "unknown key",
+                    "hint": "remove it",
+                },
+            ],
+            id="problems",
+        ),
+        pytest.param(
+            PlanRefused(["images.a: is foreign", "two\nlines"]),
+            [
+                {**NOWHERE, "message": "images.a: is foreign", "hint": ""},
+                {**NOWHERE, "message": "two\nlines", "hint": ""},
+            ],
+            id="refusals",
+        ),
+        pytest.param(
+            StalePlan(["a changed", "b changed"]),
+            [{**NOWHERE, "message": f"the plan is stale: {key} changed", "hint": STALE_HINT} for key in "ab"],
+            id="stale",
+        ),
+        pytest.param(
+            StalePlan(["a changed"]),
+            [{**NOWHERE, "message": "the plan is stale: a changed", "hint": STALE_HINT}],
+            id="one change",
+        ),
+        pytest.param(
+            UsageError("no target", "pass --target"),
+            [{**NOWHERE, "message": "no target", "hint": "pass --target"}],
+            id="usage",
+        ),
+        pytest.param(Unavailable("HTTP 503"), [{**NOWHERE, "message": "HTTP 503", "hint": ""}], id="service"),
+        pytest.param(
+            ChecksumMismatch("wrong digest"), [{**NOWHERE, "message": "wrong digest", "hint": ""}], id="source"
+        ),
+    ],
+)
+def test_a_failure_is_a_list_of_its_causes(error: ImagesyncError, expected: list[dict[str, object]]) -> None:
+    """Each with the same members, whatever failed; the schema ``errors`` describes them."""
+    document = failure_to_json("plan", error)
+    assert document == {"command": "plan", "errors": expected}
+    jsonschema.Draft202012Validator(load_schema("errors")).validate(document)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ManifestError([Diagnostic("a.yaml", 1, 1, "", SECRET)]),
+        PlanRefused([SECRET]),
+        StalePlan([SECRET]),
+        UsageError(SECRET),
+        UsageError("wrong", SECRET),
+    ],
+    ids=["problem", "refusal", "change", "message", "hint"],
+)
+def test_no_cause_of_a_failure_shows_what_looks_like_a_secret(error: ImagesyncError) -> None:
+    """As in the text on standard error and in the events of a run."""
+    found = json.dumps(failure_to_json("plan", error))
+    assert SECRET not in found
+    assert "looks like a secret" in found

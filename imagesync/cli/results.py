@@ -1,0 +1,262 @@
+"""The result of a command -> its text in each format. No I/O; a renderer is imported only if its format is asked for.
+
+A result is one class of this module. A format is one case of ``format_result``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from imagesync.cli.result_options import MAX_BYTES, ResultForm
+from imagesync.cli.saved_plans import make_document
+from imagesync.errors import ImagesyncError
+from imagesync.model.catalog import Catalog
+from imagesync.model.drift import DriftReport
+from imagesync.model.explanation import Explanation
+from imagesync.model.image import Identity
+from imagesync.model.plan import Plan
+from imagesync.model.report import Report
+from imagesync.planfile.writer import format_document
+from imagesync.render.place import describe_target, name_target, place_to_json
+from imagesync.render.problems import describe_error, list_problems
+from imagesync.render.style import Detail, Paint, leave_plain
+from imagesync.text import format_json, make_printable
+
+if TYPE_CHECKING:
+    from imagesync.render.document import Document
+    from imagesync.render.drift import CommandOf
+    from imagesync.render.metrics import Measures
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a result is printed.
+
+    ``now``: the reader's clock. ``width``: the columns of a terminal; None for a file. ``max_bytes``: the limit of a
+    Markdown result. ``is_file``: the result is read alone, without the lines on standard error.
+    """
+
+    now: datetime
+    paint: Paint = leave_plain
+    width: int | None = None
+    detail: Detail = Detail.USUAL
+    max_bytes: int = MAX_BYTES
+    is_file: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlanResult:
+    """A plan. ``folder``: the paths in its JSON are relative to it. ``refusals``: why the policy refuses it."""
+
+    plan: Plan
+    folder: Path
+    refusals: tuple[str, ...] = ()
+
+    def make_text(self, look: Look) -> str:
+        """The text for a terminal, where the caller prints the refusals as an error; a file has them."""
+        from imagesync.render.text import format_plan
+
+        text = format_plan(self.plan, look.paint, now=look.now, detail=look.detail, width=look.width)
+        return "\n".join([text, *(f"Error: {line}" for line in self.refusals if look.is_file)])
+
+    def make_json(self) -> str:
+        """The document of a saved plan."""
+        return format_document(make_document(self.plan, self.folder))
+
+    def make_document(self, look: Look) -> "Document":
+        """The plan for a reviewer, with the refusals among its errors."""
+        from imagesync.render.document import make_plan_document
+
+        made = make_plan_document(self.plan, now=look.now, detail=look.detail)
+        return replace(made, errors=(*self.refusals, *made.errors))
+
+    def make_junit(self, look: Look) -> str:
+        """One test case for each change."""
+        from imagesync.render.junit import format_plan_junit
+
+        return format_plan_junit(self.plan, now=look.now, refusals=self.refusals)
+
+    def measure(self, started: datetime, ended: datetime) -> "Measures":
+        """The pending changes."""
+        from imagesync.render.metrics import measure_plan
+
+        return measure_plan(self.plan, started=started, ended=ended, is_refused=bool(self.refusals))
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """The report of a run, and the current image of each key after it."""
+
+    command: str
+    report: Report
+    ids: Mapping[str, str]
+
+    def make_text(self, look: Look) -> str:
+        """The closing lines of the run."""
+        from imagesync.render.report import format_report
+
+        return format_report(self.report, look.paint, width=look.width)
+
+    def make_json(self) -> str:
+        """The document of ``--out``."""
+        return format_json(self.to_document())
+
+    def to_document(self) -> dict[str, Any]:
+        """The JSON as a value."""
+        from imagesync.render.result import report_to_json
+
+        return report_to_json(self.report, dict(self.ids))
+
+    def make_document(self, look: Look) -> "Document":
+        """The report for a reviewer."""
+        from imagesync.render.document import make_report_document
+
+        return make_report_document(self.report, now=look.now, detail=look.detail)
+
+    def make_junit(self, look: Look) -> str:
+        """One test case for each step."""
+        from imagesync.render.junit import format_report_junit
+
+        return format_report_junit(self.report, now=look.now)
+
+    def measure(self, started: datetime, ended: datetime) -> "Measures":
+        """What the run did."""
+        from imagesync.render.metrics import measure_report
+
+        return measure_report(self.report, command=self.command, started=started, ended=ended)
+
+
+@dataclass(frozen=True, slots=True)
+class DriftResult:
+    """The drift of a catalog. ``command_of``: the command that restores values."""
+
+    report: DriftReport
+    catalog: Catalog
+    here: Identity
+    command_of: "CommandOf"
+
+    def make_text(self, look: Look) -> str:
+        """The text for a terminal."""
+        from imagesync.render.drift import format_drift
+
+        place = f"Catalog {make_printable(self.catalog.name)} on {describe_target(self.catalog.target.name, self.here)}"
+        return format_drift(self.report, place, self.command_of, now=look.now, paint=look.paint, width=look.width)
+
+    def make_json(self) -> str:
+        """The JSON document."""
+        from imagesync.render.drift import drift_to_json
+
+        return format_json(drift_to_json(self.report, self.catalog.name, place_to_json(self.here), self.command_of))
+
+    def make_document(self, look: Look) -> "Document":
+        """The drift for a reviewer."""
+        from imagesync.render.document import make_drift_document
+
+        name, target = self.catalog.name, self.catalog.target.name
+        return make_drift_document(self.report, name, target, self.here, self.command_of, now=look.now)
+
+    def measure(self, started: datetime, ended: datetime) -> "Measures":
+        """The number of drifted values."""
+        from imagesync.render.metrics import measure_drift
+
+        name, target = self.catalog.name, name_target(self.catalog.target.name, self.here)
+        return measure_drift(self.report, catalog=name, target=target, started=started, ended=ended)
+
+
+@dataclass(frozen=True, slots=True)
+class ExplanationResult:
+    """Why the image of a key is as it is."""
+
+    explanation: Explanation
+    catalog: Catalog
+    here: Identity
+
+    def make_text(self, look: Look) -> str:
+        """The text for a terminal."""
+        from imagesync.render.explanation import format_explanation
+
+        place = f"catalog {make_printable(self.catalog.name)} on {describe_target(self.catalog.target.name, self.here)}"
+        return format_explanation(self.explanation, place, look.now, look.paint, look.width)
+
+    def make_json(self) -> str:
+        """The JSON document."""
+        from imagesync.render.explanation import explanation_to_json
+
+        return format_json(explanation_to_json(self.explanation, self.catalog.name, place_to_json(self.here)))
+
+    def make_document(self, look: Look) -> "Document":
+        """The explanation for a reviewer."""
+        from imagesync.render.document import make_explanation_document
+
+        name, target = self.catalog.name, self.catalog.target.name
+        return make_explanation_document(self.explanation, name, target, self.here, now=look.now)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The error that ended a command before it had a result. ``catalog``, ``target``: as far as they are known."""
+
+    command: str
+    error: ImagesyncError
+    catalog: str = ""
+    target: str = ""
+
+    def make_text(self, _look: Look) -> str:
+        """The message."""
+        return describe_error(self.error)
+
+    def make_json(self) -> str:
+        """The JSON document ``errors``."""
+        from imagesync.render.result import failure_to_json
+
+        return format_json(failure_to_json(self.command, self.error))
+
+    def make_document(self, _look: Look) -> "Document":
+        """The error for a reviewer."""
+        from imagesync.render.document import make_failure_document
+
+        return make_failure_document(self.command, self.catalog, self.target, list_problems(self.error))
+
+    def make_junit(self, look: Look) -> str:
+        """One failed test case for each problem."""
+        from imagesync.render.junit import format_failure_junit
+
+        problems = list_problems(self.error)
+        return format_failure_junit(self.command, problems, now=look.now, catalog=self.catalog, target=self.target)
+
+    def measure(self, started: datetime, ended: datetime) -> "Measures":
+        """A run that failed."""
+        from imagesync.render.metrics import measure_failure
+
+        return measure_failure(self.command, catalog=self.catalog, target=self.target, started=started, ended=ended)
+
+
+Result: TypeAlias = PlanResult | RunReport | DriftResult | ExplanationResult | Failure
+"""What a command found or did."""
+Tested: TypeAlias = PlanResult | RunReport | Failure
+"""The results that have a test report."""
+Measured: TypeAlias = PlanResult | RunReport | DriftResult | Failure
+"""The results that have numbers for monitoring."""
+
+
+def format_result(result: Result, form: ResultForm, look: Look) -> str:
+    """The text of a result in one format, without a line break at its end."""
+    match form:
+        case ResultForm.TEXT:
+            return result.make_text(look)
+        case ResultForm.JSON:
+            return result.make_json().removesuffix("\n")
+        case ResultForm.MARKDOWN:
+            from imagesync.render.markdown import format_markdown
+
+            return format_markdown(result.make_document(look), max_bytes=look.max_bytes).removesuffix("\n")
+        case ResultForm.HTML:
+            from imagesync.render.page import format_page
+
+            return format_page(result.make_document(look), now=look.now).removesuffix("\n")
+        case ResultForm.JUNIT if isinstance(result, Tested):
+            return result.make_junit(look).removesuffix("\n")
+        case ResultForm.JUNIT:
+            raise ValueError(f"a {type(result).__name__} has no test report")

@@ -1,0 +1,69 @@
+"""``imagesync.cli.origins``: names from manifests that may be wrong."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from imagesync.cli.origins import Origin, make_origin, read_head
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OS_CLOUD", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("catalog: base\ndefault_target: lab\nimages: [", ("base", "lab")),
+        ("catalog: 'base'  # the first\n", ("base", "")),
+        ('catalog: "base"\n', ("base", "")),
+        ("  catalog: base\n", ("", "")),
+        ("# catalog: base\n", ("", "")),
+        ("catalog: <!-- x -->\n", ("", "")),
+        ("\x00\xff", ("", "")),
+    ],
+)
+def test_names_are_found_in_a_manifest_that_does_not_load(tmp_path: Path, text: str, names: tuple[str, str]) -> None:
+    """Only at the start of a line, and only plain names."""
+    (tmp_path / "x.yaml").write_bytes(text.encode("latin-1"))
+    assert Origin(tmp_path / "x.yaml").guess() == names
+    assert Origin(tmp_path).guess() == names
+
+
+def test_the_names_of_a_folder_may_be_in_different_files(tmp_path: Path) -> None:
+    """The first file by name counts."""
+    (tmp_path / "a.yaml").write_text("default_target: lab\n")
+    (tmp_path / "b.yaml").write_text("catalog: base\n")
+    (tmp_path / "c.yaml").write_text("catalog: other\n")
+    assert Origin(tmp_path).guess() == ("base", "lab")
+
+
+def test_a_given_target_counts_before_the_environment_and_the_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in the selection of the target."""
+    (tmp_path / "a.yaml").write_text("default_target: lab\n")
+    monkeypatch.setenv("OS_CLOUD", "west")
+    assert Origin(tmp_path).guess() == ("", "west")
+    assert make_origin(tmp_path, None, None, None).guess() == ("", "west")
+    for given in ((("eu"), None, None), (None, "eu", None), (None, None, Path("eu"))):
+        assert make_origin(tmp_path, *given).guess() == ("", "eu")
+
+
+def test_without_a_manifest_there_are_no_names(tmp_path: Path) -> None:
+    """A path that does not exist, an empty folder, a saved plan."""
+    assert Origin(tmp_path / "x").guess() == ("", "")
+    assert Origin(tmp_path).guess() == ("", "")
+
+
+def test_only_the_head_of_a_regular_file_is_read(tmp_path: Path) -> None:
+    """A pipe would block the command, and a link could lead to a secret."""
+    (tmp_path / "x").write_text("catalog")
+    assert read_head(tmp_path / "x", 3) == "cat"
+    os.mkfifo(tmp_path / "pipe")
+    assert read_head(tmp_path / "pipe", 3) == ""
+    (tmp_path / "link").symlink_to("x")
+    with pytest.raises(OSError, match="symbolic"):
+        read_head(tmp_path / "link", 3)
