@@ -13,7 +13,7 @@ from imagesync.model.catalog import Status
 from imagesync.model.image import LiveImage, parse_time
 from imagesync.model.listing import Entry
 from imagesync.render.columns import Column
-from imagesync.render.page_frame import GRID, Chip, Controls, escape, format_frame
+from imagesync.render.page_frame import GRID, Chip, Controls, escape, format_caption, format_frame
 from imagesync.render.style import format_count
 from imagesync.text import format_size
 
@@ -45,7 +45,7 @@ def format_page(
 def _make_table(title: str, heads: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]]) -> Iterator[str]:
     """The lines of a table; the first cell of each row is its heading. ``rows`` have a kind and the HTML of the cells."""
     yield f'<table class="images" {GRID}>'
-    yield f"<caption>{escape(title)}</caption>"
+    yield f"{format_caption(title)}"
     yield f"<thead><tr>{''.join(map(_make_head, heads))}</tr></thead>"
     yield "<tbody>"
     for kind, (first, *others) in rows:

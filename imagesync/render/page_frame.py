@@ -41,8 +41,18 @@ def escape(text: str) -> str:
     return make_printable(text).translate(_ESCAPES)
 
 
-def format_frame(title: str, header: Sequence[str], controls: Controls, main: Sequence[str]) -> str:
-    """The page. ``title`` is text; ``header`` and ``main`` are HTML, which the caller escaped."""
+def format_caption(text: str) -> str:
+    """The name of a table, for readers who do not see what is around it."""
+    return f"<caption><span>{escape(text)}</span></caption>"
+
+
+def format_frame(
+    title: str, header: Sequence[str], controls: Controls, main: Sequence[str], *, first: Sequence[str] = ()
+) -> str:
+    """The page. ``title`` is text; ``header``, ``first`` and ``main`` are HTML, which the caller escaped.
+
+    ``first``: the part of the content that stays above the controls.
+    """
     lines = [
         "<!DOCTYPE html>",
         '<html lang="en">',
@@ -58,8 +68,9 @@ def format_frame(title: str, header: Sequence[str], controls: Controls, main: Se
         "<header>",
         *header,
         "</header>",
+        "<main>",
+        *first,
         *_format_controls(controls),
-        '<main id="content" tabindex="-1">',
         *main,
         *_format_nothing(controls),
         "</main>",
@@ -102,8 +113,8 @@ def _format_controls(controls: Controls) -> Iterator[str]:
     if is_long:
         yield '<button type="button" data-do="clear" hidden>Show all</button>'
     if controls.is_folded:
-        yield '<button type="button" data-do="expand">Expand all</button>'
-        yield '<button type="button" data-do="collapse">Collapse all</button>'
+        yield '<button type="button" data-do="expand" aria-label="Expand all">Expand</button>'
+        yield '<button type="button" data-do="collapse" aria-label="Collapse all">Collapse</button>'
     yield '<button type="button" data-do="print">Print</button>'
     yield '<button type="button" data-do="theme" aria-pressed="false">Dark</button>'
     yield "</div>"

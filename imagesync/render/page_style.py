@@ -30,25 +30,25 @@ STYLE: Final = """
 html { scroll-padding-top: 8rem; -webkit-text-size-adjust: 100%; }
 body { margin: 0; background: var(--back); color: var(--text); font: 15px/1.5 system-ui, -apple-system, "Segoe UI",
   Roboto, "Noto Sans", "Liberation Sans", sans-serif; }
-header, main, footer, .controls { padding-inline: max(1.5rem, (100% - 73rem) / 2); }
+header, main { padding-inline: max(1.5rem, (100% - 73rem) / 2); }
+main { padding-bottom: 3rem; }
 [hidden] { display: none !important; }
 a { color: var(--link); text-underline-offset: .15em; }
 :focus-visible { outline: 2px solid var(--link); outline-offset: 2px; border-radius: 4px; }
-.skip { position: absolute; left: -99rem; }
-.skip:focus { left: 1rem; top: .5rem; z-index: 3; padding: .4rem .8rem; background: var(--back); }
 
 header { padding-top: 2rem; }
 h1 { margin: 0; font-size: 1.6rem; line-height: 1.25; letter-spacing: -.01em; overflow-wrap: anywhere; }
-h2 { margin: 2rem 0 .6rem; font-size: 1.1rem; line-height: 1.3; }
+h2 { margin: 1.75rem 0 .6rem; font-size: 1.1rem; line-height: 1.3; }
+h3 { margin: 0; font-size: .95rem; line-height: 1.4; }
 p { margin: .35rem 0; }
 .kind { color: var(--mute); font-size: .8rem; font-weight: 600; letter-spacing: .06em; text-transform: uppercase; }
 .lead { color: var(--mute); overflow-wrap: anywhere; }
 .verdict { margin: .9rem 0; font-size: 1.05rem; font-weight: 600; }
 
-.controls { position: sticky; top: 0; z-index: 2; margin-top: 1rem; padding-top: .6rem; padding-bottom: .6rem;
-  background: var(--back); border-bottom: 1px solid var(--line); }
+.controls { position: sticky; top: 0; z-index: 2; margin: 1rem -1rem 0; padding: .6rem 1rem; background: var(--back);
+  border-bottom: 1px solid var(--line); }
 .controls, .controls div { display: flex; flex-wrap: wrap; align-items: center; gap: .4rem; }
-.controls input { box-sizing: border-box; flex: 1 1 15rem; min-width: 0; max-width: 26rem; padding: .35rem .65rem; font: inherit;
+.controls input { box-sizing: border-box; flex: 1 1 11rem; min-width: 0; max-width: 22rem; padding: .35rem .65rem; font: inherit;
   color: inherit; background: var(--soft); border: 1px solid var(--line); border-radius: 6px; }
 .controls input::placeholder { color: var(--mute); opacity: 1; }
 .controls button { padding: .3rem .65rem; font: inherit; font-size: .875rem; line-height: 1.4; color: inherit; cursor: pointer;
@@ -70,22 +70,72 @@ th:last-child, td:last-child { padding-right: 0; }
 thead th { color: var(--mute); font-size: .8rem; font-weight: 600; }
 code { font: .85em/1.45 var(--mono); overflow-wrap: anywhere; }
 small { color: var(--mute); font-size: .85rem; font-weight: 400; overflow-wrap: anywhere; }
-caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+caption { position: relative; }
+caption span { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 
 .images { margin-top: 1rem; }
 .images td { max-width: 24rem; }
 .images tbody th { font-weight: 600; min-width: 12rem; max-width: 24rem; overflow-wrap: anywhere; }
 .images tbody tr:hover { background: var(--soft); }
 .images td code { white-space: nowrap; }
+.alert, .errors { margin: .6rem 0; padding: .6rem .9rem; background: var(--tone-back); border-left: 3px solid var(--tone);
+  border-radius: 0 6px 6px 0; }
+.alert h3, .errors h2 { margin: 0; color: var(--tone); }
+ul { margin: .35rem 0; padding-left: 1.25rem; }
+ul.names { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(15rem, 100%), 1fr)); gap: .1rem 1.25rem;
+  padding: 0; list-style: none; }
+ul.facts li { margin: .2rem 0; }
+li { overflow-wrap: anywhere; }
+summary { cursor: pointer; }
+pre { margin: .35rem 0 1rem; padding: .7rem .9rem; background: var(--soft); border: 1px solid var(--line); border-radius: 6px;
+  white-space: pre-wrap; overflow-wrap: anywhere; }
+pre code { user-select: all; }
+
+.blocks { border: 1px solid var(--line); border-radius: 8px; overflow: clip; }
+.block { border-left: 3px solid var(--tone, transparent); }
+.block:not(:last-child) { border-bottom: 1px solid var(--line); }
+.add { --tone: var(--add); --tone-back: var(--add-back); }
+.change { --tone: var(--change); --tone-back: var(--change-back); }
+.remove, .errors { --tone: var(--remove); --tone-back: var(--remove-back); }
+.state { --tone: var(--state); --tone-back: var(--state-back); }
+.head { display: flex; flex-wrap: wrap; align-items: baseline; gap: .1rem .7rem; padding: .55rem .9rem; }
+summary.head:hover { background: var(--soft); }
+summary.head::after { content: ""; order: 9; align-self: center; width: .4rem; height: .4rem; margin-left: auto;
+  border: solid var(--mute); border-width: 0 2px 2px 0; transform: rotate(-45deg); }
+[open] > summary.head::after { transform: rotate(45deg); }
+summary.head::-webkit-details-marker { display: none; }
+.sign { width: 1rem; color: var(--tone, inherit); font: 600 1rem/1 var(--mono); text-align: center; }
+.verb { min-width: 5.25rem; color: var(--tone, inherit); font-weight: 600; }
+.key { overflow-wrap: anywhere; }
+.what { color: var(--mute); overflow-wrap: anywhere; }
+.loud { font-weight: 600; }
+span.loud { padding: 0 .5rem; color: var(--change); background: var(--change-back); border-radius: 4px; font-size: .875rem; }
+.outcome { padding: 0 .5rem; background: var(--soft); border: 1px solid var(--line); border-radius: 4px; font-size: .875rem; }
+.error { flex-basis: 100%; padding-left: 1.7rem; color: var(--remove); overflow-wrap: anywhere; }
+.body { padding: 0 .9rem .7rem 2.6rem; }
+.fields { table-layout: fixed; }
+.fields th { width: 15rem; padding: .2rem .75rem .2rem 0; font: .85rem/1.6 var(--mono); color: var(--mute);
+  overflow-wrap: anywhere; }
+.fields td { padding: .2rem 0; overflow-wrap: anywhere; }
+.fields tr:last-child > * { border-bottom: 0; }
+.fields .loud > * { color: var(--change); }
+del, ins { padding: .05rem .3rem; border-radius: 4px; text-decoration: none; }
+del { color: var(--remove); background: var(--remove-back); }
+ins { color: var(--add); background: var(--add-back); }
+.place { color: var(--mute); font-size: .85rem; }
 .keep { white-space: nowrap; }
-footer { margin-top: 2.5rem; padding-top: 1rem; padding-bottom: 2rem; color: var(--mute); font-size: .85rem; }
 :root::highlight(found) { background-color: var(--found); color: inherit; }
 
 @media (max-width: 48rem) {
-  header, main, footer, .controls { padding-inline: 1rem; }
+  header, main { padding-inline: 1rem; }
   header { padding-top: 1.25rem; }
   h1 { font-size: 1.35rem; }
   .controls .tools { margin-left: 0; }
+  .controls input { flex-basis: 100%; max-width: none; }
+  .verb { min-width: 0; }
+  .body { padding-left: .9rem; }
+  .fields, .fields tbody, .fields tr, .fields th, .fields td { display: block; width: auto; }
+  .fields th { padding-bottom: 0; border: 0; }
   .images thead { display: none; }
   .images, .images tbody, .images tr, .images th, .images td { display: block; max-width: none; }
   .images tr { padding: .75rem 0; border-bottom: 1px solid var(--line); }
@@ -97,9 +147,12 @@ footer { margin-top: 2.5rem; padding-top: 1rem; padding-bottom: 2rem; color: var
   :root, :root[data-theme] { color-scheme: light; }
   @page { size: A4; margin: 12mm; }
   body { font-size: 9.5pt; }
-  header, main, footer { max-width: none; padding: 0; }
-  .controls, .skip { display: none; }
+  header, main { padding: 0; }
+  .controls { display: none; }
   thead { display: table-header-group; }
+  .block { border-left-width: 2pt; }
+  details::details-content { content-visibility: visible; block-size: auto; }
+  summary.head::after { display: none; }
   tr, summary { break-inside: avoid; }
   h2 { break-after: avoid; }
   th, td { padding: .25rem .4rem; }
