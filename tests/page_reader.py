@@ -14,7 +14,7 @@ ELEMENTS = (
 """None of them can fetch or execute anything but the script and the style, whose hashes are in the policy."""
 ATTRIBUTES = (
     "lang charset http-equiv content name id class href hidden open tabindex scope type role placeholder autocomplete "
-    "spellcheck datetime border cellpadding"
+    "spellcheck datetime border cellpadding colspan"
 )
 """With ``aria-…`` and ``data-…``; none of them executes anything. ``href`` begins with ``#``."""
 

@@ -127,7 +127,7 @@ def _format_chips(chips: Sequence[Chip]) -> Iterator[str]:
         yield '<div role="group" aria-label="Show only">'
         for chip in chips:
             yield (
-                f'<button type="button" class="chip" data-group="{chip.group}" data-show="{chip.kind}" '
+                f'<button type="button" class="chip" data-group="{chip.group}" data-show="{escape(chip.kind)}" '
                 f'aria-pressed="false">{escape(chip.label)} <b>{chip.number}</b></button>'
             )
         yield "</div>"

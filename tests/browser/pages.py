@@ -1,14 +1,17 @@
 """The pages that the tests of this folder open. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache, partial
 from typing import Final
 
 from imagesync.model.catalog import Status, Visibility
 from imagesync.model.image import LiveImage
 from imagesync.model.listing import Entry
-from imagesync.render.catalog_page import format_page
+from imagesync.render import catalog_page, page
+from imagesync.render.document import Document
 from tests.unit.factories import NOW
+from tests.web_documents import make_drift, make_explanation, make_failure, make_hostile, make_plan, make_report
 
 SYSTEMS: Final = ("ubuntu", "debian", "rocky", "fedora", "windows")
 IMAGE: Final = LiveImage(
@@ -41,7 +44,7 @@ def make_image(number: int) -> LiveImage:
 
 def make_list_page(number: int) -> str:
     """The page of a catalog with so many images."""
-    return format_page(
+    return catalog_page.format_page(
         [Entry(make_image(one)) for one in range(number)], "Images of base", "cloud eu, project images", NOW
     )
 
@@ -59,13 +62,35 @@ HOSTILE: Final[Mapping[str, str]] = {
 """Names that a page without escapes would execute, fetch, or show as something else."""
 
 
-def make_pages() -> Mapping[str, str]:
-    """The pages by name, of each kind, with few and with many entries."""
-    return {f"list of {number}": make_list_page(number) for number in (0, 1, 3, 300)}
+def _make_document_page(make: Callable[[], Document]) -> str:
+    return page.format_page(make(), now=NOW)
+
+
+_MAKERS: Final[Mapping[str, Callable[[], str]]] = {
+    **{f"plan for {number}": partial(_make_document_page, partial(make_plan, number)) for number in (0, 3, 300)},
+    **{f"report of {number}": partial(_make_document_page, partial(make_report, number)) for number in (3, 300)},
+    **{f"list of {number}": partial(make_list_page, number) for number in (0, 3, 300)},
+    "drift": partial(_make_document_page, make_drift),
+    "image": partial(_make_document_page, make_explanation),
+    "failure": partial(_make_document_page, make_failure),
+}
+PAGES: Final = tuple(_MAKERS)
+"""The names of the pages: of each kind, with few and with many entries."""
+LONG: Final = ("plan for 300", "report of 300", "list of 300")
+"""The pages with many entries."""
+
+
+@cache
+def make_page(name: str) -> str:
+    """The page of this name."""
+    return _MAKERS[name]()
 
 
 def make_hostile_pages(text: str) -> Mapping[str, str]:
     """Pages of each kind in which others wrote ``text`` wherever they can."""
     names = ("description", "os_distro", "os_version", "architecture", "os_admin_user", "os_type")
     image = replace(IMAGE, id=text, name=text, properties=dict.fromkeys(names, text))
-    return {"list": format_page([Entry(image), Entry(replace(image, id="x"))], text, text, NOW)}
+    return {
+        "list": catalog_page.format_page([Entry(image), Entry(replace(image, id="x"))], text, text, NOW),
+        "document": page.format_page(make_hostile(text), now=NOW),
+    }

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.browser.pages import make_list_page
-from tests.browser.visits import Visit, find_violations, list_shown, measure_overflow
+from tests.browser.visits import Visit, list_shown
 
 pytestmark = pytest.mark.browser
 
@@ -24,13 +24,3 @@ def test_a_visibility_is_a_filter(visit: Visit) -> None:
         assert list_shown(page) == ["Rocky 2"]
         private.click()
         assert len(list_shown(page)) == 4
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("number", [0, 3, 300])
-@pytest.mark.parametrize("width", [1280, 400])
-def test_axe_finds_nothing_and_the_page_fits(visit: Visit, axe: str, scheme: str, number: int, width: int) -> None:
-    """In both schemes, at both widths."""
-    with visit(make_list_page(number), color_scheme=scheme, viewport={"width": width, "height": 800}) as page:
-        assert find_violations(page, axe) == []
-        assert measure_overflow(page) <= 0

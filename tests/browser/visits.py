@@ -55,17 +55,26 @@ def is_dark(page: "Page") -> bool:
     )
 
 
-def read_texts(page: "Page", selector: str = "header *, main *") -> list[str]:
-    """The texts that a reader sees, each as one element has it."""
-    return list(
-        page.evaluate(
-            """(selector) => [...document.querySelectorAll(selector)]
-            .filter((one) => one.checkVisibility({contentVisibilityAuto: true}) && !["SCRIPT", "STYLE"].includes(one.tagName))
-            .flatMap((one) => [...one.childNodes].filter((node) => node.nodeType === 3).map((node) => node.data.trim()))
-            .filter(Boolean)""",
-            selector,
-        )
-    )
+_READ_TEXTS: Final = """(onlyVisible) => [...document.querySelectorAll("header *, main *")]
+    .filter((one) => !one.closest(".controls, [data-none]"))
+    .filter((one) => !onlyVisible || one.checkVisibility({contentVisibilityAuto: true}))
+    .flatMap((one) => [...one.childNodes].filter((node) => node.nodeType === 3).map((node) => node.data.trim()))
+    .filter(Boolean)"""
+
+
+def read_visible_texts(page: "Page") -> list[str]:
+    """The texts that a reader sees, without those of the controls, each as one element has it."""
+    return list(page.evaluate(_READ_TEXTS, True))
+
+
+def read_texts(page: "Page") -> list[str]:
+    """The same texts, and those that the reader has to open first."""
+    return list(page.evaluate(_READ_TEXTS, False))
+
+
+def open_all(page: "Page") -> None:
+    """What a reader does who clicks on everything that opens."""
+    page.evaluate("() => document.querySelectorAll('details').forEach((one) => { one.open = true; })")
 
 
 def count_elements(page: "Page", selector: str) -> int:
