@@ -16,7 +16,8 @@ from imagesync.render.changes import Line, describe_changes
 from imagesync.render.drift import describe_value, value_to_json
 from imagesync.render.stays import describe_kept
 from imagesync.render.style import Ink, Paint, format_age, format_value, leave_plain
-from imagesync.render.text import describe_errors, format_next_steps
+from imagesync.render.summary import describe_errors
+from imagesync.render.text import format_next_steps
 from imagesync.text import format_size, make_printable
 
 _TITLES: Final = {

@@ -9,7 +9,7 @@ from imagesync.model.plan import Create, Delete, Kind, Reason, find_image_id, is
 from imagesync.model.report import Outcome, Report, StepResult, list_waiting_candidates
 from imagesync.render.blocks import wrap
 from imagesync.render.style import Ink, Paint, format_count, leave_plain
-from imagesync.render.text import VERBS
+from imagesync.render.summary import VERBS
 from imagesync.text import format_size, make_printable, shorten_list
 
 MAX_NAMED: Final = 10
