@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
-from imagesync.render.changes import Line
+from imagesync.render.changes import Alarm, Line
 from imagesync.render.style import Ink, Paint, format_count
 from imagesync.text import make_printable
 
@@ -38,7 +38,8 @@ class Row:
 
     ``label`` names the image in a list: its key, and its name if that differs. ``is_named``: the row always names the
     image, because an image or its content is added or removed. ``is_last``: the row is printed after all others, because
-    users lose the image. ``alone``: lines that are printed only if the row is not folded with others.
+    users lose the image. ``alone``: lines that are printed only if the row is not folded with others. ``alarms``: what a
+    reviewer must see first. ``steps``: the ids of the steps that the row is about.
     """
 
     kind: Kind
@@ -49,6 +50,8 @@ class Row:
     is_named: bool = True
     is_last: bool = False
     alone: tuple[Line, ...] = ()
+    alarms: tuple[Alarm, ...] = ()
+    steps: tuple[str, ...] = ()
 
 
 _Shared: TypeAlias = Mapping[tuple[Kind, Line], tuple[Row, ...]]

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from typing import Final
@@ -25,7 +25,14 @@ from imagesync.model.plan import (
 from imagesync.model.record import DIGEST, KEY, MANAGED, ROLE, read_digests, read_generation
 from imagesync.model.urls import redact_host, redact_url
 from imagesync.render.blocks import Kind, Row
-from imagesync.render.changes import Line, describe_changes, describe_new_image
+from imagesync.render.changes import (
+    Alarm,
+    Line,
+    describe_changes,
+    describe_new_image,
+    list_alarms,
+    list_alarms_of_new,
+)
 from imagesync.render.stays import describe_kept
 from imagesync.render.style import Ink, format_value
 from imagesync.text import format_size, make_printable
@@ -89,11 +96,14 @@ def _make_rows(view: _View, key: str, steps: Sequence[Step]) -> Iterator[Row]:
     deleted = {step.action.image_id for step in beside if isinstance(step.action, Delete)}
     last = [step for step in beside if isinstance(step.action, Delete) or step.action.image_id not in deleted]
     if moves := [step for step in steps if step.reason is Reason.MOVED]:
-        yield _make_move_row(view, key, moves)
+        yield replace(_make_move_row(view, key, moves), steps=tuple(step.id for step in moves))
     for step in steps:
         if step not in beside and step not in moves:
-            superseded = last if step is successor else []
-            yield _make_row(view, key, step, superseded)
+            superseded, others = (last, beside) if step is successor else ([], [])
+            row = _make_row(view, key, step, superseded)
+            old = [Alarm.OLD_DELETED] if any(isinstance(one.action, Delete) for one in superseded) else []
+            steps = (step.id, *(one.id for one in others))
+            yield replace(row, alarms=tuple(dict.fromkeys((*row.alarms, *old))), steps=steps)
 
 
 def _is_superseding(step: Step) -> bool:
@@ -114,7 +124,9 @@ def _make_row(view: _View, key: str, step: Step, superseded: Sequence[Step]) -> 
             return _make_update_row(view, key, step, update)
         case Deactivate(image_id=image_id):
             kind = Kind(Ink.STATE, "○", "deactivate", _explain_step(step))
-            return Row(kind, key, is_last=step.reason in _LOST, alone=(Line("image", image_id),))
+            is_lost = step.reason in _LOST
+            alarms = (Alarm.DEACTIVATED,) if is_lost else ()
+            return Row(kind, key, is_last=is_lost, alone=(Line("image", image_id),), alarms=alarms)
         case Reactivate(image_id=image_id):
             kind = Kind(Ink.STATE, "●", "reactivate", _explain_step(step))
             return Row(kind, key, alone=(Line("image", image_id),))
@@ -141,7 +153,16 @@ def _make_create_row(view: _View, key: str, step: Step, create: Create, fates: t
     ]
     name = "" if create.replaces else str(create.state.fields.get("name") or "")
     named = [format_value(name)] if name and name != key else []
-    return Row(kind, key, ", ".join([*named, _describe_origin(create)]), (*lines, *fates), _make_label(key, name))
+    what, label = ", ".join([*named, _describe_origin(create)]), _make_label(key, name)
+    return Row(kind, key, what, (*lines, *fates), label, alarms=tuple(_list_alarms_of_create(create)))
+
+
+def _list_alarms_of_create(create: Create) -> Iterator[Alarm]:
+    """A candidate changes nothing for users; a new build only what is different from the old one."""
+    if create.replaces:
+        yield from list_alarms(create.changes)
+    elif not create.stage:
+        yield from list_alarms_of_new(create)
 
 
 def _find_other_status(view: _View, create: Create) -> Iterator[FieldChange]:
@@ -178,7 +199,7 @@ def _make_promotion_row(view: _View, key: str, step: Step, update: Update, super
     others = [change for change in update.changes if view.whole or change.path not in _ACCESS_PATHS]
     fields = sorted({*others, *access}, key=lambda change: change.path)
     lines = (*describe_changes(fields, mark_drift=True, whole=view.whole), *_describe_fates(view, superseded))
-    return Row(kind, key, f"with {update.image_id}, no upload", lines)
+    return Row(kind, key, f"with {update.image_id}, no upload", lines, alarms=tuple(list_alarms(fields)))
 
 
 def _find_access_changes(view: _View, update: Update, superseded: Sequence[Step]) -> Iterator[FieldChange]:
@@ -212,7 +233,8 @@ def _make_update_row(view: _View, key: str, step: Step, update: Update) -> Row:
     is_named = is_lost or step.reason is Reason.ADOPT
     alone = (Line("image", update.image_id),) if is_lost or view.whole else ()
     label = _make_label(key, update.image_id) if step.reason is Reason.ADOPT else ""
-    return Row(kind, key, what, tuple(lines), label, is_named, is_lost, alone)
+    alarms = tuple(list_alarms(update.changes)) + ((Alarm.RELEASED,) if update.record is None else ())
+    return Row(kind, key, what, tuple(lines), label, is_named, is_lost, alone, alarms)
 
 
 def _make_move_row(view: _View, key: str, moves: Sequence[Step]) -> Row:
@@ -243,6 +265,7 @@ def _make_delete_row(view: _View, key: str, step: Step, delete: Delete) -> Row:
         _make_label(key, ", ".join(names)),
         is_last=True,
         alone=(Line("image", delete.image_id),),
+        alarms=() if step.reason is Reason.INCOMPLETE else (Alarm.DELETED,),
     )
 
 
