@@ -15,13 +15,27 @@ VERBS: Final = ("move", "create", "update", "replace", "deactivate", "reactivate
 
 def format_heading(plan: Plan) -> str:
     """``Catalog base on cloud eu, project images: 3 images declared, 2 owned``."""
-    counts = f"{format_count(plan.wanted, 'image')} declared, {plan.owned} owned"
-    return f"Catalog {plan.catalog} on {describe_place(plan)}: {counts}"
+    return f"Catalog {plan.catalog} on {describe_place(plan)}: {format_scope(plan)}"
+
+
+def format_scope(plan: Plan) -> str:
+    """``3 images declared, 2 owned``."""
+    return f"{format_count(plan.wanted, 'image')} declared, {plan.owned} owned"
 
 
 def describe_errors(plan: Plan) -> Iterator[str]:
     """One line for each key that cannot be planned, and one line about the effect on the run."""
-    yield from (f"Error: {make_printable(str(clean_diagnostic(error.problem)))}" for error in plan.errors)
+    yield from (f"Error: {error}" for error in list_errors(plan))
+    yield from describe_effect(plan)
+
+
+def list_errors(plan: Plan) -> Iterator[str]:
+    """The problem of each key that cannot be planned."""
+    yield from (make_printable(str(clean_diagnostic(error.problem))) for error in plan.errors)
+
+
+def describe_effect(plan: Plan) -> Iterator[str]:
+    """A sentence about what errors mean for an apply; nothing without errors."""
     if plan.errors:
         number = format_count(len(plan.errors), "image")
         yield f"Apply skips {number} with an error, and exits with code 1 even if all other steps succeed."
