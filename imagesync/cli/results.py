@@ -4,7 +4,7 @@ A result is one class of this module. A format is one case of ``format_result``.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -67,10 +67,9 @@ class PlanResult:
 
     def make_document(self, look: Look) -> "Document":
         """The plan for a reviewer, with the refusals among its errors."""
-        from imagesync.render.document import make_plan_document
+        from imagesync.render.documents import make_plan_document
 
-        made = make_plan_document(self.plan, now=look.now, detail=look.detail)
-        return replace(made, errors=(*self.refusals, *made.errors))
+        return make_plan_document(self.plan, now=look.now, detail=look.detail, refusals=self.refusals)
 
     def make_junit(self, look: Look) -> str:
         """One test case for each change."""
@@ -111,7 +110,7 @@ class RunReport:
 
     def make_document(self, look: Look) -> "Document":
         """The report for a reviewer."""
-        from imagesync.render.document import make_report_document
+        from imagesync.render.documents import make_report_document
 
         return make_report_document(self.report, now=look.now, detail=look.detail)
 
@@ -152,7 +151,7 @@ class DriftResult:
 
     def make_document(self, look: Look) -> "Document":
         """The drift for a reviewer."""
-        from imagesync.render.document import make_drift_document
+        from imagesync.render.drift import make_drift_document
 
         name, target = self.catalog.name, self.catalog.target.name
         return make_drift_document(self.report, name, target, self.here, self.command_of, now=look.now)
@@ -188,7 +187,7 @@ class ExplanationResult:
 
     def make_document(self, look: Look) -> "Document":
         """The explanation for a reviewer."""
-        from imagesync.render.document import make_explanation_document
+        from imagesync.render.explanation import make_explanation_document
 
         name, target = self.catalog.name, self.catalog.target.name
         return make_explanation_document(self.explanation, name, target, self.here, now=look.now)
@@ -215,7 +214,7 @@ class Failure:
 
     def make_document(self, _look: Look) -> "Document":
         """The error for a reviewer."""
-        from imagesync.render.document import make_failure_document
+        from imagesync.render.documents import make_failure_document
 
         return make_failure_document(self.command, self.catalog, self.target, list_problems(self.error))
 

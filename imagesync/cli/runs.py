@@ -39,7 +39,8 @@ from imagesync.render.place import describe_place
 from imagesync.render.report import format_report
 from imagesync.render.result import run_finished_to_json
 from imagesync.render.style import Detail, format_count
-from imagesync.render.text import format_counts, format_plan
+from imagesync.render.summary import format_counts
+from imagesync.render.text import format_plan
 from imagesync.run import Hooks, RunResult, Settings, Watch
 from imagesync.secrets import clean_diagnostic, hide_secrets
 from imagesync.sources import SourceAccess

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
-from imagesync.render.changes import Line
+from imagesync.render.changes import Alarm, Line
 from imagesync.render.style import Ink, Paint, format_count
 from imagesync.text import make_printable
 
@@ -38,7 +38,8 @@ class Row:
 
     ``label`` names the image in a list: its key, and its name if that differs. ``is_named``: the row always names the
     image, because an image or its content is added or removed. ``is_last``: the row is printed after all others, because
-    users lose the image. ``alone``: lines that are printed only if the row is not folded with others.
+    users lose the image. ``alone``: lines that are printed only if the row is not folded with others. ``alarms``: what a
+    reviewer must see first. ``steps``: the ids of the steps that the row is about.
     """
 
     kind: Kind
@@ -49,22 +50,67 @@ class Row:
     is_named: bool = True
     is_last: bool = False
     alone: tuple[Line, ...] = ()
+    alarms: tuple[Alarm, ...] = ()
+    steps: tuple[str, ...] = ()
 
 
 _Shared: TypeAlias = Mapping[tuple[Kind, Line], tuple[Row, ...]]
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows of one kind that share lines. ``is_fold``: the rows are only named here, because there are many."""
+
+    kind: Kind
+    rows: tuple[Row, ...]
+    lines: tuple[Line, ...]
+    is_fold: bool = False
+
+    @property
+    def labels(self) -> list[str]:
+        """The names of the images: with the image's name if the row is only named here."""
+        return [row.label or row.key if self.is_fold else row.key for row in self.rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Arranged rows: those with a block of their own, with the lines that they do not share; and the groups."""
+
+    rows: Sequence[Row]
+    singles: Mapping[Row, tuple[Line, ...]]
+    groups: Sequence[Group]
+
+
+def arrange_rows(rows: Sequence[Row], *, share: bool) -> list[Part]:
+    """The rows in the order for a reader: images that users lose come last. ``share``: join common lines of several."""
+    rows = sorted(rows, key=lambda row: (row.is_last, row.key))
+    return [_arrange_part([row for row in rows if row.is_last is is_last], share=share) for is_last in (False, True)]
+
+
+def _arrange_part(rows: Sequence[Row], *, share: bool) -> Part:
+    shared = _find_shared(rows) if share else {}
+    own = {row: tuple(line for line in row.lines if (row.kind, line) not in shared) for row in rows}
+    folded = _fold(own) if share else {}
+    hidden = {row for same in folded.values() for row in same} | {row for row in rows if _is_covered(row, own[row])}
+    singles = {row: lines for row, lines in own.items() if row not in hidden}
+    return Part(rows, singles, list(_make_groups(rows, folded, shared)))
+
+
+def _make_groups(rows: Sequence[Row], folded: Mapping[Kind, tuple[Row, ...]], shared: "_Shared") -> Iterator[Group]:
+    """The folded rows with the lines that exactly these images share; then the lines that other sets of images share."""
+    sets: dict[tuple[Kind, tuple[Row, ...]], list[Line]] = {item: [] for item in folded.items()}
+    for (kind, line), owners in shared.items():
+        sets.setdefault((kind, owners), []).append(line)
+    order = {kind: position for position, kind in enumerate(dict.fromkeys(row.kind for row in rows))}
+    for (kind, owners), lines in sorted(sets.items(), key=lambda item: order[item[0][0]]):
+        yield Group(kind, owners, tuple(lines), folded.get(kind) == owners)
+
+
 def format_rows(rows: Sequence[Row], paint: Paint, width: int | None, *, share: bool) -> Iterator[str]:
     """The lines of the rows. ``share``: print common lines of several images once. ``width`` None: do not wrap."""
-    rows = sorted(rows, key=lambda row: (row.is_last, row.key))
-    for is_last in (False, True):
-        part = [row for row in rows if row.is_last is is_last]
-        shared = _find_shared(part) if share else {}
-        own = {row: tuple(line for line in row.lines if (row.kind, line) not in shared) for row in part}
-        folded = _fold(own) if share else {}
-        hidden = {row for same in folded.values() for row in same} | {row for row in part if _is_covered(row, own[row])}
-        yield from _format_single({row: lines for row, lines in own.items() if row not in hidden}, paint, width)
-        yield from _format_groups(part, folded, shared, paint, width)
+    for part in arrange_rows(rows, share=share):
+        yield from _format_single(part.singles, paint, width)
+        yield from _format_groups(part, paint, width)
 
 
 def _find_shared(rows: Sequence[Row]) -> _Shared:
@@ -108,28 +154,19 @@ def _format_single(rows: Mapping[Row, tuple[Line, ...]], paint: Paint, width: in
         yield from _format_lines((*row.alone, *lines), paint, width)
 
 
-def _format_groups(
-    rows: Sequence[Row], folded: Mapping[Kind, tuple[Row, ...]], shared: _Shared, paint: Paint, width: int | None
-) -> Iterator[str]:
-    """The folded rows with the lines that exactly these images share; then the lines that other sets of images share."""
-    sets: dict[tuple[Kind, tuple[Row, ...]], list[Line]] = {item: [] for item in folded.items()}
-    for (kind, line), owners in shared.items():
-        sets.setdefault((kind, owners), []).append(line)
-    numbers = Counter(row.kind for row in rows)
+def _format_groups(part: Part, paint: Paint, width: int | None) -> Iterator[str]:
+    numbers = Counter(row.kind for row in part.rows)
     alike = Counter((kind.sign, kind.verb) for kind in numbers)
-    order = {kind: position for position, kind in enumerate(numbers)}
-    for (kind, owners), lines in sorted(sets.items(), key=lambda item: order[item[0][0]]):
-        is_fold = folded.get(kind) == owners
+    for group in part.groups:
+        kind, rows = group.kind, group.rows
         is_plain = bool(kind.why) or alike[kind.sign, kind.verb] == 1  # else a reader cannot see which rows are meant
-        if not is_fold and len(owners) == numbers[kind] and owners[0].is_named and is_plain:
+        if not group.is_fold and len(rows) == numbers[kind] and rows[0].is_named and is_plain:
             names = "all those named above"
         else:
-            labels = [row.label or row.key if is_fold else row.key for row in owners]
-            names = _list_names(labels, whole=is_fold or any(line.is_named for line in lines))
+            names = _list_names(group.labels, whole=group.is_fold or any(line.is_named for line in group.lines))
         why = f" ({kind.why})" if kind.why else ""
-        number = format_count(len(owners), "image")
-        yield from _format_head(kind, f"{kind.verb}{why} of {number}: {names}", paint, width)
-        yield from _format_lines(lines, paint, width)
+        yield from _format_head(kind, f"{kind.verb}{why} of {format_count(len(rows), 'image')}: {names}", paint, width)
+        yield from _format_lines(group.lines, paint, width)
 
 
 def _list_names(labels: Sequence[str], *, whole: bool) -> str:

@@ -1,8 +1,9 @@
 """Fields of images, and changes of fields -> lines of a plan. Pure."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from imagesync.model.catalog import Visibility
@@ -20,6 +21,26 @@ CONTEXT_CHARS: Final = 12
 """Characters of a long value that are printed before the first difference from another value."""
 
 
+class Alarm(StrEnum):
+    """What a reviewer must see first; each value completes a sentence about images, in this order."""
+
+    PUBLIC = "become public"
+    COMMUNITY = "become visible to all projects (community)"
+    NOT_PUBLIC = "are no longer public"
+    PROTECTED = "become protected"
+    NOT_PROTECTED = "are no longer protected"
+    RELEASED = "are released: they stay, and no catalog owns them"
+    DEACTIVATED = "are deactivated"
+    HIDDEN = "are hidden"
+    OLD_DELETED = "have old builds that are deleted"
+    DELETED = "are deleted"
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether users or operators lose something."""
+        return self in (Alarm.DEACTIVATED, Alarm.HIDDEN, Alarm.OLD_DELETED, Alarm.DELETED)
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """A line under an image of a plan: a name and a text.
@@ -35,6 +56,35 @@ class Line:
     is_named: bool = False
     uncut: tuple[Value, ...] = ()
     pair: tuple[str, str] | None = None
+
+
+def list_alarms(changes: Iterable[FieldChange]) -> Iterator[Alarm]:
+    """What changes of fields do to the access to an image."""
+    for change in changes:
+        match change.path:
+            case ("visibility",):
+                yield from _compare_visibility(change.before, change.after)
+            case ("protected",):
+                yield Alarm.PROTECTED if change.after else Alarm.NOT_PROTECTED
+            case ("hidden",) if change.after:
+                yield Alarm.HIDDEN
+
+
+def _compare_visibility(before: Value, after: Value) -> Iterator[Alarm]:
+    if after == Visibility.PUBLIC.value:
+        yield Alarm.PUBLIC
+    elif after == Visibility.COMMUNITY.value:
+        yield Alarm.COMMUNITY
+    elif before in LOUD_VISIBILITIES:
+        yield Alarm.NOT_PUBLIC
+
+
+def list_alarms_of_new(create: Create) -> Iterator[Alarm]:
+    """What a new image, which replaces none, does to access."""
+    fields = create.state.fields
+    yield from _compare_visibility(None, fields.get("visibility"))
+    if fields.get("protected"):
+        yield Alarm.PROTECTED
 
 
 def describe_changes(changes: Sequence[FieldChange], *, mark_drift: bool, whole: bool) -> list[Line]:

@@ -6,8 +6,12 @@ from itertools import groupby
 from typing import Any, Final
 
 from imagesync.model.drift import Drift, DriftReport, Remedy
-from imagesync.render.blocks import wrap
-from imagesync.render.style import Ink, Paint, format_count, format_value, leave_plain
+from imagesync.model.image import Identity
+from imagesync.render.blocks import Kind, wrap
+from imagesync.render.changes import Line
+from imagesync.render.document import Block, Command, Document, Section, Subject
+from imagesync.render.place import describe_target, name_target
+from imagesync.render.style import Ink, Paint, format_age, format_count, format_value, leave_plain
 from imagesync.text import make_printable, shorten_list
 
 CommandOf = Callable[[Remedy], str]
@@ -18,6 +22,7 @@ _HEADINGS: Final = {
     Remedy.REACTIVATE: "Reactivate deactivated images, with all other changes of the plan:",
     Remedy.APPLY: "Make deleted images again and set the new values of the manifest, with all other changes of the plan:",
 }
+_MISSING: Final = "its image was published by an earlier run, and no longer exists"
 _ITEMS: Final[Mapping[tuple[str, ...], str]] = {("tags",): "tag", ("members",): "member"}
 
 
@@ -56,7 +61,7 @@ def _format_image(found: Sequence[Drift], now: datetime, paint: Paint, width: in
     first = found[0]
     key = paint(Ink.CHANGE if first.image_id else Ink.REMOVE, make_printable(first.key))
     if first.image_id is None:
-        yield from wrap(f"{key}: its image was published by an earlier run, and no longer exists", width, _INDENT)
+        yield from wrap(f"{key}: {_MISSING}", width, _INDENT)
         return
     yield f"{key}: image {make_printable(first.image_id)}"
     if first.updated:
@@ -67,15 +72,20 @@ def _format_image(found: Sequence[Drift], now: datetime, paint: Paint, width: in
 
 def describe_value(drift: Drift) -> str:
     """One drifted value: what it was, and what it is now."""
-    name = make_printable(".".join(drift.path))
+    name, text = _describe_parts(drift)
+    return f"{name}: {text}"
+
+
+def _describe_parts(drift: Drift) -> tuple[str, str]:
+    """The name of a drifted value, and what happened to it."""
     end = _explain(drift)
     if item := _ITEMS.get(drift.path):
         which = f"{item} {format_value(drift.was)}" if drift.is_was_known else f"a {item} (its name is not recorded)"
-        return f"{which}: was set, is now removed{end}"
+        return which, f"was set, is now removed{end}"
     if drift.path == ("properties",):
-        return f"a property (its name is not recorded): was set, is now removed{end}"
+        return "a property (its name is not recorded)", f"was set, is now removed{end}"
     was = f"was {format_value(drift.was)}" if drift.is_was_known else "had another value (it is not recorded)"
-    return f"{name}: {was}, is now {format_value(drift.now)}{end}"
+    return make_printable(".".join(drift.path)), f"{was}, is now {format_value(drift.now)}{end}"
 
 
 def _explain(drift: Drift) -> str:
@@ -91,15 +101,7 @@ def _format_time(text: str, now: datetime) -> str:
     except ValueError:
         return make_printable(text)
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return f"{moment:%Y-%m-%d %H:%M} UTC ({format_age((now - moment).total_seconds())})"
-
-
-def format_age(seconds: float) -> str:
-    """``just now``, ``3 minutes ago``, ``5 hours ago``, ``12 days ago``."""
-    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
-        if seconds >= length:
-            return f"{format_count(int(seconds // length), unit)} ago"
-    return "just now"
+    return f"{moment:%Y-%m-%d %H:%M} UTC ({format_age(moment, now)})"
 
 
 def _describe_unknown(keys: Sequence[str]) -> str:
@@ -112,11 +114,42 @@ def _describe_unknown(keys: Sequence[str]) -> str:
 
 
 def _list_commands(found: Sequence[Drift], command_of: CommandOf, width: int | None) -> Iterator[str]:
+    for heading, command in _list_remedies(found, command_of):
+        yield from ("", *wrap(heading, width, "  "), f"  {command}")
+
+
+def _list_remedies(found: Sequence[Drift], command_of: CommandOf) -> Iterator[tuple[str, str]]:
+    """A heading and a command for each remedy that a value has."""
     for remedy, heading in _HEADINGS.items():
-        count = sum(drift.remedy is remedy for drift in found)
-        if count:
-            text = heading.format(count=format_count(count, "value"))
-            yield from ("", *wrap(text, width, "  "), f"  {command_of(remedy)}")
+        if count := sum(drift.remedy is remedy for drift in found):
+            yield heading.format(count=format_count(count, "value")), command_of(remedy)
+
+
+def make_drift_document(
+    report: DriftReport, catalog: str, target: str | None, here: Identity, command_of: CommandOf, *, now: datetime
+) -> Document:
+    """The drift for a reviewer. ``target``: the name of the target in the manifest."""
+    groups = groupby(report.found, key=lambda drift: (drift.key, drift.image_id))
+    return Document(
+        Subject.DRIFT,
+        catalog,
+        name_target(target, here),
+        f"Drift of catalog {make_printable(catalog)} on {describe_target(target, here)}",
+        f"{_count(report)}.",
+        blocks=tuple(_make_block(list(group), now) for _, group in groups),
+        sections=(Section("", (_describe_unknown(report.unknown),)),) if report.unknown else (),
+        commands=tuple(Command(*item) for item in _list_remedies(report.found, command_of)),
+    )
+
+
+def _make_block(found: Sequence[Drift], now: datetime) -> Block:
+    first = found[0]
+    if first.image_id is None:
+        return Block(Kind(Ink.REMOVE, "-", "missing"), (make_printable(first.key),), _MISSING)
+    what = f"image {make_printable(first.image_id)}"
+    what += f", last update {_format_time(first.updated, now)}" if first.updated else ""
+    lines = tuple(Line(*_describe_parts(drift)) for drift in found)
+    return Block(Kind(Ink.CHANGE, "~", "drifted"), (make_printable(first.key),), what, lines)
 
 
 def drift_to_json(report: DriftReport, catalog: str, place: dict[str, Any], command_of: CommandOf) -> dict[str, Any]:

@@ -6,17 +6,20 @@ from typing import Any, Final
 
 from imagesync.model.catalog import Checksum, FileSource, ImageSpec, UrlSource
 from imagesync.model.explanation import Build, ContentState, Explanation
-from imagesync.model.image import parse_time
+from imagesync.model.image import Identity, parse_time
 from imagesync.model.listing import Standing
 from imagesync.model.plan import Fate, FieldChange, Value
 from imagesync.model.record import read_revisions
 from imagesync.model.urls import redact_url
-from imagesync.render.blocks import wrap
+from imagesync.render.blocks import Kind, wrap
 from imagesync.render.changes import Line, describe_changes
+from imagesync.render.document import Block, Document, Section, Subject
 from imagesync.render.drift import describe_value, value_to_json
+from imagesync.render.place import describe_target, name_target
 from imagesync.render.stays import describe_kept
-from imagesync.render.style import Ink, Paint, format_age, format_value, leave_plain
-from imagesync.render.text import describe_errors, format_next_steps
+from imagesync.render.style import Ink, Paint, format_age, format_count, format_value, leave_plain
+from imagesync.render.summary import describe_errors
+from imagesync.render.text import format_next_steps
 from imagesync.text import format_size, make_printable
 
 _TITLES: Final = {
@@ -39,6 +42,7 @@ _FATES: Final = {
     Fate.UNWANTED: "no longer declared, the next apply drops it",
     Fate.REJECTED: "rejected, because it was deactivated; it is not published",
 }
+_NO_BUILD: Final = "There is not yet an image of this key."
 _NAMES: Final = 12
 """The width of the names of fields."""
 
@@ -53,11 +57,11 @@ def format_explanation(
     lines = [paint(Ink.BOLD, line) for line in wrap(f"{make_printable(found.key)}: {place}", width, "  ")]
     lines += _format_fields(_describe_declared(found.spec), width)
     for build in found.builds:
-        title = f"{_TITLES[build.standing]}: generation {build.record.managed.generation}, image {build.image.id}"
+        title = ": ".join(_name_build(build))
         lines += ["", *(paint(Ink.BOLD, line) for line in wrap(title, width, "  "))]
         lines += _format_fields(_describe_build(build, now), width)
     if not found.builds:
-        lines += ["", "There is not yet an image of this key."]
+        lines += ["", _NO_BUILD]
     return "\n".join([*lines, "", *_format_future(found, now, paint, width)])
 
 
@@ -152,6 +156,34 @@ def _describe_expiry(spec: ImageSpec | None) -> str:
         return ""
     action = spec.on_expire.value if spec.on_expire else "hide"
     return f"the image expires on {spec.expires}; the first apply on or after that day does this: {action}"
+
+
+def make_explanation_document(
+    found: Explanation, catalog: str, target: str | None, here: Identity, *, now: datetime
+) -> Document:
+    """The explanation for a reviewer. ``target``: the name of the target in the manifest."""
+    declared = _make_block("Declared", "", _describe_declared(found.spec))
+    builds = [_make_block(*_name_build(build), _describe_build(build, now)) for build in found.builds]
+    title, *future = _format_future(found, now, leave_plain, None)
+    return Document(
+        Subject.IMAGE,
+        catalog,
+        name_target(target, here),
+        f"Image {make_printable(found.key)} of catalog {make_printable(catalog)} on {describe_target(target, here)}",
+        f"{format_count(len(found.builds), 'build')}." if found.builds else _NO_BUILD,
+        blocks=(declared, *builds),
+        sections=(Section(title.removesuffix(":"), tuple(line.strip() for line in future)),),
+    )
+
+
+def _make_block(label: str, what: str, fields: Sequence[tuple[str, str]]) -> Block:
+    lines = tuple(Line(name, make_printable(text)) for name, text in fields)
+    return Block(Kind(Ink.STATE, "", ""), (label,), make_printable(what), lines)
+
+
+def _name_build(build: Build) -> tuple[str, str]:
+    """The title of a build, and what identifies it."""
+    return _TITLES[build.standing], f"generation {build.record.managed.generation}, image {build.image.id}"
 
 
 def explanation_to_json(found: Explanation, catalog: str, place: dict[str, Any]) -> dict[str, Any]:

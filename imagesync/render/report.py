@@ -9,7 +9,7 @@ from imagesync.model.plan import Create, Delete, Kind, Reason, find_image_id, is
 from imagesync.model.report import Outcome, Report, StepResult, list_waiting_candidates
 from imagesync.render.blocks import wrap
 from imagesync.render.style import Ink, Paint, format_count, leave_plain
-from imagesync.render.text import VERBS
+from imagesync.render.summary import VERBS
 from imagesync.text import format_size, make_printable, shorten_list
 
 MAX_NAMED: Final = 10
@@ -39,28 +39,31 @@ def format_report(report: Report, paint: Paint = leave_plain, *, width: int | No
 
     Counts are those of images, as in the plan. ``width``: the columns of a line; None does not wrap.
     """
+    failures = [line for text in _list_poor(report) for line in wrap(text, width, "    ")]
+    ending = [paint(Ink.BOLD, line) for line in wrap(format_closing(report), width, "  ")]
+    after = list_next_steps(report)
+    return "\n".join(
+        [*failures, *_list_left(report), *ending, *(line for text in after for line in wrap(text, width, "    "))]
+    )
+
+
+def format_closing(report: Report) -> str:
+    """``Applied: 1 created. 2.0 KiB uploaded.``, or why and how far the run failed or stopped, and what to do."""
     sent = sum(result.bytes_sent for result in report.results if result.outcome is Outcome.DONE)
     moved = f" {format_size(sent)} uploaded." if sent else ""
     if not report.results and report.succeeded:  # another run did everything before this one got the lease
-        return paint(Ink.BOLD, "Applied: nothing left to do.")
+        return "Applied: nothing left to do."
     done = _count(report, {Outcome.DONE}, _DONE) or "nothing done"
     rest = ", ".join(filter(None, (_count(report, set(Outcome) - {Outcome.DONE}, _TO_DO), _count_old_builds(report))))
     number = len(report.plan.errors)  # format_plan names them
     faulty = [f"{format_count(number, 'image')} skipped because of an error"] if number else []
     counts = "; ".join([done, *([f"not done: {rest}"] if rest else []), *faulty]) + "."
-    after = list(_list_next_steps(report)) if report.succeeded else []
     if report.succeeded:
-        closing = f"Applied: {done}.{moved}"
-    elif report.interrupted or report.stopped:
+        return f"Applied: {done}.{moved}"
+    if report.interrupted or report.stopped:
         why = f"Stopped, {make_printable(report.stopped)}" if report.stopped else "Interrupted"
-        closing = f"{why}: {counts}{moved} Run apply again to continue."
-    else:
-        closing = f"Failed: {counts}{moved} Fix the errors above and run apply again."
-    failures = [line for text in _list_poor(report) for line in wrap(text, width, "    ")]
-    ending = [paint(Ink.BOLD, line) for line in wrap(closing, width, "  ")]
-    return "\n".join(
-        [*failures, *_list_left(report), *ending, *(line for text in after for line in wrap(text, width, "    "))]
-    )
+        return f"{why}: {counts}{moved} Run apply again to continue."
+    return f"Failed: {counts}{moved} Fix the errors above and run apply again."
 
 
 def _list_poor(report: Report) -> Iterator[str]:
@@ -116,8 +119,10 @@ def _find_old_builds(report: Report) -> list[StepResult]:
     ]
 
 
-def _list_next_steps(report: Report) -> Iterator[str]:
-    """What the reader must or can do next: after a rollback, and with candidates."""
+def list_next_steps(report: Report) -> Iterator[str]:
+    """What the reader must or can do next: after a rollback, and with candidates; nothing after a failure."""
+    if not report.succeeded:
+        return
     if report.plan.follow_up:
         yield f"Note: {make_printable(report.plan.follow_up)}"
     if report.plan.kind is Kind.STAGE:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from imagesync.model.drift import Drift, DriftReport, Remedy
-from imagesync.render.drift import drift_to_json, format_age, format_drift
+from imagesync.render.drift import drift_to_json, format_drift
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 FOUND = (
@@ -85,9 +85,3 @@ def test_the_json_has_every_value_and_its_command() -> None:
         "restore": "imagesync apply --drift-only",
     }
     assert [one["restore"] for one in document["drift"] if one["remedy"] == "none"] == [None]
-
-
-def test_ages() -> None:
-    """In whole units."""
-    found = [format_age(seconds) for seconds in (-5, 59, 60, 7200, 86399, 86400)]
-    assert found == ["just now", "just now", "1 minute ago", "2 hours ago", "23 hours ago", "1 day ago"]

@@ -8,7 +8,7 @@ from imagesync.model.plan import Plan, Reason
 from imagesync.model.policy import OnReplace
 from imagesync.model.report import Outcome, Report, StepResult
 from imagesync.render.report import format_report
-from imagesync.render.text import format_counts
+from imagesync.render.summary import format_counts
 from tests.unit.factories import catalog, inventory, live, plan, spec
 
 

@@ -1,0 +1,66 @@
+"""A plan -> its heading, its counts and its errors, as sentences. Pure."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from imagesync.model.plan import Kind, Plan, summarize
+from imagesync.render.place import describe_place
+from imagesync.render.style import format_count
+from imagesync.secrets import clean_diagnostic
+from imagesync.text import format_size, make_printable
+
+VERBS: Final = ("move", "create", "update", "replace", "deactivate", "reactivate", "delete", "stage")
+"""What a plan counts, in the order of the closing line."""
+
+
+def format_heading(plan: Plan) -> str:
+    """``Catalog base on cloud eu, project images: 3 images declared, 2 owned``."""
+    return f"Catalog {plan.catalog} on {describe_place(plan)}: {format_scope(plan)}"
+
+
+def format_scope(plan: Plan) -> str:
+    """``3 images declared, 2 owned``."""
+    return f"{format_count(plan.wanted, 'image')} declared, {plan.owned} owned"
+
+
+def describe_errors(plan: Plan) -> Iterator[str]:
+    """One line for each key that cannot be planned, and one line about the effect on the run."""
+    yield from (f"Error: {error}" for error in list_errors(plan))
+    yield from describe_effect(plan)
+
+
+def list_errors(plan: Plan) -> Iterator[str]:
+    """The problem of each key that cannot be planned."""
+    yield from (make_printable(str(clean_diagnostic(error.problem))) for error in plan.errors)
+
+
+def describe_effect(plan: Plan) -> Iterator[str]:
+    """A sentence about what errors mean for an apply; nothing without errors."""
+    if plan.errors:
+        number = format_count(len(plan.errors), "image")
+        yield f"Apply skips {number} with an error, and exits with code 1 even if all other steps succeed."
+
+
+def note_copies(copies: Sequence[str]) -> list[str]:
+    """A sentence that counts the images with a copied record, if there are any."""
+    if not copies:
+        return []
+    are = "image carries" if len(copies) == 1 else "images carry"
+    return [
+        f"{len(copies)} {are} a copy of another image's record, as snapshots of servers do; imagesync does not change "
+        "them; to list their ids, pass -v"
+    ]
+
+
+def format_counts(plan: Plan) -> str:
+    """``Plan: 2 to create, …; 14 unchanged.`` or ``No changes. …``."""
+    if not plan.steps and plan.kind is not Kind.APPLY:
+        return "Nothing to stage." if plan.kind is Kind.STAGE else "Nothing to do."
+    if not plan.steps:
+        matching = "image matches" if plan.unchanged == 1 else "images match"
+        return f"No changes. {plan.unchanged} {matching} the manifest."
+    counts = summarize(plan)
+    parts = [f"{getattr(counts, verb)} to {verb}" for verb in VERBS if getattr(counts, verb)]
+    moved = {0: "", None: " Upload size unknown."}.get(counts.upload, f" {format_size(counts.upload)} to upload.")
+    rest = f"{counts.unchanged} unchanged" if plan.kind is Kind.APPLY else "no other changes"
+    return f"Plan: {', '.join(parts)}; {rest}.{moved}"

@@ -1,0 +1,256 @@
+"""``imagesync.render.documents``: what a reviewer reads about a plan, a report or a failure, in no format yet."""
+
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import pytest
+
+from imagesync.errors import Diagnostic
+from imagesync.model.catalog import Visibility
+from imagesync.model.plan import Plan, PlanError
+from imagesync.model.policy import OnRemove, OnReplace, Policy
+from imagesync.model.report import Outcome, Report, StepResult
+from imagesync.render.changes import Alarm
+from imagesync.render.document import Alert, Document, Subject
+from imagesync.render.documents import make_failure_document, make_plan_document, make_report_document
+from imagesync.render.style import Detail
+from imagesync.render.text import format_plan
+from tests.unit.factories import NOW, candidate, catalog, inventory, live, plan, spec
+
+
+def find_alerts(document: Document) -> dict[str, tuple[str, ...]]:
+    """The labels by words."""
+    return {alert.words: alert.labels for alert in document.alerts}
+
+
+def make(*wanted: Any, owned: tuple[Any, ...] = (), **attrs: Any) -> Document:
+    """The document of a plan."""
+    return make_plan_document(plan(catalog(*wanted), inventory(*owned)), now=NOW, **attrs)
+
+
+def list_texts(value: Any) -> list[str]:
+    """Every text in a document."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, tuple):
+        return [text for item in value for text in list_texts(item)]
+    if is_dataclass(value):
+        return [text for item in fields(value) for text in list_texts(getattr(value, item.name))]
+    return []
+
+
+PUBLIC, COMMUNITY = {"visibility": Visibility.PUBLIC}, {"visibility": Visibility.COMMUNITY}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "alarms"),
+    [
+        (None, PUBLIC, {Alarm.PUBLIC}),
+        (None, COMMUNITY, {Alarm.COMMUNITY}),
+        (None, {"protected": True}, {Alarm.PROTECTED}),
+        (None, {**PUBLIC, "protected": True}, {Alarm.PUBLIC, Alarm.PROTECTED}),
+        (None, {}, set()),
+        ({}, PUBLIC, {Alarm.PUBLIC}),
+        (COMMUNITY, PUBLIC, {Alarm.PUBLIC}),
+        (PUBLIC, COMMUNITY, {Alarm.COMMUNITY}),
+        (PUBLIC, {}, {Alarm.NOT_PUBLIC}),
+        (COMMUNITY, {}, {Alarm.NOT_PUBLIC}),
+        ({"protected": True}, {}, {Alarm.NOT_PROTECTED}),
+        ({}, {"hidden": True}, {Alarm.HIDDEN}),
+        ({"hidden": True}, {}, set()),
+        ({"min_ram": 1}, {}, set()),
+        (PUBLIC, {**PUBLIC, "min_ram": 1}, set()),
+    ],
+)
+def test_what_changes_access_comes_first(
+    before: dict[str, Any] | None, after: dict[str, Any], alarms: set[Alarm]
+) -> None:
+    """For a new image, and for one that is changed."""
+    owned = () if before is None else (live(spec("a", **before)),)
+    assert set(find_alerts(make(spec("a", **after), owned=owned))) == {alarm.value for alarm in alarms}
+
+
+def test_a_new_build_of_a_public_image_is_no_news() -> None:
+    """Only what differs from the build that it replaces is; and the deletion of old builds."""
+    public = spec("a", "a", **PUBLIC)
+    assert find_alerts(make(spec("a", "b", **PUBLIC), owned=(live(public),))) == {}
+    assert find_alerts(make(spec("a", "b", **PUBLIC), owned=(live(spec("a", "a")),))) == {"become public": ("a",)}
+    none_kept = make(spec("a", "b", **PUBLIC, on_replace=OnReplace(keep=0)), owned=(live(public),))
+    assert find_alerts(none_kept) == {"have old builds that are deleted": ("a",)}
+
+
+def test_a_candidate_that_becomes_public_is_in_the_alerts() -> None:
+    """It was private as long as it was a candidate; if the image was public before, nothing changes for users."""
+    wanted = spec("a", "b", **PUBLIC)
+    assert find_alerts(make(wanted, owned=(candidate(wanted),))) == {"become public": ("a",)}
+    before = live(spec("a", "a", **PUBLIC))
+    assert "become public" not in find_alerts(make(wanted, owned=(before, candidate(wanted))))
+
+
+@pytest.mark.parametrize(
+    ("on_remove", "words"),
+    [
+        (OnRemove.DELETE, Alarm.DELETED),
+        (OnRemove.HIDE, Alarm.HIDDEN),
+        (OnRemove.DEACTIVATE, Alarm.DEACTIVATED),
+        (OnRemove.KEEP, Alarm.RELEASED),
+    ],
+)
+def test_a_removed_image_is_in_the_alerts(on_remove: OnRemove, words: Alarm) -> None:
+    """Whatever removal means in this catalog."""
+    found = inventory(*(live(spec(key)) for key in "abcdefgh"))
+    made = plan(catalog(*map(spec, "abcdefg")), found, Policy(on_remove=on_remove))
+    alerts = make_plan_document(made, now=NOW).alerts
+    assert alerts == (Alert(words.value, ("h",), words.is_loss),)
+
+
+def test_alerts_name_every_image_in_the_order_of_their_weight() -> None:
+    """None is cut; deletions are last."""
+    keys = [f"k{number:03}" for number in range(300)]
+    document = make(*(spec(key, **PUBLIC) for key in keys), owned=(live(spec("z")),))
+    assert [alert.words for alert in document.alerts] == ["become public", "are deleted"]
+    assert document.alerts[0].labels == tuple(keys)
+    assert [alert.is_loss for alert in document.alerts] == [False, True]
+
+
+def test_a_plan_has_the_sentences_of_its_text() -> None:
+    """Heading, counts, blocks and notes."""
+    made = plan(catalog(spec("a", "b"), spec("b")), inventory(live(spec("a", "a"))))
+    document = make_plan_document(made, now=NOW)
+    assert document.subject is Subject.PLAN
+    assert (document.catalog, document.target) == (
+        "base",
+        made.target_name or made.target.label or made.target.location,
+    )
+    assert (
+        document.summary
+        == "Plan: 1 to create, 1 to replace; 0 unchanged. 8.0 KiB to upload. 2 images declared, 1 owned."
+    )
+    assert [(block.kind.verb, block.labels) for block in document.blocks] == [("replace", ("a",)), ("create", ("b",))]
+    text = format_plan(made, now=NOW)
+    for block in document.blocks:
+        assert block.what in text
+        assert all(line.text in text for line in block.lines)
+
+
+def test_equal_changes_are_one_block() -> None:
+    """As in the text; with all details each image has its own."""
+    owned = tuple(live(spec(key)) for key in "abcd")
+    wanted = [spec(key, min_ram=512) for key in "abcd"]
+    (block,) = make(*wanted, owned=owned).blocks
+    assert (block.labels, [line.name for line in block.lines]) == (("a", "b", "c", "d"), ["min_ram"])
+    assert len(make(*wanted, owned=owned, detail=Detail.WHOLE).blocks) == 4
+
+
+def test_a_summary_has_alerts_and_errors_but_no_blocks() -> None:
+    """What a reviewer must not miss stays."""
+    problem = Diagnostic("a.yaml", 3, 5, "images.x", "gone", "correct it")
+    made = replace(plan(catalog(spec("a", **PUBLIC)), inventory()), errors=(PlanError("x", problem),))
+    document = make_plan_document(made, now=NOW, detail=Detail.SUMMARY, refusals=["too many"])
+    assert find_alerts(document) == {"become public": ("a",)}
+    assert document.errors == ("too many", str(problem))
+    assert (document.blocks, document.sections) == ((), ())
+    assert document.closing == (
+        "Apply skips 1 image with an error, and exits with code 1 even if all other steps succeed.",
+    )
+
+
+def test_notes_and_candidates_are_sections() -> None:
+    """With a title; a lone sentence has none."""
+    waiting = candidate(spec("b"), "cand-b")
+    made = plan(catalog(spec("a")), inventory(live(spec("a")), waiting, copies=(replace(live(spec("a")), id="copy"),)))
+    sections = {section.title: section.lines for section in make_plan_document(made, now=NOW).sections}
+    assert "cand-b" in " ".join(sections["Candidates"])
+    assert "copy of another image's record" in sections["Notes"][0]
+
+
+def make_run() -> Plan:
+    """Two images are created, one is replaced, one is deleted."""
+    wanted = catalog(spec("a", "b"), spec("b", **PUBLIC), spec("c"))
+    return plan(wanted, inventory(live(spec("a")), live(spec("e"))))
+
+
+def report(**outcomes: Outcome) -> Document:
+    """The document of a run: every step is done but those of these keys."""
+    made = make_run()
+    results = tuple(
+        StepResult(
+            step, outcome := outcomes.get(step.action.key, Outcome.DONE), "id", "boom" * (outcome is Outcome.FAILED)
+        )
+        for step in made.steps
+    )
+    run = Report(replace(made, places={key: f"x.yaml:1:{key}" for key in "abc"}), results, leftover=("c: \x1b",))
+    return make_report_document(run, now=NOW)
+
+
+def test_a_report_says_what_was_done() -> None:
+    """With the alerts in the past."""
+    document = report()
+    assert document.subject is Subject.REPORT
+    assert find_alerts(document) == {"became public": ("b",), "were deleted": ("e",)}
+    assert {block.outcome for block in document.blocks} == {"done"}
+    assert document.summary.startswith(
+        "Failed: 2 created, 1 replaced, 1 deleted"
+    )  # the final listing found a difference
+    assert document.errors == ("not as planned: c: \\x1b",)
+
+
+def test_what_was_not_done_comes_first_with_its_error_and_place() -> None:
+    """The worst first; it is no alert, because nothing happened."""
+    document = report(b=Outcome.FAILED, c=Outcome.NOT_STARTED, e=Outcome.SKIPPED)
+    found = [(block.labels, block.outcome, block.error) for block in document.blocks]
+    assert found == [
+        (("b",), "failed", "boom"),
+        (("e",), "skipped", ""),
+        (("c",), "not-started", ""),
+        (("a",), "done", ""),
+    ]
+    assert document.blocks[0].place == "x.yaml:1:b"
+    assert find_alerts(document) == {}
+
+
+def test_a_replacement_has_failed_if_one_of_its_steps_has() -> None:
+    """The new build is published, but the old one is not retired."""
+    made = make_run()
+    results = tuple(
+        StepResult(
+            step,
+            Outcome.FAILED if step.id.startswith("update:a") or step.id.startswith("retire:a") else Outcome.DONE,
+            None,
+            "no",
+        )
+        for step in made.steps
+    )
+    assert Outcome.FAILED in {result.outcome for result in results}
+    first, *_ = make_report_document(Report(made, results), now=NOW).blocks
+    assert (first.labels, first.outcome) == (("a",), "failed")
+
+
+@pytest.mark.parametrize(
+    ("catalog_name", "target", "title"),
+    [
+        ("base", "prod", "imagesync plan failed for catalog base on prod"),
+        ("base", "", "imagesync plan failed for catalog base"),
+        ("", "", "imagesync plan failed"),
+        ("", "\x1b", "imagesync plan failed on \\x1b"),
+    ],
+)
+def test_a_failure_has_the_problems_with_their_places(catalog_name: str, target: str, title: str) -> None:
+    """And as much of the place of the run as is known."""
+    problems = [Diagnostic("a.yaml", 3, 5, "images.x", "gone", "correct it"), Diagnostic("", 0, 0, "", "no answer")]
+    document = make_failure_document("plan", catalog_name, target, problems)
+    assert document.title == title
+    assert document.errors == ("a.yaml:3:5: images.x: gone; correct it", "no answer")
+    assert document.summary == "2 problems; nothing was changed by this command."
+
+
+def test_every_text_is_printable() -> None:
+    """Names of images and values of properties may have any character."""
+    odd = "\x1b[2J\u202e\n##vso[x]"
+    wanted = replace(spec("a", properties={"p": odd}), name=odd)
+    found = inventory(replace(live(spec("z")), name=odd))
+    made = replace(plan(catalog(wanted), found), notes=(odd,), target_name=odd)
+    document = make_plan_document(made, now=NOW, refusals=[odd], detail=Detail.WHOLE)
+    texts = list_texts(replace(document, catalog="", target=""))
+    assert any("vso" in text for text in texts)
+    assert [text for text in texts if not text.isprintable() or "##" in text] == []
