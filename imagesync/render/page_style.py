@@ -41,7 +41,6 @@ h1 { margin: 0; font-size: 1.6rem; line-height: 1.25; letter-spacing: -.01em; ov
 h2 { margin: 1.75rem 0 .6rem; font-size: 1.1rem; line-height: 1.3; }
 h3 { margin: 0; font-size: .95rem; line-height: 1.4; }
 p { margin: .35rem 0; }
-.kind { color: var(--mute); font-size: .8rem; font-weight: 600; letter-spacing: .06em; text-transform: uppercase; }
 .lead { color: var(--mute); overflow-wrap: anywhere; }
 .verdict { margin: .9rem 0; font-size: 1.05rem; font-weight: 600; }
 
@@ -59,8 +58,10 @@ p { margin: .35rem 0; }
 .controls [aria-pressed="true"] { color: var(--back); background: var(--text); border-color: var(--text); }
 .controls [data-do="theme"][aria-pressed="true"] { color: inherit; background: var(--back); border-color: currentColor; }
 .controls .tools { margin-left: auto; }
-.controls [role="status"] { margin: 0 .25rem; color: var(--mute); font-size: .875rem; }
-.controls [role="status"]:empty { display: none; }
+.controls .result { flex-basis: 100%; color: var(--mute); font-size: .875rem; }
+.controls .result p { margin: 0; }
+.controls .result:has(p:empty) { display: none; }
+.controls .result button { padding: 0; color: var(--link); background: none; border: 0; text-decoration: underline; }
 
 table { border: 0; border-collapse: collapse; width: 100%; }
 th, td { padding: .5rem .75rem; text-align: left; vertical-align: top; border: 0; border-bottom: 1px solid var(--line);
@@ -80,6 +81,8 @@ caption span { position: absolute; width: 1px; height: 1px; overflow: hidden; cl
 .images td code { white-space: nowrap; }
 .alert, .errors { margin: .6rem 0; padding: .6rem .9rem; background: var(--tone-back); border-left: 3px solid var(--tone);
   border-radius: 0 6px 6px 0; }
+.alert { display: grid; grid-template-columns: 15rem 1fr; gap: 0 1.25rem; }
+.alert ul { margin: 0; }
 .alert h3, .errors h2 { margin: 0; color: var(--tone); }
 ul { margin: .35rem 0; padding-left: 1.25rem; }
 ul.names { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(15rem, 100%), 1fr)); gap: .1rem 1.25rem;
@@ -133,6 +136,7 @@ ins { color: var(--add); background: var(--add-back); }
   .controls .tools { margin-left: 0; }
   .controls input { flex-basis: 100%; max-width: none; }
   .verb { min-width: 0; }
+  .alert { display: block; }
   .body { padding-left: .9rem; }
   .fields, .fields tbody, .fields tr, .fields th, .fields td { display: block; width: auto; }
   .fields th { padding-bottom: 0; border: 0; }

@@ -10,8 +10,9 @@ from imagesync.model.image import LiveImage
 from imagesync.model.listing import Entry
 from imagesync.render import catalog_page, page
 from imagesync.render.document import Document
+from imagesync.render.style import Detail
 from tests.unit.factories import NOW
-from tests.web_documents import make_drift, make_explanation, make_failure, make_hostile, make_plan, make_report
+from tests.web_documents import make_drift, make_explanation, make_failure, make_hostile, make_plan_of, make_report_of
 
 SYSTEMS: Final = ("ubuntu", "debian", "rocky", "fedora", "windows")
 IMAGE: Final = LiveImage(
@@ -67,8 +68,9 @@ def _make_document_page(make: Callable[[], Document]) -> str:
 
 
 _MAKERS: Final[Mapping[str, Callable[[], str]]] = {
-    **{f"plan for {number}": partial(_make_document_page, partial(make_plan, number)) for number in (0, 3, 300)},
-    **{f"report of {number}": partial(_make_document_page, partial(make_report, number)) for number in (3, 300)},
+    **{f"plan for {number}": partial(_make_document_page, partial(make_plan_of, number)) for number in (0, 3, 300)},
+    "plan for 300, each alone": partial(_make_document_page, partial(make_plan_of, 300, Detail.WHOLE)),
+    **{f"report of {number}": partial(_make_document_page, partial(make_report_of, number)) for number in (3, 300)},
     **{f"list of {number}": partial(make_list_page, number) for number in (0, 3, 300)},
     "drift": partial(_make_document_page, make_drift),
     "image": partial(_make_document_page, make_explanation),
@@ -76,7 +78,7 @@ _MAKERS: Final[Mapping[str, Callable[[], str]]] = {
 }
 PAGES: Final = tuple(_MAKERS)
 """The names of the pages: of each kind, with few and with many entries."""
-LONG: Final = ("plan for 300", "report of 300", "list of 300")
+LONG: Final = ("plan for 300, each alone", "report of 300", "list of 300")
 """The pages with many entries."""
 
 
