@@ -107,7 +107,7 @@ def _format_alerts(alerts: Sequence[Alert], targets: Mapping[str, str]) -> Itera
     yield '<h2 id="alerts">Look at this first</h2>'
     for alert in alerts:
         yield f'<div class="alert {"remove" if alert.is_loss else "change"}">'
-        yield f"<h3>{escape(_describe_alert(alert))}</h3>"
+        yield f"<h3>{_format_alert(alert)}</h3>"
         yield "<div>"
         yield from _format_list([_format_link(label, targets) for label in alert.labels], "names", MAX_FIRST)
         yield "</div>"
@@ -115,10 +115,11 @@ def _format_alerts(alerts: Sequence[Alert], targets: Mapping[str, str]) -> Itera
     yield "</section>"
 
 
-def _describe_alert(alert: Alert) -> str:
+def _format_alert(alert: Alert) -> str:
     """``Become public, 2 images``."""
     words, colon, remark = alert.words.partition(":")
-    return f"{words[:1].upper()}{words[1:]}, {format_count(len(alert.labels), 'image')}{colon}{remark}"
+    number = format_count(len(alert.labels), "image")
+    return f'{escape(words[:1].upper() + words[1:])}, <span class="keep">{number}</span>{colon}{escape(remark)}'
 
 
 def _format_link(label: str, targets: Mapping[str, str]) -> str:
@@ -175,9 +176,9 @@ def _format_block(anchor: str, block: Block, *, is_open: bool) -> Iterator[str]:
     yield f"<details {words}{' open' if is_open else ''}>"
     yield f'<summary class="head">{_format_head(block)}</summary>'
     yield '<div class="body">'
+    yield from _format_lines(block)
     if len(block.labels) > 1:
         yield from _format_list(list(map(escape, block.labels)), "names")
-    yield from _format_lines(block)
     if block.place:
         yield f'<p class="place">declared in <code>{escape(block.place)}</code></p>'
     yield "</div>"
@@ -186,28 +187,21 @@ def _format_block(anchor: str, block: Block, *, is_open: bool) -> Iterator[str]:
 
 def _format_head(block: Block) -> str:
     """The first line: sign, verb, image, description, outcome, what becomes public or protected, and the error."""
-    kind = block.kind
-    facts = ", ".join(filter(None, (block.what or _list_fields(block), kind.why)))
+    kind, labels = block.kind, block.labels
+    loud = [f"! {line.name}: {line.text}" for line in block.lines if line.is_loud]
+    sign = f'<span class="sign" aria-hidden="true">{escape(kind.sign)}</span>' if kind.sign else ""
     parts = [
-        f'<span class="sign" aria-hidden="true">{escape(kind.sign)}</span>' if kind.sign else "",
-        f'<b class="verb">{escape(kind.verb)}</b>' if kind.verb else "",
-        f'<b class="key">{escape(_name_images(block.labels))}</b>',
-        f'<span class="what">{escape(_list_some(block.labels))}</span>' if len(block.labels) > 1 else "",
-        f'<span class="what">{escape(facts)}</span>' if facts else "",
-        *(
-            f'<span class="loud">! {escape(line.name)}: {escape(line.text)}</span>'
-            for line in block.lines
-            if line.is_loud
-        ),
-        f'<span class="outcome">{escape(block.outcome)}</span>' if block.outcome else "",
-        f'<span class="error">{escape(block.error)}</span>' if block.error else "",
+        ("b", "verb", kind.verb),
+        ("b", "key", labels[0] if len(labels) == 1 else format_count(len(labels), "image")),
+        ("span", "what", _list_some(labels) if len(labels) > 1 else ""),
+        ("span", "what", block.what or _list_fields(block)),
+        ("span", "what", kind.why),
+        *(("span", "loud", text) for text in loud),
+        ("span", "outcome", block.outcome),
+        ("span", "error", block.error),
     ]
-    return " ".join(filter(None, parts))
-
-
-def _name_images(labels: Sequence[str]) -> str:
-    """The label of one image; the number of several."""
-    return labels[0] if len(labels) == 1 else format_count(len(labels), "image")
+    texts = (f'<{name} class="{style}">{escape(text)}</{name}>' for name, style, text in parts if text)
+    return " ".join(filter(None, (sign, *texts)))
 
 
 def _list_some(labels: Sequence[str]) -> str:
@@ -224,7 +218,7 @@ def _format_lines(block: Block) -> Iterator[str]:
     if not block.lines:
         return
     yield f'<table class="fields" {GRID}>'
-    yield format_caption(f"{block.kind.verb} {_name_images(block.labels)}")
+    yield format_caption(" ".join((block.kind.verb, _list_some(block.labels))).strip())
     yield "<tbody>"
     yield from map(_format_line, block.lines)
     yield "</tbody>"

@@ -58,9 +58,8 @@ p { margin: .35rem 0; }
 .controls [aria-pressed="true"] { color: var(--back); background: var(--text); border-color: var(--text); }
 .controls [data-do="theme"][aria-pressed="true"] { color: inherit; background: var(--back); border-color: currentColor; }
 .controls .tools { margin-left: auto; }
-.controls .result { flex-basis: 100%; color: var(--mute); font-size: .875rem; }
+.controls .result { flex-basis: 100%; margin-bottom: -.2rem; color: var(--mute); font-size: .875rem; }
 .controls .result p { margin: 0; }
-.controls .result:has(p:empty) { display: none; }
 .controls .result button { padding: 0; color: var(--link); background: none; border: 0; text-decoration: underline; }
 
 table { border: 0; border-collapse: collapse; width: 100%; }
@@ -119,6 +118,7 @@ span.loud { padding: 0 .5rem; color: var(--change); background: var(--change-bac
 .fields { table-layout: fixed; }
 .fields th { width: 15rem; padding: .2rem .75rem .2rem 0; font: .85rem/1.6 var(--mono); color: var(--mute);
   overflow-wrap: anywhere; }
+.fields + .names { margin-top: .6rem; }
 .fields td { padding: .2rem 0; overflow-wrap: anywhere; }
 .fields tr:last-child > * { border-bottom: 0; }
 .fields .loud > * { color: var(--change); }

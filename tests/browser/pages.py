@@ -10,8 +10,9 @@ from imagesync.model.image import LiveImage
 from imagesync.model.listing import Entry
 from imagesync.render import catalog_page, page
 from imagesync.render.document import Document
+from imagesync.render.documents import make_plan_document
 from imagesync.render.style import Detail
-from tests.unit.factories import NOW
+from tests.unit.factories import NOW, catalog, inventory, live, plan, spec
 from tests.web_documents import make_drift, make_explanation, make_failure, make_hostile, make_plan_of, make_report_of
 
 SYSTEMS: Final = ("ubuntu", "debian", "rocky", "fedora", "windows")
@@ -92,7 +93,12 @@ def make_hostile_pages(text: str) -> Mapping[str, str]:
     """Pages of each kind in which others wrote ``text`` wherever they can."""
     names = ("description", "os_distro", "os_version", "architecture", "os_admin_user", "os_type")
     image = replace(IMAGE, id=text, name=text, properties=dict.fromkeys(names, text))
+    wanted = spec(
+        "a", name=text, visibility=Visibility.PUBLIC, properties={"description": text}, tags=frozenset({text})
+    )
+    made = plan(catalog(wanted), inventory(live(spec("b", "b", name=text))))
     return {
+        "plan": page.format_page(make_plan_document(made, now=NOW), now=NOW),
         "list": catalog_page.format_page([Entry(image), Entry(replace(image, id="x"))], text, text, NOW),
         "document": page.format_page(make_hostile(text), now=NOW),
     }

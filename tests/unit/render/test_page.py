@@ -62,8 +62,8 @@ def test_what_is_most_important_comes_first() -> None:
     )
     parts = [
         "Plan: 1 to",
-        "Become public, 1 image",
-        "Are deleted, 2 images",
+        'Become public, <span class="keep">1 image<',
+        'Are deleted, <span class="keep">2 images<',
         "1 error",
         'class="controls"',
         'id="block-1"',
