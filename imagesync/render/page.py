@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from imagesync.model.report import Outcome
 from imagesync.render.changes import Line
 from imagesync.render.document import Alert, Block, Command, Document, Section, Subject
 from imagesync.render.page_frame import GRID, Chip, Controls, escape, format_caption, format_frame
@@ -30,12 +31,14 @@ _TONES: Final[Mapping[Ink, str]] = {
     Ink.REMOVE: "remove",
     Ink.STATE: "state",
 }
+_OUTCOME_TONES: Final = {Outcome.DONE.value: "add", Outcome.FAILED.value: "remove", Outcome.INTERRUPTED.value: "remove"}
+"""In a report: what a step did, not what it should do."""
 _WORDS: Final[Mapping[Subject, tuple[str, str, str]]] = {
     Subject.PLAN: ("plan", "Changes", "change"),
     Subject.REPORT: ("report", "Results", "result"),
     Subject.DRIFT: ("drift", "Changed images", "image"),
     Subject.IMAGE: ("show", "Builds", "build"),
-    Subject.FAILURE: ("failure", "Problems", "problem"),
+    Subject.FAILURE: ("", "Problems", "problem"),
 }
 """By subject: the words above the title, the heading of the blocks, and what a block is called."""
 
@@ -46,7 +49,7 @@ def format_page(document: Document, *, now: datetime) -> str:
     blocks = [(f"block-{number}", block) for number, block in enumerate(document.blocks, 1)]
     controls = Controls(noun, len(blocks), list(_make_chips(document.blocks)), any(map(_is_folded, document.blocks)))
     header = [
-        f'<p class="lead">imagesync {kind}, {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC</p>',
+        f'<p class="lead">{f"imagesync {kind}".strip()}, {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC</p>',
         f"<h1>{escape(document.title)}</h1>",
         f'<p class="verdict">{escape(document.summary)}</p>',
     ]
@@ -168,7 +171,7 @@ def _is_folded(block: Block) -> bool:
 
 
 def _format_block(anchor: str, block: Block, *, is_open: bool) -> Iterator[str]:
-    tone = _TONES.get(block.kind.ink, "")
+    tone = _OUTCOME_TONES.get(block.outcome, "change") if block.outcome else _TONES.get(block.kind.ink, "")
     words = f'class="block {tone}" id="{anchor}" data-kinds="{_list_kinds(block)}"'
     if not _is_folded(block):
         yield f'<div {words}><div class="head">{_format_head(block)}</div></div>'
@@ -194,10 +197,10 @@ def _format_head(block: Block) -> str:
         ("b", "verb", kind.verb),
         ("b", "key", labels[0] if len(labels) == 1 else format_count(len(labels), "image")),
         ("span", "what", _list_some(labels) if len(labels) > 1 else ""),
-        ("span", "what", block.what or _list_fields(block)),
+        ("span", "what", block.what or (_list_fields(block) if kind.verb else "")),
         ("span", "what", kind.why),
         *(("span", "loud", text) for text in loud),
-        ("span", "outcome", block.outcome),
+        ("span", escape(f"outcome {_make_kind('outcome', block.outcome)}"), block.outcome),
         ("span", "error", block.error),
     ]
     texts = (f'<{name} class="{style}">{escape(text)}</{name}>' for name, style, text in parts if text)

@@ -88,7 +88,7 @@ ul.names { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(15
   padding: 0; list-style: none; }
 ul.facts li { margin: .2rem 0; }
 li { overflow-wrap: anywhere; }
-summary { cursor: pointer; }
+summary { padding: .15rem 0; cursor: pointer; }
 pre { margin: .35rem 0 1rem; padding: .7rem .9rem; background: var(--soft); border: 1px solid var(--line); border-radius: 6px;
   white-space: pre-wrap; overflow-wrap: anywhere; }
 pre code { user-select: all; }
@@ -100,9 +100,10 @@ pre code { user-select: all; }
 .change { --tone: var(--change); --tone-back: var(--change-back); }
 .remove, .errors { --tone: var(--remove); --tone-back: var(--remove-back); }
 .state { --tone: var(--state); --tone-back: var(--state-back); }
-.head { display: flex; flex-wrap: wrap; align-items: baseline; gap: .1rem .7rem; padding: .55rem .9rem; }
+.head { position: relative; display: flex; flex-wrap: wrap; align-items: baseline; gap: .1rem .7rem; padding: .55rem .9rem; }
+summary.head { padding-right: 2.5rem; }
 summary.head:hover { background: var(--soft); }
-summary.head::after { content: ""; order: 9; align-self: center; width: .4rem; height: .4rem; margin-left: auto;
+summary.head::after { content: ""; position: absolute; top: 1.05rem; right: 1rem; width: .4rem; height: .4rem;
   border: solid var(--mute); border-width: 0 2px 2px 0; transform: rotate(-45deg); }
 [open] > summary.head::after { transform: rotate(45deg); }
 summary.head::-webkit-details-marker { display: none; }
@@ -113,6 +114,8 @@ summary.head::-webkit-details-marker { display: none; }
 .loud { font-weight: 600; }
 span.loud { padding: 0 .5rem; color: var(--change); background: var(--change-back); border-radius: 4px; font-size: .875rem; }
 .outcome { padding: 0 .5rem; background: var(--soft); border: 1px solid var(--line); border-radius: 4px; font-size: .875rem; }
+.outcome-done { color: var(--add); border-color: currentColor; }
+.outcome-failed, .outcome-interrupted { color: var(--remove); border-color: currentColor; }
 .error { flex-basis: 100%; padding-left: 1.7rem; color: var(--remove); overflow-wrap: anywhere; }
 .body { padding: 0 .9rem .7rem 2.6rem; }
 .fields { table-layout: fixed; }
@@ -137,6 +140,9 @@ ins { color: var(--add); background: var(--add-back); }
   .controls input { flex-basis: 100%; max-width: none; }
   .verb { min-width: 0; }
   .alert { display: block; }
+  ul.names { display: block; line-height: 1.75; }
+  ul.names li { display: inline-block; margin-right: .3rem; }
+  ul.names li:not(:last-child)::after { content: ","; }
   .body { padding-left: .9rem; }
   .fields, .fields tbody, .fields tr, .fields th, .fields td { display: block; width: auto; }
   .fields th { padding-bottom: 0; border: 0; }

@@ -135,7 +135,7 @@ def test_a_loud_line_is_visible_in_a_closed_block() -> None:
 def test_a_failed_step_shows_its_outcome_and_error_in_the_first_line() -> None:
     """Also if it has no lines."""
     page = make_page(blocks=(Block(DELETE, ("a",), outcome="failed", error="HTTP 409"),))
-    assert '<span class="outcome">failed</span> <span class="error">HTTP 409</span>' in page
+    assert '<span class="outcome outcome-failed">failed</span> <span class="error">HTTP 409</span>' in page
 
 
 def test_many_images_of_a_block_are_counted_and_all_named_below() -> None:
