@@ -47,6 +47,7 @@ class Line:
 
     ``is_loud``: the change makes the image public or protected, or ends that. ``is_named``: a shared line names all of its
     images. ``uncut``: the whole values, if the text has only parts of them; lines with different values are not shared.
+    ``pair``: the two values with which the text of a change begins.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Line:
     is_loud: bool = False
     is_named: bool = False
     uncut: tuple[Value, ...] = ()
+    pair: tuple[str, str] | None = None
 
 
 def list_alarms(changes: Iterable[FieldChange]) -> Iterator[Alarm]:
@@ -93,14 +95,15 @@ def describe_changes(changes: Sequence[FieldChange], *, mark_drift: bool, whole:
 def _describe_change(change: FieldChange, *, mark_drift: bool, whole: bool) -> Line:
     name, uncut = make_printable(".".join(change.path)), _find_cut(change.before, change.after)
     if isinstance(change.before, tuple) or isinstance(change.after, tuple):
-        text = _describe_sets(_read_set(change.before), _read_set(change.after))
+        pair, text = None, _describe_sets(_read_set(change.before), _read_set(change.after))
     else:
-        text = " → ".join(_format_pair(change.before, change.after, whole=whole))
+        pair = _format_pair(change.before, change.after, whole=whole)
+        text = " → ".join(pair)
     drift = "  (drift)" if mark_drift and change.reason is Reason.DRIFT else ""
     is_loud = change.path == ("protected",) or (
         change.path == ("visibility",) and bool({change.before, change.after} & {*LOUD_VISIBILITIES})
     )
-    return Line(name, f"{text}{drift}", is_loud, change.path[0] in NAMED_FIELDS, uncut)
+    return Line(name, f"{text}{drift}", is_loud, change.path[0] in NAMED_FIELDS, uncut, pair)
 
 
 def _find_cut(*values: Value) -> tuple[Value, ...]:

@@ -1,0 +1,96 @@
+"""The pages that the tests of this folder open. Pure."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache, partial
+from typing import Final
+
+from imagesync.model.catalog import Status, Visibility
+from imagesync.model.image import LiveImage
+from imagesync.model.listing import Entry
+from imagesync.render import catalog_page, page
+from imagesync.render.document import Document
+from tests.unit.factories import NOW
+from tests.web_documents import make_drift, make_explanation, make_failure, make_hostile, make_plan, make_report
+
+SYSTEMS: Final = ("ubuntu", "debian", "rocky", "fedora", "windows")
+IMAGE: Final = LiveImage(
+    "",
+    status=Status.ACTIVE,
+    size=3 * 2**29,
+    min_disk=10,
+    min_ram=512,
+    created_at="2026-11-20T23:30:00Z",
+)
+
+
+def make_image(number: int) -> LiveImage:
+    """An image whose name has its number; every third is private."""
+    system = SYSTEMS[number % len(SYSTEMS)]
+    return replace(
+        IMAGE,
+        id=f"0d9a3e58-1111-4f3c-9b0a-{number:012}",
+        name=f"{system.capitalize()} {number}",
+        visibility=Visibility.PRIVATE if number % 3 == 2 else Visibility.PUBLIC,
+        properties={
+            "os_distro": system,
+            "os_version": f"{number % 7 + 18}.04",
+            "architecture": "x86_64",
+            "description": f"Server image of {system}, with cloud-init and the guest agent, built every week",
+            "os_admin_user": system,
+        },
+    )
+
+
+def make_list_page(number: int) -> str:
+    """The page of a catalog with so many images."""
+    return catalog_page.format_page(
+        [Entry(make_image(one)) for one in range(number)], "Images of base", "cloud eu, project images", NOW
+    )
+
+
+HOSTILE: Final[Mapping[str, str]] = {
+    "an element with an event": "<img src=x onerror=alert(1)>",
+    "the end of the script": "</script><script>alert(1)</script>",
+    "the end of the style": "</style><style>*{background:url(https://evil.test/x)}</style>",
+    "the end of an attribute": "\" onmouseover=\"alert(1)\" x='y' autofocus onfocus='alert(1)",
+    "an address": "javascript:alert(1)",
+    "a frame": '<iframe src="https://evil.test/"></iframe><svg onload=alert(1)>',
+    "a comment that stays open": "<!-- <table><form action=https://evil.test/>",
+    "an escape": "&lt;b&gt; &amp;amp; &#60;script&#62; &nbsp",
+}
+"""Names that a page without escapes would execute, fetch, or show as something else."""
+
+
+def _make_document_page(make: Callable[[], Document]) -> str:
+    return page.format_page(make(), now=NOW)
+
+
+_MAKERS: Final[Mapping[str, Callable[[], str]]] = {
+    **{f"plan for {number}": partial(_make_document_page, partial(make_plan, number)) for number in (0, 3, 300)},
+    **{f"report of {number}": partial(_make_document_page, partial(make_report, number)) for number in (3, 300)},
+    **{f"list of {number}": partial(make_list_page, number) for number in (0, 3, 300)},
+    "drift": partial(_make_document_page, make_drift),
+    "image": partial(_make_document_page, make_explanation),
+    "failure": partial(_make_document_page, make_failure),
+}
+PAGES: Final = tuple(_MAKERS)
+"""The names of the pages: of each kind, with few and with many entries."""
+LONG: Final = ("plan for 300", "report of 300", "list of 300")
+"""The pages with many entries."""
+
+
+@cache
+def make_page(name: str) -> str:
+    """The page of this name."""
+    return _MAKERS[name]()
+
+
+def make_hostile_pages(text: str) -> Mapping[str, str]:
+    """Pages of each kind in which others wrote ``text`` wherever they can."""
+    names = ("description", "os_distro", "os_version", "architecture", "os_admin_user", "os_type")
+    image = replace(IMAGE, id=text, name=text, properties=dict.fromkeys(names, text))
+    return {
+        "list": catalog_page.format_page([Entry(image), Entry(replace(image, id="x"))], text, text, NOW),
+        "document": page.format_page(make_hostile(text), now=NOW),
+    }
