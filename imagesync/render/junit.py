@@ -51,7 +51,7 @@ def format_plan_junit(plan: Plan, *, now: datetime, refusals: Sequence[str] = ()
     """The report of a plan. ``refusals``: why the policy refuses it."""
     cases = [
         *(_Case("the limits of the policy", _FAILED, sentence) for sentence in refusals),
-        *(_Case("plan", _FAILED, problem) for problem in list_errors(plan)),
+        *_make_error_cases(plan),
         *(_Case(_name_row(row), output=_describe_row(row)) for row in make_rows(plan, now, whole=False)),
     ]
     nothing = [_Case("no changes", output=format_counts(plan))]
@@ -63,7 +63,7 @@ def format_report_junit(report: Report, *, now: datetime) -> str:
     plan = report.plan
     rows = {step: row for row in make_rows(plan, now, whole=False) for step in row.steps}
     cases = [
-        *(_Case("plan", _FAILED, problem) for problem in list_errors(plan)),
+        *_make_error_cases(plan),
         *(_make_step_case(result, rows.get(result.step.id)) for result in report.results),
         *(_Case("final listing", _FAILED, f"not as planned: {item}") for item in report.leftover),
         *([_Case("run", _BROKEN, report.stopped)] if report.stopped else []),
@@ -77,6 +77,12 @@ def format_failure_junit(
 ) -> str:
     """The report of a command without a result. ``catalog``, ``target``: empty if they are not known."""
     return _format_suite(_Place(catalog, target), [_Case(command, _BROKEN, str(problem)) for problem in problems], now)
+
+
+def _make_error_cases(plan: Plan) -> Iterator[_Case]:
+    """One case for each key that cannot be planned."""
+    for error, problem in zip(plan.errors, list_errors(plan), strict=True):
+        yield _Case(f"{error.key}: cannot be planned", _FAILED, problem)
 
 
 def _make_step_case(result: StepResult, row: Row | None) -> _Case:
