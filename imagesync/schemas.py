@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-NAMES: Final = ("manifest", "plan", "report", "events", "errors")
+NAMES: Final = ("manifest", "problems", "plan", "report", "events", "errors", "drift", "image", "list", "doctor")
 
 
 def find_schema(name: str) -> Path:

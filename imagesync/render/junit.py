@@ -1,7 +1,7 @@
 """A plan, a report or a failure -> a JUnit XML report, for the test tab of a pipeline. Pure: the time is a parameter.
 
 There is no official schema: the names are those that Jenkins, GitLab, GitHub actions, Azure and CircleCI read. Each change
-is a test case. A change that a plan shows has passed: it is no error. A key that cannot be planned, a refused plan, a
+is a test case. A change that a plan shows has passed. A key that cannot be planned, a refused plan, a
 step that failed and a difference that the final listing found have failed.
 """
 

@@ -1,6 +1,6 @@
 """The numbers of a run -> the text of a file for Prometheus' node_exporter (textfile collector). Pure.
 
-All metrics are gauges: each run writes the file anew, and a counter must never fall. Labels have only the catalog, the
+All metrics are gauges: each run writes the whole file, and a counter must never fall. Labels have only the catalog, the
 target and the command, and words of a fixed set: names of images would make a new time series for each.
 
 A file may serve several runs one after another, for example of a plan and an apply, or of two targets: the values of
@@ -71,7 +71,7 @@ _LABELS: Final[Mapping[str, str]] = {
 
 def measure_plan(plan: Plan, *, started: datetime, ended: datetime, is_refused: bool = False) -> Measures:
     """The numbers of a plan; each action and state has a value, also 0, for alerts."""
-    samples = {
+    samples: Samples = {
         "imagesync_images": _count_images(plan),
         "imagesync_pending_changes": _count_changes(plan),
         "imagesync_failures": {"": len(plan.errors) + is_refused},
@@ -85,7 +85,7 @@ def measure_report(report: Report, *, command: str, started: datetime, ended: da
     """The numbers of a run; pending changes are those of steps that are not done."""
     plan, outcomes = report.plan, Counter(result.outcome for result in report.results)
     failures = outcomes[Outcome.FAILED] + outcomes[Outcome.INTERRUPTED] + len(plan.errors) + len(report.leftover)
-    samples = {
+    samples: Samples = {
         "imagesync_images": _count_images(plan),
         "imagesync_pending_changes": _count_changes(_keep_unfinished(report)),
         "imagesync_steps": {outcome.value: outcomes[outcome] for outcome in Outcome},

@@ -73,7 +73,7 @@ def offer(folder: Path, line: str) -> list[str]:
         ("imagesync plan images --cloud ", ["eu-prod", "us-prod"]),
         ("imagesync list --cloud u", ["us-prod"]),
         ("imagesync plan --format ", ["text", "json"]),
-        ("imagesync schema ", ["errors", "events", "manifest", "plan", "report"]),
+        ("imagesync schema d", ["doctor", "drift"]),
         ("imagesync plan images --set ", []),
     ],
 )

@@ -99,7 +99,7 @@ def test_values_of_other_runs_are_kept_and_own_ones_replaced() -> None:
     ],
 )
 def test_other_lines_of_an_earlier_file_are_dropped(earlier: str) -> None:
-    """A file that somebody else wrote never fails a run."""
+    """A file of another program never fails a run."""
     assert format_metrics(measures(), earlier) == format_metrics(measures())
 
 

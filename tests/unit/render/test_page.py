@@ -73,7 +73,7 @@ def test_what_is_most_important_comes_first() -> None:
 
 
 def test_an_alert_leads_to_the_change() -> None:
-    """The first block about the image; a name without block is no link."""
+    """The first block about the image; a name without a block has no link."""
     blocks = (Block(UPDATE, ("a", "b")), Block(UPDATE, ("b",)))
     page = make_page(alerts=(Alert("become public", ("b", "c")),), blocks=blocks)
     assert '<li><a href="#block-1">b</a></li>\n<li>c</li>' in page
