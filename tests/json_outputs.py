@@ -22,6 +22,7 @@ OUTPUTS: Final = {
     "plan": "plan",
     "rollback": "report",
     "show": "plan",
+    "targets": "targets",
     "validate": "problems",
 }
 """The schema of the output of a command with ``--format json``. ``show KEY`` has ``image``."""
