@@ -40,6 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--editors", action="store_true", help="also what editors show, with the real yaml-language-server"
     )
+    parser.addoption("--formats", action="store_true", help="also the checkers of other formats: the SARIF multitool")
     parser.addoption("--update-cases", action="store_true", help="write the expected plans of tests/cases anew")
 
 
@@ -52,6 +53,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out |= {item for item in items if item.get_closest_marker("shells")}
     if not config.getoption("--editors"):
         left_out |= {item for item in items if item.get_closest_marker("editors")}
+    if not config.getoption("--formats"):
+        left_out |= {item for item in items if item.get_closest_marker("formats")}
     if not config.getoption("--exhaustive"):
         left_out |= {item for item in items if item.get_closest_marker("exhaustive")}
     left_out |= {item for item in items if item.get_closest_marker("by_turns")} - points.select_by_turns(config, items)
