@@ -26,8 +26,6 @@ OUTPUTS: Final = {
     "validate": "problems",
 }
 """The schema of the output of a command with ``--format json``. ``show KEY`` has ``image``."""
-FILES: Final = {"--out": "-o", "--events": "--events"}
-"""Options with the path of a file, and their short forms."""
 ENDED: Final = (0, 1, 2, 130, 143)
 """Exit codes of a run that wrote its documents."""
 
@@ -56,11 +54,16 @@ def _find_documents(words: Sequence[str], folder: Path, code: int, stdout: str) 
         return
     if words[0] in OUTPUTS and _read_option(words, "--format", "--format") == "json" and stdout.strip():
         yield _recognize(words[0], json.loads(stdout))
-    files = {name: _read_option(words, name, short) for name, short in FILES.items()}
-    if words[0] in OUTPUTS and (path := files["--out"]) and (folder / path).is_file():
-        yield Document(OUTPUTS[words[0]], json.loads((folder / path).read_bytes()))
-    if (path := files["--events"]) and (folder / path).is_file():
-        yield from (Document("events", json.loads(line)) for line in (folder / path).read_bytes().splitlines())
+    if words[0] in OUTPUTS and (content := _read_file(words, folder, "--out", "-o")):
+        yield Document(OUTPUTS[words[0]], json.loads(content))
+    for line in _read_file(words, folder, "--events", "--events").splitlines():
+        yield Document("events", json.loads(line))
+
+
+def _read_file(words: Sequence[str], folder: Path, name: str, short: str) -> bytes:
+    """The content of the file of an option; empty without one, and for a device, which is that of the tests."""
+    path = folder / (_read_option(words, name, short) or "/dev/null")
+    return path.read_bytes() if path.is_file() and not path.is_relative_to("/dev") else b""
 
 
 def _recognize(command: str, value: Any) -> Document:

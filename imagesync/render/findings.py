@@ -23,17 +23,30 @@ class Level(StrEnum):
     WARNING = "warning"
 
 
+_REMEDY: Final = "Do what the message says. To see every field and its limits, run: imagesync schema"
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A kind of problem: an id that never changes, a name for SARIF, and a sentence. ``hides_others``: see ``RULES``."""
+    """A kind of problem: an id that never changes, a name for SARIF, a sentence, and what to do.
+
+    ``hides_others``: see ``RULES``.
+    """
 
     id: str
     name: str
     text: str
+    remedy: str = _REMEDY
     hides_others: bool = False
 
 
-FILE: Final = Rule("file", "UnreadableFile", "A manifest or its folder cannot be found or read.", hides_others=True)
+FILE: Final = Rule(
+    "file",
+    "UnreadableFile",
+    "A manifest or its folder cannot be found or read.",
+    remedy="Correct the path or its permissions, or split a manifest that is too large.",
+    hides_others=True,
+)
 STRUCTURE: Final = Rule(
     "structure", "WrongStructure", "A file is not a manifest: its YAML, encoding, version or keys.", hides_others=True
 )

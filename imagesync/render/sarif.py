@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from imagesync.render.findings import RULES, Finding
+from imagesync.render.findings import RULES, Finding, Rule
 from imagesync.version import __version__
 
 Json = dict[str, Any]
@@ -21,17 +21,32 @@ def findings_to_sarif(findings: Sequence[Finding], exit_code: int) -> Json:
 
     ``executionSuccessful`` is true also for manifests with problems: the checks themselves were carried out (section 3.20.14).
     """
-    rules = [{"id": rule.id, "name": rule.name, "shortDescription": {"text": rule.text}} for rule in RULES]
+    driver = {
+        "name": "imagesync",
+        "version": __version__,
+        "semanticVersion": __version__,
+        "rules": list(map(_describe_rule, RULES)),
+    }
     run = {
-        "tool": {
-            "driver": {"name": "imagesync", "version": __version__, "semanticVersion": __version__, "rules": rules}
-        },
+        "tool": {"driver": driver},
         "invocations": [{"executionSuccessful": True, "exitCode": exit_code}],
         "originalUriBaseIds": {ROOT: {"description": {"text": "The root of the repository."}}},
         "columnKind": "unicodeCodePoints",
         "results": list(map(_describe_finding, findings)),
     }
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
+
+
+def _describe_rule(rule: Rule) -> Json:
+    """A rule with the texts that GitHub requires."""
+    text = {"text": rule.text}
+    return {
+        "id": rule.id,
+        "name": rule.name,
+        "shortDescription": text,
+        "fullDescription": text,
+        "help": {"text": rule.remedy},
+    }
 
 
 def _describe_finding(finding: Finding) -> Json:
@@ -48,10 +63,10 @@ def _describe_finding(finding: Finding) -> Json:
 
 
 def _describe_location(finding: Finding) -> Json:
+    """The place of a finding; a problem of a whole file is at its first line, because GitHub requires a line."""
     problem = finding.problem
-    physical: Json = {"artifactLocation": _describe_file(problem.file)}
-    if problem.line:
-        physical["region"] = {"startLine": problem.line, "startColumn": problem.column}
+    region = {"startLine": problem.line, "startColumn": problem.column} if problem.line else {"startLine": 1}
+    physical = {"artifactLocation": _describe_file(problem.file), "region": region}
     logical = {"logicalLocations": [{"fullyQualifiedName": problem.where}]} if problem.where else {}
     return {"physicalLocation": physical, **logical}
 

@@ -27,8 +27,6 @@ WITH_WARNING = f"{SOUND}profiles:\n  old: {{min_ram: 1}}\n"
 WRONG = f"{HEAD}images:\n  a: {{source: a.raw, nam: x}}\n  b: {{source: b.raw}}\n"
 UNUSED = "no image uses this profile; remove it, or use it"
 MACHINE_FORMATS = ("gitlab", "sarif")
-WHOLE_FILE = 0
-"""Line and column of a problem of a whole file."""
 
 
 @pytest.fixture
@@ -60,7 +58,7 @@ def find_findings(
     quality = json.loads(validate(folder, "gitlab", *words, code=code, env=env).stdout)
     found = [read_result(result) for result in run["results"]]
     levels = {"minor": "warning", "major": "error", "blocker": "error"}
-    assert [(level, path, line or 1, text) for level, path, line, text in found] == [
+    assert found == [
         (levels[one["severity"]], one["location"]["path"], one["location"]["lines"]["begin"], one["description"])
         for one in quality
     ]
@@ -70,11 +68,10 @@ def find_findings(
 
 
 def read_result(result: dict[str, Any]) -> tuple[str, str, int, str]:
-    """A result of SARIF, as a viewer shows it; line 0 for a whole file."""
+    """A result of SARIF, as a viewer shows it."""
     place = result["locations"][0]["physicalLocation"]
-    line = place.get("region", {"startLine": WHOLE_FILE})["startLine"]
     text = result["message"]["text"].replace("] (", "](").replace("{ 0}", "{0}")
-    return result["level"], unquote(place["artifactLocation"]["uri"]), line, text
+    return result["level"], unquote(place["artifactLocation"]["uri"]), place["region"]["startLine"], text
 
 
 def test_problems_are_findings_in_every_format(images: Path) -> None:
@@ -136,7 +133,7 @@ def test_a_file_that_cannot_be_read_is_a_finding(images: Path, path: str, text: 
     assert (level, file, command.properties["file"]) == ("error", f"images/{path}", f"images/{path}")
     assert description.startswith(message)
     assert command.text == description
-    assert line == int(command.properties.get("line", WHOLE_FILE))
+    assert line == int(command.properties.get("line", 1))
 
 
 def test_a_wrong_command_line_is_no_finding(images: Path) -> None:
@@ -272,7 +269,7 @@ def test_the_steps_of_the_page_run(images: Path) -> None:
         block.text for block in read_blocks((DOCS / "validate.md").read_text(encoding="utf-8")) if block.kind == "yml"
     ]
     lines = [found for text in blocks for found in re.findall(r"(?:run|script): (imagesync .+)|- (imagesync .+)", text)]
-    assert len(lines) == len(blocks) == 4
+    assert (len(lines), len(blocks)) == (4, 4)
     write(images, WRONG)
     for line in map("".join, lines):
         words = line.replace("imagesync validate", f"{shlex.quote(sys.executable)} -m imagesync validate", 1)

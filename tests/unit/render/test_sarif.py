@@ -1,4 +1,4 @@
-"""Findings in SARIF. ``tests/sarif`` has the same, checked by the tool of the format's authors."""
+"""Findings in SARIF. ``tests/formats`` has the same, checked by the tool of the format's authors."""
 
 from typing import Any
 
@@ -42,10 +42,10 @@ def test_a_problem_has_a_rule_and_a_place() -> None:
     }
 
 
-def test_a_problem_of_a_whole_file_has_no_region() -> None:
-    """Lines count from 1."""
+def test_a_problem_of_a_whole_file_is_at_its_first_line() -> None:
+    """GitHub requires a line."""
     (found,) = make_run(Diagnostic("images", 0, 0, "", "cannot be read"))["results"]
-    place = {"artifactLocation": {"uri": "images", "uriBaseId": "%SRCROOT%"}}
+    place = {"artifactLocation": {"uri": "images", "uriBaseId": "%SRCROOT%"}, "region": {"startLine": 1}}
     assert found["locations"] == [{"physicalLocation": place}]
 
 
@@ -69,6 +69,7 @@ def test_the_run_says_what_checked_and_how_it_ended() -> None:
     driver = run["tool"]["driver"]
     assert (driver["name"], driver["version"], driver["semanticVersion"]) == ("imagesync", __version__, __version__)
     assert [rule["id"] for rule in driver["rules"]] == [rule.id for rule in RULES]
+    assert [name for rule in driver["rules"] for name in ("fullDescription", "help") if not rule[name]["text"]] == []
     assert run["invocations"] == [{"executionSuccessful": True, "exitCode": 1}]
     assert run["columnKind"] == "unicodeCodePoints"
     assert set(run["originalUriBaseIds"]) == {"%SRCROOT%"}
