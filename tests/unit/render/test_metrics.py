@@ -1,10 +1,12 @@
 """``imagesync.render.metrics``: what Prometheus finds in a file."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
@@ -23,9 +25,12 @@ from imagesync.render.metrics import (
     measure_report,
 )
 from tests.ci_logs import HOSTILE
+from tests.command import ROOT
 from tests.unit.factories import NOW, candidate, catalog, inventory, live, plan, retired, spec
 
 LATER = NOW + timedelta(seconds=90.5)
+PAGE = (ROOT / "docs/metrics.md").read_text()
+ALERTS = yaml.safe_load((ROOT / "examples/prometheus-alerts.yml").read_text())
 OWN = {"catalog": "base", "target": "lab", "command": "apply"}
 
 
@@ -185,3 +190,26 @@ def test_any_name_is_kept_by_the_next_run(one: str, two: str) -> None:
     assert len({labels for _, labels in read(text)}) == 1
     further = format_metrics(measures(catalog="another catalog"), text)
     assert read(further).items() >= read(text).items()
+
+
+def test_the_page_has_every_metric_with_its_help() -> None:
+    """In the order of the file."""
+    assert re.findall(r"^\| `(imagesync_\w+)` \| (.*) \|$", PAGE, re.MULTILINE) == list(METRICS.items())
+
+
+def test_the_alerts_use_metrics_and_labels_that_exist() -> None:
+    """Of a plan and of an apply."""
+    made = plan(catalog(spec("a")), inventory())
+    text = format_metrics(measure_plan(made, started=NOW, ended=NOW))
+    text += format_metrics(measure_report(Report(made, ()), command="apply", started=NOW, ended=NOW))
+    written = set(re.findall(r"(\w+)=\"", text))
+    assert {"catalog", "target", "command", "state", "action", "outcome"} == written
+    rules = [rule for group in ALERTS["groups"] for rule in group["rules"]]
+    assert len({rule["alert"] for rule in rules}) == len(rules) == 5
+    for rule in rules:
+        names = re.findall(r"imagesync_\w+", rule["expr"])
+        assert names
+        assert set(names) <= set(METRICS), rule["alert"]
+        assert set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"])) <= written
+        assert set(re.findall(r"(\w+)=\"", rule["expr"])) <= written
+    assert all(outcome.value in text for outcome in Outcome)
