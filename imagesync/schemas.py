@@ -4,7 +4,19 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-NAMES: Final = ("manifest", "plan", "report", "events", "errors")
+NAMES: Final = (
+    "manifest",
+    "problems",
+    "plan",
+    "report",
+    "events",
+    "errors",
+    "drift",
+    "image",
+    "list",
+    "targets",
+    "doctor",
+)
 
 
 def find_schema(name: str) -> Path:

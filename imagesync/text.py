@@ -123,6 +123,15 @@ class LineGuard:
         self._before = blank[1] or "" if blank else "x#" if _OPEN.search(line) else "x"
         return written
 
+    def escape_command(self, command: str) -> str:
+        """A line ``::NAME …::TEXT``, a command of imagesync itself: only its first two characters are not escaped.
+
+        It begins on a new line, because CI systems ignore a command within one.
+        """
+        start = "\n" if self._before else ""
+        self._before = "x"
+        return f"{start}::" + self.escape(command.removeprefix("::") + "\n")
+
 
 def escape_commands(text: str) -> str:
     """A whole text without commands for a terminal or a CI system."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Protocol, Self
 
+from tests.json_outputs import check_documents
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -72,6 +73,7 @@ class Process:
         self._errors = self._resources.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed by __exit__
         self._keyboard = -1
         self._command = [sys.executable, *program, *words]
+        self._words, self._folder = (words if program == IMAGESYNC else ()), folder
         self._process = subprocess.Popen(
             self._command,
             cwd=folder,
@@ -142,14 +144,16 @@ class Process:
         return wait_until(lines_with_text, bool, f"standard error has a line with {text!r}", seconds=seconds)[0]
 
     def wait(self, *, seconds: float = TIMEOUT) -> Result:
-        """Wait for its end. If it does not end in time, it is killed, and the test fails."""
+        """Wait for its end, and check its JSON. If it does not end in time, it is killed, and the test fails."""
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.kill()
             self._process.wait()
             raise AssertionError(f"{self._command} still runs after {seconds:g} s: {self._result()}") from None
-        return self._result()
+        result = self._result()
+        check_documents(self._words, self._folder, result.code, result.stdout)
+        return result
 
     def _result(self) -> Result:
         code = self._process.poll()

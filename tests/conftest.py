@@ -41,6 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--editors", action="store_true", help="also what editors show, with the real yaml-language-server"
     )
     parser.addoption("--browser", action="store_true", help="also the HTML pages in the real Chromium")
+    parser.addoption("--formats", action="store_true", help="also the checkers of other formats: the SARIF multitool")
     parser.addoption("--update-cases", action="store_true", help="write the expected plans of tests/cases anew")
 
 
@@ -55,6 +56,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out |= {item for item in items if item.get_closest_marker("editors")}
     if not config.getoption("--browser"):
         left_out |= {item for item in items if item.get_closest_marker("browser")}
+    if not config.getoption("--formats"):
+        left_out |= {item for item in items if item.get_closest_marker("formats")}
     if not config.getoption("--exhaustive"):
         left_out |= {item for item in items if item.get_closest_marker("exhaustive")}
     left_out |= {item for item in items if item.get_closest_marker("by_turns")} - points.select_by_turns(config, items)

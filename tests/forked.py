@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.command import TIMEOUT, Result, minimal_environment
 from tests.fault.fork_server import ForkServer
+from tests.json_outputs import check_documents
 
 
 class ForkedRuns(ForkServer):
@@ -28,12 +29,14 @@ class ForkedRuns(ForkServer):
         """Run ``imagesync WORDS`` to its end. If it does not end in time, it is killed, and the test fails."""
         pid = self._request(words, env=dict(env), folder=str(folder or Path.cwd()))
         try:
-            return self._result(self._answer(seconds))
+            result = self._result(self._answer(seconds))
         except TimeoutError:
             with suppress(ProcessLookupError):
                 os.kill(pid, 9)
             self._answer()
             raise AssertionError(f"{words} still runs after {seconds:g} s: {self._result(9)}") from None
+        check_documents(words, folder, result.code, result.stdout)
+        return result
 
 
 @cache

@@ -38,6 +38,7 @@ GUIDES: Final = (
     "several-clouds",
     "operations",
     "editors",
+    "validate",
 )
 """Pages of ``docs/`` whose commands need nothing but an empty folder."""
 CLOUD_GUIDES: Final = ("saved-plans",)

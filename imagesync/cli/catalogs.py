@@ -18,6 +18,7 @@ from imagesync.manifest.selection import Choice, select_target
 from imagesync.manifest.source_hosts import find_hosts_not_named, find_undigested
 from imagesync.manifest.unused import find_unused_names
 from imagesync.model.catalog import Catalog, Target
+from imagesync.model.listing import TargetList
 from imagesync.sources import HeadChecks, find_unreadable_files
 from imagesync.workflow import select_place
 
@@ -66,6 +67,26 @@ def load_every_catalog(
     if found:
         raise ManifestError(_name_targets(found, checked))
     return catalogs, list(find_unused_names(manifest))
+
+
+def list_targets(path: Path, options: Options) -> TargetList:
+    """The targets of the manifests. It reads no source, and no local file.
+
+    ManifestError with the problems of all targets.
+    """
+    manifest = read_manifest(path, allow_outside=options.allow_outside)
+    names = list(_list_targets(manifest, options))
+    found, problems = list[Catalog](), list[Diagnostic]()
+    for name in names:
+        try:
+            found.append(_resolve(manifest, options, _choose_target(manifest, name, options)))
+        except ManifestError as error:
+            problems += error.diagnostics
+    if problems:
+        raise ManifestError(problems)
+    default = select_target(manifest, Choice(), parse_pairs(options.set_values)).name if names != [None] else None
+    targets = [(catalog.target, len(catalog.images)) for catalog in found if catalog.target.name is not None]
+    return TargetList(found[0].name, tuple(targets), default)
 
 
 def _list_targets(manifest: Manifest, options: Options) -> Iterator[str | None]:

@@ -57,6 +57,16 @@ class ListForm(StrEnum):
     HTML = "html"
 
 
+class ValidateForm(StrEnum):
+    """The format of the problems of manifests."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+    GITLAB = "gitlab"
+    SARIF = "sarif"
+
+
 class RoleName(StrEnum):
     """The role of an owned image, in the words of the documentation."""
 

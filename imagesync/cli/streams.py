@@ -7,7 +7,7 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TextIO
 
 from imagesync.text import LineGuard
@@ -75,13 +75,29 @@ class GuardedStream(io.TextIOWrapper):
 
     def write(self, text: str, /) -> int:
         """Write the escaped text; returns the length of the text."""
-        escaped = self._guard.escape(text)
+        self._emit(self._guard.escape(text))
+        return len(text)
+
+    def write_command(self, command: str) -> None:
+        """Write a workflow command of GitHub on a line of its own; see ``LineGuard.escape_command``."""
+        self._emit(self._guard.escape_command(command))
+
+    def _emit(self, escaped: str) -> None:
         self.has_output = True
         if self.show is not None:
             self.show(escaped)
         else:
             super().write(escaped)
-        return len(text)
+
+
+def print_commands(commands: Iterable[str]) -> None:
+    """Print workflow commands of GitHub (``::NAME …::TEXT``), one a line. In all other output they are escaped."""
+    for command in commands:
+        if isinstance(sys.stdout, GuardedStream):
+            sys.stdout.write_command(command)
+        else:
+            print(command)  # noqa: T201
+    sys.stdout.flush()
 
 
 @contextlib.contextmanager

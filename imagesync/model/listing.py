@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from imagesync.errors import UsageError
-from imagesync.model.catalog import Role, Visibility, is_match
+from imagesync.model.catalog import Role, Target, Visibility, is_match
 from imagesync.model.image import Filter, LiveImage, MemberState, parse_time
 from imagesync.model.record import CATALOG, KEY, Record, read
 
@@ -207,3 +207,15 @@ def collect_words(images: Iterable[LiveImage]) -> Mapping[str, None]:
     """The names and keys of images, each once, for a suggestion."""
     words = [word for entry in map(Entry, images) for word in (entry.image.name, entry.record and entry.record.key)]
     return dict.fromkeys(word for word in words if word)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetList:
+    """The targets of a catalog in the order of the manifest, each with its number of images.
+
+    ``default``: the name of the default target; None if there is none.
+    """
+
+    catalog: str
+    targets: tuple[tuple[Target, int], ...]
+    default: str | None = None

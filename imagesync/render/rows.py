@@ -102,8 +102,8 @@ def _make_rows(view: _View, key: str, steps: Sequence[Step]) -> Iterator[Row]:
             superseded, others = (last, beside) if step is successor else ([], [])
             row = _make_row(view, key, step, superseded)
             old = [Alarm.OLD_DELETED] if any(isinstance(one.action, Delete) for one in superseded) else []
-            steps = (step.id, *(one.id for one in others))
-            yield replace(row, alarms=tuple(dict.fromkeys((*row.alarms, *old))), steps=steps)
+            ids = (step.id, *(one.id for one in others))
+            yield replace(row, alarms=tuple(dict.fromkeys((*row.alarms, *old))), steps=ids)
 
 
 def _is_superseding(step: Step) -> bool:

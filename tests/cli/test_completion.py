@@ -72,8 +72,9 @@ def offer(folder: Path, line: str) -> list[str]:
         ("imagesync apply images --discard-staged ", ["debian", "ubuntu"]),
         ("imagesync plan images --cloud ", ["eu-prod", "us-prod"]),
         ("imagesync list --cloud u", ["us-prod"]),
-        ("imagesync plan --format ", ["text", "json"]),
-        ("imagesync schema ", ["errors", "events", "manifest", "plan", "report"]),
+        ("imagesync plan --format ", ["text", "json", "markdown", "html", "junit"]),
+        ("imagesync drift --format ", ["text", "json", "markdown", "html"]),
+        ("imagesync schema d", ["doctor", "drift"]),
         ("imagesync plan images --set ", []),
     ],
 )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from typing import Any, Final
 
 import jsonschema
@@ -9,8 +10,16 @@ import pytest
 
 from imagesync.manifest.texts import MAX_PROPERTIES
 from imagesync.manifest.validation import drop_hints
+from imagesync.model.catalog import OnExpire, Status, Visibility
+from imagesync.model.diagnosis import Grade
+from imagesync.model.drift import Remedy
+from imagesync.model.explanation import ContentState
+from imagesync.model.plan import Fate, Reason
+from imagesync.model.report import Outcome
 from imagesync.schemas import NAMES, load_schema
+from tests.command import ROOT
 from tests.documents import SECTIONS, find_fields, make_title, resolve
+from tests.json_outputs import OUTPUTS
 from tests.schema_hints import SCHEMA as FILE
 from tests.schema_hints import render_schema, walk
 
@@ -57,7 +66,7 @@ def find_open_objects(node: Any, path: str = "") -> Iterator[str]:
 
 def test_a_fact_that_two_schemas_have_is_the_same_in_both() -> None:
     """Each schema is complete on its own, because validators do not fetch the other ones."""
-    report, events, errors = map(load_schema, ("report", "events", "errors"))
+    report, events, errors, problems = map(load_schema, ("report", "events", "errors", "problems"))
     (finished,) = (form for form in events["oneOf"] if form["title"] == "Step finished")
     (started,) = (form for form in events["oneOf"] if form["title"] == "Run started")
     result, target = report["$defs"]["result"], report["properties"]["target"]
@@ -66,7 +75,41 @@ def test_a_fact_that_two_schemas_have_is_the_same_in_both() -> None:
         **started["properties"]["place"]["properties"],
         "name": target["properties"]["name"],
     }
+    assert problems["$defs"]["problem"]["properties"] == report["$defs"]["problem"]["properties"]
+    for name in ("drift", "image"):
+        assert load_schema(name)["properties"]["target"]["properties"] == started["properties"]["place"]["properties"]
     assert drop_null(errors["$defs"]["problem"]["properties"]) == report["$defs"]["problem"]["properties"]
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "words"),
+    [
+        ("report", "$defs/result/properties/outcome", Outcome),
+        ("drift", "properties/drift/items/properties/remedy", Remedy),
+        ("doctor", "properties/checks/items/properties/grade", Grade),
+        ("image", "properties/builds/items/properties/content", ContentState),
+        ("image", "properties/builds/items/properties/fate", Fate),
+        ("image", "properties/builds/items/properties/drift/items/properties/remedy", Remedy),
+        ("image", "properties/builds/items/properties/status", Status),
+        ("image", "properties/steps/items/properties/reason", Reason),
+        ("image", "properties/declared/properties/on_expire", OnExpire),
+        ("list", "$defs/image/properties/status", Status),
+        ("list", "$defs/image/properties/visibility", Visibility),
+    ],
+)
+def test_a_list_of_words_is_complete(name: str, path: str, words: type[StrEnum]) -> None:
+    """A new word needs a line in the schema."""
+    node: Any = load_schema(name)
+    for part in path.split("/"):
+        node = node[part]
+    assert [word for word in node["enum"] if word is not None] == [word.value for word in words]
+
+
+def test_every_schema_is_listed() -> None:
+    """Each file is one that ``imagesync schema`` prints, and ``tests/json_outputs.py`` uses each that is an output."""
+    files = {path.name.removesuffix(".schema.json") for path in (ROOT / "schemas").glob("*.json")}
+    assert files == set(NAMES)
+    assert set(OUTPUTS.values()) | {"manifest", "events", "errors", "image"} == set(NAMES)
 
 
 def drop_null(properties: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from imagesync.text import (
     shorten_list,
 )
 from tests.ci_logs import HOSTILE, find_commands
+from tests.github import read_commands
 
 TOKEN = "gAAAAABmabcdefghijklmnopqrstuvwxyz-_0123456789=="
 
@@ -206,6 +207,17 @@ def test_secrets_of_a_long_text_are_removed_in_linear_time(part: str) -> None:
 def test_what_counts_as_a_query(text: str, display: str) -> None:
     """The punctuation after it ends the sentence."""
     assert redact(text) == display
+
+
+def test_a_command_of_imagesync_is_the_only_one_of_its_line() -> None:
+    """Its text is escaped as any other, also a second line of it, and the lines after it."""
+    guard = LineGuard()
+    output = guard.escape("unfinished") + guard.escape_command("::error file=a::x\n::add-mask::y ##[group]z\x1b[2J")
+    output += guard.escape_command("::warning::b") + guard.escape("::debug::c\n")
+    assert output == (
+        "unfinished\n::error file=a::x\n:\\u003aadd-mask::y #\\u0023[group]z\\u001b[2J\n::warning::b\n:\\u003adebug::c\n"
+    )
+    assert [one.name for one in read_commands(output)] == ["error", "warning"]
 
 
 def test_a_long_stream_is_guarded_in_linear_time() -> None:

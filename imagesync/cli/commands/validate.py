@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,19 +10,18 @@ from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.logs import LogOptions, set_up_logs
 from imagesync.cli.options import (
     AllowOutside,
-    Form,
-    Format,
     NoSourceCheck,
     Options,
     PathArgument,
     SourceHosts,
     Strict,
     TargetName,
+    ValidateForm,
     Values,
     make_command,
     with_options,
 )
-from imagesync.errors import ManifestError
+from imagesync.errors import Diagnostic, ManifestError
 
 if TYPE_CHECKING:
     from imagesync.model.catalog import Catalog
@@ -40,15 +39,13 @@ def validate(
     source_hosts: SourceHosts = [],  # noqa: B006 - Typer reads the default
     no_source_check: NoSourceCheck = False,
     strict: Strict = False,
-    form: Format = Form.TEXT,
+    form: Annotated[ValidateForm, typer.Option("--format", help="The format of the output.")] = ValidateForm.TEXT,
     *,
     logs: LogOptions,
 ) -> ExitCode:
     """Check manifests for every target, without network access. Example: imagesync validate images/"""
     from imagesync.cli.catalogs import load_every_catalog
     from imagesync.cli.saved_plans import refuse_plan_file
-    from imagesync.render.result import diagnostics_to_json
-    from imagesync.text import format_json
 
     set_up_logs(logs)
     refuse_plan_file(path, "print it with: imagesync show PATH")
@@ -63,16 +60,39 @@ def validate(
     try:
         catalogs, warnings = load_every_catalog(path, options)
     except ManifestError as error:
-        if form is Form.TEXT:
-            raise
-        typer.echo(format_json({"problems": diagnostics_to_json(error.diagnostics), "warnings": []}))
-        return ExitCode.FAILED
-    if form is Form.JSON:
-        found = [_describe_catalog(catalog) for catalog in catalogs]
-        typer.echo(format_json({"problems": [], "warnings": diagnostics_to_json(warnings), "catalogs": found}))
-    elif not logs.quiet:
+        _print_problems(form, error.diagnostics, [], path, options)
+        if form is ValidateForm.JSON:
+            return ExitCode.FAILED
+        raise  # the text, for the reader of the log
+    if form is ValidateForm.JSON:
+        _print_json([], warnings, catalogs=list(map(_describe_catalog, catalogs)))
+        return ExitCode.DONE
+    _print_problems(form, [], warnings, path, options)
+    if form in (ValidateForm.TEXT, ValidateForm.GITHUB) and not logs.quiet:
         _print_catalogs(catalogs)
     return ExitCode.DONE
+
+
+def _print_problems(
+    form: ValidateForm, problems: Sequence[Diagnostic], warnings: Sequence[Diagnostic], path: Path, options: Options
+) -> None:
+    """Print them, if the format is not text: an error and the notes of a catalog are the text."""
+    if form is ValidateForm.JSON:
+        _print_json(problems, warnings)
+    elif form is not ValidateForm.TEXT:
+        from imagesync.cli.findings import print_findings
+        from imagesync.cli.pasting import format_command
+
+        strict = ("--strict",) if options.strict else ()
+        print_findings(form, problems, warnings, format_command("validate", path, options, *strict))
+
+
+def _print_json(problems: Sequence[Diagnostic], warnings: Sequence[Diagnostic], **more: object) -> None:
+    from imagesync.render.result import diagnostics_to_json
+    from imagesync.text import format_json
+
+    found = {"problems": diagnostics_to_json(problems), "warnings": diagnostics_to_json(warnings)}
+    typer.echo(format_json({**found, **more}))
 
 
 def _describe_catalog(catalog: "Catalog") -> dict[str, object]:

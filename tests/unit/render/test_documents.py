@@ -196,7 +196,7 @@ def test_a_report_says_what_was_done() -> None:
 
 
 def test_what_was_not_done_comes_first_with_its_error_and_place() -> None:
-    """The worst first; it is no alert, because nothing happened."""
+    """The worst first. It makes no alert, because nothing happened."""
     document = report(b=Outcome.FAILED, c=Outcome.NOT_STARTED, e=Outcome.SKIPPED)
     found = [(block.labels, block.outcome, block.error) for block in document.blocks]
     assert found == [

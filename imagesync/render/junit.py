@@ -1,0 +1,159 @@
+"""A plan, a report or a failure -> a JUnit XML report, for the test tab of a pipeline. Pure: the time is a parameter.
+
+There is no official schema: the names are those that Jenkins, GitLab, GitHub actions, Azure and CircleCI read. Each change
+is a test case. A change that a plan shows has passed. A key that cannot be planned, a refused plan, a
+step that failed and a difference that the final listing found have failed.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from xml.etree import ElementTree
+
+from imagesync.errors import Diagnostic
+from imagesync.model.plan import Plan
+from imagesync.model.report import Outcome, Report, StepResult
+from imagesync.render.blocks import Row
+from imagesync.render.changes import Line
+from imagesync.render.place import name_target
+from imagesync.render.rows import make_rows
+from imagesync.render.summary import format_counts, list_errors
+from imagesync.text import make_printable
+from imagesync.version import __version__
+
+_FAILED: Final = "failure"
+_BROKEN: Final = "error"
+_SKIPPED: Final = "skipped"
+_RESULTS: Final[Mapping[Outcome, str]] = {
+    Outcome.DONE: "",
+    Outcome.FAILED: _FAILED,
+    Outcome.INTERRUPTED: _BROKEN,
+    Outcome.SKIPPED: _SKIPPED,
+    Outcome.DEFERRED: _SKIPPED,
+    Outcome.NOT_STARTED: _SKIPPED,
+}
+"""The element that an outcome becomes; none for a test case that passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One test case. ``result``: the element that says why it has not passed; ``output``: what it is about."""
+
+    name: str
+    result: str = ""
+    message: str = ""
+    output: str = ""
+    seconds: float = 0.0
+
+
+def format_plan_junit(plan: Plan, *, now: datetime, refusals: Sequence[str] = ()) -> str:
+    """The report of a plan. ``refusals``: why the policy refuses it."""
+    cases = [
+        *(_Case("the limits of the policy", _FAILED, sentence) for sentence in refusals),
+        *_make_error_cases(plan),
+        *(_Case(_name_row(row), output=_describe_row(row)) for row in make_rows(plan, now, whole=False)),
+    ]
+    nothing = [_Case("no changes", output=format_counts(plan))]
+    return _format_suite(_Place(plan.catalog, name_target(plan.target_name, plan.target)), cases or nothing, now)
+
+
+def format_report_junit(report: Report, *, now: datetime) -> str:
+    """The report of a run: one case for each step, and one for each difference that the final listing found."""
+    plan = report.plan
+    rows = {step: row for row in make_rows(plan, now, whole=False) for step in row.steps}
+    cases = [
+        *_make_error_cases(plan),
+        *(_make_step_case(result, rows.get(result.step.id)) for result in report.results),
+        *(_Case("final listing", _FAILED, f"not as planned: {item}") for item in report.leftover),
+        *([_Case("run", _BROKEN, report.stopped)] if report.stopped else []),
+    ]
+    nothing = [_Case("no changes", output=format_counts(plan))]
+    return _format_suite(_Place(plan.catalog, name_target(plan.target_name, plan.target)), cases or nothing, now)
+
+
+def format_failure_junit(
+    command: str, problems: Sequence[Diagnostic], *, now: datetime, catalog: str = "", target: str = ""
+) -> str:
+    """The report of a command without a result. ``catalog``, ``target``: empty if they are not known."""
+    return _format_suite(_Place(catalog, target), [_Case(command, _BROKEN, str(problem)) for problem in problems], now)
+
+
+def _make_error_cases(plan: Plan) -> Iterator[_Case]:
+    """One case for each key that cannot be planned."""
+    for error, problem in zip(plan.errors, list_errors(plan), strict=True):
+        yield _Case(f"{error.key}: cannot be planned", _FAILED, problem)
+
+
+def _make_step_case(result: StepResult, row: Row | None) -> _Case:
+    because = f"{result.outcome.value}, because {result.cause} was not done" if result.cause else result.outcome.value
+    output = _describe_row(row) if row is not None else ""
+    return _Case(result.step.id, _RESULTS[result.outcome], result.error or because, output, result.seconds)
+
+
+def _name_row(row: Row) -> str:
+    """``web: replace, new build``."""
+    return f"{row.key}: {', '.join(filter(None, (row.kind.verb, row.kind.why)))}"
+
+
+def _describe_row(row: Row) -> str:
+    return "\n".join(filter(None, (row.what, *map(_describe_line, (*row.alone, *row.lines)))))
+
+
+def _describe_line(line: Line) -> str:
+    return f"{line.name}: {line.text}" if line.name else line.text
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    catalog: str
+    target: str
+
+    def __str__(self) -> str:
+        return ".".join(filter(None, ("imagesync", _clean(self.catalog), _clean(self.target))))
+
+
+def _format_suite(place: _Place, cases: Sequence[_Case], now: datetime) -> str:
+    counts = {
+        "tests": len(cases),
+        "failures": sum(case.result == _FAILED for case in cases),
+        "errors": sum(case.result == _BROKEN for case in cases),
+        "skipped": sum(case.result == _SKIPPED for case in cases),
+    }
+    attributes = {**{name: str(number) for name, number in counts.items()}, "time": _format_time(cases)}
+    root = ElementTree.Element("testsuites", {"name": "imagesync", **attributes})
+    moment = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")  # readers expect no zone here
+    suite = ElementTree.SubElement(root, "testsuite", {"name": str(place), **attributes, "timestamp": moment})
+    properties = ElementTree.SubElement(suite, "properties")
+    for name, value in (("imagesync", __version__), ("catalog", place.catalog), ("target", place.target)):
+        ElementTree.SubElement(properties, "property", {"name": name, "value": _clean(value)})
+    for case in cases:
+        _add_case(suite, str(place), case)
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True)
+
+
+def _format_time(cases: Sequence[_Case]) -> str:
+    return f"{sum(case.seconds for case in cases):.3f}"
+
+
+def _add_case(suite: ElementTree.Element, place: str, case: _Case) -> None:
+    attributes = {"classname": place, "name": _clean(case.name), "time": f"{case.seconds:.3f}"}
+    element = ElementTree.SubElement(suite, "testcase", attributes)
+    if case.result:
+        message = _clean(case.message)
+        child = ElementTree.SubElement(element, case.result, {"message": message})
+        if case.result != _SKIPPED:
+            child.set("type", case.result)
+            child.text = message
+    if case.output:
+        ElementTree.SubElement(element, "system-out").text = "\n".join(_clean_lines(case.output))
+
+
+def _clean_lines(text: str) -> Iterator[str]:
+    yield from map(_clean, text.split("\n"))
+
+
+def _clean(text: str) -> str:
+    """One printable line. So no character is left that XML 1.0 does not have."""
+    return make_printable(text)

@@ -1,0 +1,180 @@
+"""The numbers of a run -> the text of a file for Prometheus' node_exporter (textfile collector). Pure.
+
+All metrics are gauges: each run writes the whole file, and a counter must never fall. Labels have only the catalog, the
+target and the command, and words of a fixed set: names of images would make a new time series for each.
+
+A file may serve several runs one after another, for example of a plan and an apply, or of two targets: the values of
+other runs are kept. The time of the last success is kept, too, if the run failed.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final, TypeAlias
+
+from imagesync.model.drift import DriftReport
+from imagesync.model.plan import Plan, summarize
+from imagesync.model.report import Outcome, Report
+from imagesync.render.place import name_target
+from imagesync.render.summary import VERBS
+from imagesync.text import make_printable
+
+MAX_KEPT_LINES: Final = 10_000
+"""Lines of other runs that are kept from an earlier file."""
+_LAST_SUCCESS: Final = "imagesync_last_success_timestamp_seconds"
+METRICS: Final[Mapping[str, str]] = {
+    "imagesync_last_run_timestamp_seconds": "When the last run ended, in seconds since 1970.",
+    _LAST_SUCCESS: "When the last run that succeeded ended, in seconds since 1970.",
+    "imagesync_last_run_duration_seconds": "How long the last run took.",
+    "imagesync_last_run_success": "Whether the last run succeeded: 1 or 0.",
+    "imagesync_images": "Keys by state: declared, owned, unchanged; candidate and retired count builds.",
+    "imagesync_pending_changes": "Changes that the plan shows and that are not done, by action.",
+    "imagesync_steps": "Steps of the last run by outcome.",
+    "imagesync_failures": "Errors of the last run: keys that cannot be planned, failed steps, refusals.",
+    "imagesync_uploaded_bytes": "Bytes of images that the last run sent to the service.",
+    "imagesync_drifted_values": "Values that differ from what imagesync wrote.",
+}
+"""The metrics, each with its help, in the order of the file."""
+_ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+_LINE: Final = re.compile(
+    r"(?P<name>imagesync_[a-z_]+)\{(?P<labels>[a-z_]+=\"(?:[^\"\\\n]|\\.)*\"(?:,[a-z_]+=\"(?:[^\"\\\n]|\\.)*\")*)\}"
+    r" (?P<value>-?[0-9]+(?:\.[0-9]+)?(?:e[+-][0-9]+)?)"
+)
+"""A line that this module wrote."""
+
+Samples: TypeAlias = Mapping[str, Mapping[str, float]]
+"""Values by metric, then by the value of its label; an empty label for a metric that has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """The numbers of one run. ``samples``: those that the command knows beside times and success."""
+
+    command: str
+    catalog: str
+    target: str
+    started: datetime
+    ended: datetime
+    succeeded: bool
+    samples: Samples = field(default_factory=dict)
+
+
+_LABELS: Final[Mapping[str, str]] = {
+    "imagesync_images": "state",
+    "imagesync_pending_changes": "action",
+    "imagesync_steps": "outcome",
+}
+"""The label of each metric that has one of its own."""
+
+
+def measure_plan(plan: Plan, *, started: datetime, ended: datetime, is_refused: bool = False) -> Measures:
+    """The numbers of a plan; each action and state has a value, also 0, for alerts."""
+    samples: Samples = {
+        "imagesync_images": _count_images(plan),
+        "imagesync_pending_changes": _count_changes(plan),
+        "imagesync_failures": {"": len(plan.errors) + is_refused},
+    }
+    succeeded = not (plan.errors or is_refused)
+    target = name_target(plan.target_name, plan.target)
+    return Measures("plan", plan.catalog, target, started, ended, succeeded, samples)
+
+
+def measure_report(report: Report, *, command: str, started: datetime, ended: datetime) -> Measures:
+    """The numbers of a run; pending changes are those of steps that are not done."""
+    plan, outcomes = report.plan, Counter(result.outcome for result in report.results)
+    failures = outcomes[Outcome.FAILED] + outcomes[Outcome.INTERRUPTED] + len(plan.errors) + len(report.leftover)
+    samples: Samples = {
+        "imagesync_images": _count_images(plan),
+        "imagesync_pending_changes": _count_changes(_keep_unfinished(report)),
+        "imagesync_steps": {outcome.value: outcomes[outcome] for outcome in Outcome},
+        "imagesync_failures": {"": failures + bool(report.stopped)},
+        "imagesync_uploaded_bytes": {"": sum(result.bytes_sent for result in report.results)},
+    }
+    target = name_target(plan.target_name, plan.target)
+    return Measures(command, plan.catalog, target, started, ended, report.succeeded, samples)
+
+
+def _keep_unfinished(report: Report) -> Plan:
+    steps = tuple(result.step for result in report.results if result.outcome is not Outcome.DONE)
+    return replace(report.plan, steps=steps)
+
+
+def measure_drift(report: DriftReport, *, catalog: str, target: str, started: datetime, ended: datetime) -> Measures:
+    """The numbers of a check for drift, which succeeds also if there is drift."""
+    return Measures(
+        "drift", catalog, target, started, ended, True, {"imagesync_drifted_values": {"": len(report.found)}}
+    )
+
+
+def measure_failure(command: str, *, catalog: str, target: str, started: datetime, ended: datetime) -> Measures:
+    """The numbers of a command that failed before it had a result."""
+    return Measures(command, catalog, target, started, ended, False, {"imagesync_failures": {"": 1}})
+
+
+def _count_images(plan: Plan) -> dict[str, float]:
+    return {
+        "declared": plan.wanted,
+        "owned": plan.owned,
+        "unchanged": plan.unchanged,
+        "candidate": len(plan.candidates),
+        "retired": len(plan.kept),
+    }
+
+
+def _count_changes(plan: Plan) -> dict[str, float]:
+    counts = summarize(plan)
+    return {verb: getattr(counts, verb) for verb in VERBS}
+
+
+def format_metrics(measures: Measures, earlier: str = "") -> str:
+    """The text of the file. ``earlier``: the text of the file before; lines that are not of this module are dropped."""
+    own = _format_labels({"catalog": measures.catalog, "target": measures.target, "command": measures.command})
+    lines: dict[str, list[str]] = {name: [] for name in METRICS}
+    kept = list(_read_lines(earlier))
+    for name, labels, value in kept:
+        if not _is_of(labels, own):
+            lines[name].append(f"{name}{{{labels}}} {value}")
+    for name, label, value in _list_samples(measures):
+        further = f",{_format_labels({_LABELS[name]: label})}" if label else ""
+        lines[name].append(f"{name}{{{own}{further}}} {value}")
+    if not measures.succeeded:
+        lines[_LAST_SUCCESS] += [
+            f"{name}{{{labels}}} {value}" for name, labels, value in kept if name == _LAST_SUCCESS and labels == own
+        ]
+    return "".join(
+        f"# HELP {name} {METRICS[name]}\n# TYPE {name} gauge\n" + "".join(f"{line}\n" for line in sorted(found))
+        for name, found in lines.items()
+        if found
+    )
+
+
+def _list_samples(measures: Measures) -> Iterator[tuple[str, str, str]]:
+    ended = measures.ended.timestamp()
+    yield "imagesync_last_run_timestamp_seconds", "", f"{ended:.3f}"
+    if measures.succeeded:
+        yield _LAST_SUCCESS, "", f"{ended:.3f}"
+    yield "imagesync_last_run_duration_seconds", "", f"{(measures.ended - measures.started).total_seconds():.3f}"
+    yield "imagesync_last_run_success", "", str(int(measures.succeeded))
+    for name, values in measures.samples.items():
+        yield from (
+            (name, label, f"{value:g}" if isinstance(value, float) else str(value)) for label, value in values.items()
+        )
+
+
+def _format_labels(labels: Mapping[str, str]) -> str:
+    return ",".join(f'{name}="{make_printable(value).translate(_ESCAPES)}"' for name, value in labels.items())
+
+
+def _is_of(labels: str, own: str) -> bool:
+    """Whether a line is of the same catalog, target and command."""
+    return labels == own or labels.startswith(f"{own},")
+
+
+def _read_lines(text: str) -> Iterator[tuple[str, str, str]]:
+    """Name, labels and value of each line of a known metric."""
+    for line in text.split("\n", MAX_KEPT_LINES)[:MAX_KEPT_LINES]:
+        found = _LINE.fullmatch(line)
+        if found and found["name"] in METRICS:
+            yield found["name"], found["labels"], found["value"]

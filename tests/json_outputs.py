@@ -1,0 +1,85 @@
+"""Compares each JSON document that the command writes with its schema: standard output, and the files of its options.
+
+``tests.command`` and ``tests.forked`` call ``check_documents`` after each run, so every test of a command does.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import jsonschema_rs
+
+from imagesync.schemas import load_schema
+
+OUTPUTS: Final = {
+    "adopt": "report",
+    "apply": "report",
+    "doctor": "doctor",
+    "drift": "drift",
+    "list": "list",
+    "plan": "plan",
+    "rollback": "report",
+    "show": "plan",
+    "targets": "targets",
+    "validate": "problems",
+}
+"""The schema of the output of a command with ``--format json``. ``show KEY`` has ``image``."""
+ENDED: Final = (0, 1, 2, 130, 143)
+"""Exit codes of a run that wrote its documents."""
+
+
+class Document(NamedTuple):
+    """A document, and the schema that it must fit."""
+
+    schema: str
+    value: Any
+
+
+def check_documents(words: Sequence[str], folder: Path | None, code: int, stdout: str) -> None:
+    """AssertionError if a document of ``imagesync WORDS`` does not fit its schema."""
+    for schema, value in _find_documents(words, folder or Path(), code, stdout):
+        problems = [f"{one.instance_path}: {one.message}" for one in _make_validator(schema).iter_errors(value)]
+        assert problems == [], f"imagesync {' '.join(words)}: not as the schema {schema} says: {problems[:3]}"
+
+
+@cache
+def _make_validator(schema: str) -> Any:
+    return jsonschema_rs.validator_for(load_schema(schema), validate_formats=True)
+
+
+def _find_documents(words: Sequence[str], folder: Path, code: int, stdout: str) -> Iterator[Document]:
+    if not words or code not in ENDED:
+        return
+    if words[0] in OUTPUTS and _read_option(words, "--format", "--format") == "json" and stdout.strip():
+        yield _recognize(words[0], json.loads(stdout))
+    if words[0] in OUTPUTS and (content := _read_file(words, folder, "--out", "-o")):
+        yield Document(OUTPUTS[words[0]], json.loads(content))
+    for line in _read_file(words, folder, "--events", "--events").splitlines():
+        yield Document("events", json.loads(line))
+
+
+def _read_file(words: Sequence[str], folder: Path, name: str, short: str) -> bytes:
+    """The content of the file of an option; empty without one, and for a device, which is that of the tests."""
+    path = folder / (_read_option(words, name, short) or "/dev/null")
+    return path.read_bytes() if path.is_file() and not path.is_relative_to("/dev") else b""
+
+
+def _recognize(command: str, value: Any) -> Document:
+    """A document of standard output: a failure has a schema of its own."""
+    if isinstance(value, dict) and set(value) == {"command", "errors"}:
+        return Document("errors", value)
+    is_explanation = command == "show" and isinstance(value, dict) and "builds" in value
+    return Document("image" if is_explanation else OUTPUTS[command], value)
+
+
+def _read_option(words: Sequence[str], name: str, short: str) -> str | None:
+    """The last value of an option of a command line."""
+    found = None
+    for word, after in zip(words, [*words[1:], ""], strict=True):
+        if word in (name, short):
+            found = after
+        elif word.startswith(f"{name}="):
+            found = word.partition("=")[2]
+    return found

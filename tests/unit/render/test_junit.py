@@ -1,0 +1,143 @@
+"""``imagesync.render.junit``: what the parsers of pipelines find in a report."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from xml.etree import ElementTree
+
+import junitparser
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imagesync.errors import Diagnostic
+from imagesync.model.plan import Plan, PlanError
+from imagesync.model.report import Outcome, Report, StepResult
+from imagesync.render.junit import format_failure_junit, format_plan_junit, format_report_junit
+from tests.ci_logs import HOSTILE, find_commands
+from tests.unit.factories import NOW, catalog, inventory, live, plan, spec
+
+PROBLEM = Diagnostic("a.yaml", 3, 5, "images.x", "gone", "correct it")
+
+
+def read(text: str) -> tuple[junitparser.TestSuite, dict[str, junitparser.TestCase]]:
+    """The only suite, and its cases by name; the counts of the suite are those of its cases."""
+    root = junitparser.JUnitXml.fromstring(text.encode())
+    (suite,) = list(root)
+    cases = {case.name: case for case in suite}
+    results = [type(result) for case in suite for result in case.result]
+    assert len(list(suite)) == suite.tests == root.tests
+    assert results.count(junitparser.Failure) == suite.failures == root.failures
+    assert results.count(junitparser.Error) == suite.errors == root.errors
+    assert results.count(junitparser.Skipped) == suite.skipped == root.skipped
+    return suite, cases
+
+
+def make() -> Plan:
+    """One image is created, one is replaced, one is deleted."""
+    return plan(catalog(spec("a", "b"), spec("b")), inventory(live(spec("a")), live(spec("z"))))
+
+
+def test_each_change_of_a_plan_is_a_case_that_passed() -> None:
+    """With what happens to the image."""
+    suite, cases = read(format_plan_junit(make(), now=NOW))
+    assert set(cases) == {"a: replace, new build", "b: create", "z: delete, not in the manifest"}
+    assert all(case.is_passed for case in cases.values())
+    assert "visibility: private" in cases["b: create"].system_out
+    assert suite.timestamp == NOW.strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def test_the_time_of_a_report_is_utc() -> None:
+    """Whatever the zone of the clock."""
+    berlin = datetime.fromisoformat("2026-07-01T14:00:00+02:00")
+    suite, _ = read(format_plan_junit(make(), now=berlin))
+    assert suite.timestamp == "2026-07-01T12:00:00"
+    assert berlin.astimezone(UTC).hour == 12
+
+
+def test_a_key_that_cannot_be_planned_and_a_refusal_have_failed() -> None:
+    """With the place and the reason."""
+    made = replace(make(), errors=(PlanError("x", PROBLEM),))
+    _, cases = read(format_plan_junit(made, now=NOW, refusals=["too many"]))
+    assert [result.message for result in cases["x: cannot be planned"].result] == [str(PROBLEM)]
+    assert [result.message for result in cases["the limits of the policy"].result] == ["too many"]
+    assert sum(not case.is_passed for case in cases.values()) == 2
+
+
+def test_a_plan_without_changes_has_one_case() -> None:
+    """Several CI systems take an empty report for an error."""
+    _, cases = read(format_plan_junit(plan(catalog(spec("a")), inventory(live(spec("a")))), now=NOW))
+    assert list(cases) == ["no changes"]
+    assert cases["no changes"].is_passed
+    _, cases = read(format_report_junit(Report(plan(catalog(), inventory()), ()), now=NOW))
+    assert list(cases) == ["no changes"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kind"),
+    [
+        (Outcome.DONE, None),
+        (Outcome.FAILED, junitparser.Failure),
+        (Outcome.INTERRUPTED, junitparser.Error),
+        (Outcome.SKIPPED, junitparser.Skipped),
+        (Outcome.DEFERRED, junitparser.Skipped),
+        (Outcome.NOT_STARTED, junitparser.Skipped),
+    ],
+)
+def test_each_outcome_of_a_step_is_a_result(outcome: Outcome, kind: Any) -> None:
+    """With its message and the time that it took."""
+    made = plan(catalog(spec("a")), inventory())
+    step = made.steps[0]
+    error = "" if outcome in (Outcome.DONE, Outcome.SKIPPED) else "boom"
+    cause = "create:z" if outcome is Outcome.SKIPPED else None
+    suite, cases = read(
+        format_report_junit(Report(made, (StepResult(step, outcome, None, error, cause, 1.25),)), now=NOW)
+    )
+    case = cases["create:a"]
+    assert [type(result) for result in case.result] == ([] if kind is None else [kind])
+    assert (case.time, suite.time) == (1.25, 1.25)
+    if kind is not None:
+        assert case.result[0].message == (error or "skipped, because create:z was not done")
+    assert "visibility: private" in case.system_out
+
+
+def test_left_overs_and_a_stopped_run_have_not_passed() -> None:
+    """Although every step was done."""
+    made = plan(catalog(spec("a")), inventory())
+    results = (StepResult(made.steps[0], Outcome.DONE),)
+    _, cases = read(format_report_junit(Report(made, results, leftover=("a: hidden",), stopped="lease lost"), now=NOW))
+    assert cases["final listing"].result[0].message == "not as planned: a: hidden"
+    assert cases["run"].result[0].message == "lease lost"
+
+
+def test_a_failure_has_an_error_for_each_problem() -> None:
+    """Catalog and target as far as they are known."""
+    suite, cases = read(format_failure_junit("plan", [PROBLEM], now=NOW, catalog="base", target="lab"))
+    assert suite.name == "imagesync.base.lab"
+    assert [type(result) for result in cases["plan"].result] == [junitparser.Error]
+    suite, _ = read(format_failure_junit("plan", [PROBLEM, PROBLEM], now=NOW))
+    assert (suite.name, suite.errors) == ("imagesync", 2)
+
+
+def make_odd(text: str) -> Report:
+    """A report with the text wherever others choose it."""
+    made = replace(plan(catalog(replace(spec("a", properties={"p": text}), name=text)), inventory()), target_name=text)
+    return Report(made, (StepResult(made.steps[0], Outcome.FAILED, None, text),), leftover=(text,), stopped=text)
+
+
+@pytest.mark.parametrize("kind", sorted(HOSTILE))
+def test_no_text_is_interpreted(kind: str) -> None:
+    """Neither by XML nor by a CI system that reads the report from the log."""
+    report = format_report_junit(make_odd(HOSTILE[kind]), now=NOW)
+    read(report)
+    assert list(find_commands(report)) == []
+
+
+@given(st.text(st.characters(), max_size=40))
+def test_any_text_is_well_formed_and_stays_in_its_place(text: str) -> None:
+    """Also characters that XML does not have."""
+    report = format_report_junit(make_odd(f"x{text}"), now=NOW)
+    names = {element.tag for element in ElementTree.fromstring(report.encode()).iter()}
+    assert names == {
+        *("testsuites", "testsuite", "properties", "property", "testcase", "failure", "error", "system-out")
+    }

@@ -1,0 +1,215 @@
+"""``imagesync.render.metrics``: what Prometheus finds in a file."""
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from imagesync.errors import Diagnostic
+from imagesync.model.drift import Drift, DriftReport, Remedy
+from imagesync.model.plan import PlanError
+from imagesync.model.report import Outcome, Report, StepResult
+from imagesync.render.metrics import (
+    METRICS,
+    Measures,
+    format_metrics,
+    measure_drift,
+    measure_failure,
+    measure_plan,
+    measure_report,
+)
+from tests.ci_logs import HOSTILE
+from tests.command import ROOT
+from tests.unit.factories import NOW, candidate, catalog, inventory, live, plan, retired, spec
+
+LATER = NOW + timedelta(seconds=90.5)
+PAGE = (ROOT / "docs/metrics.md").read_text()
+ALERTS = yaml.safe_load((ROOT / "examples/prometheus-alerts.yml").read_text())
+OWN = {"catalog": "base", "target": "lab", "command": "apply"}
+
+
+def read(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """Each sample by name and labels; each family is a gauge with a help, once."""
+    families = list(text_string_to_metric_families(text))
+    assert [family.name for family in families] == [name for name in METRICS if f"# TYPE {name} gauge\n" in text]
+    assert {family.type for family in families} <= {"gauge"}
+    assert all(family.documentation == METRICS[family.name] for family in families)
+    samples = [sample for family in families for sample in family.samples]
+    found = {(sample.name, tuple(sorted(sample.labels.items()))): sample.value for sample in samples}
+    assert len(found) == len(samples)
+    return found
+
+
+def find(text: str, name: str, **labels: str) -> float | None:
+    """The value of one sample."""
+    return read(text).get((f"imagesync_{name}", tuple(sorted(labels.items()))))
+
+
+def measures(**attrs: Any) -> Measures:
+    """A run of 90.5 seconds, which succeeded."""
+    return Measures(**{**OWN, "started": NOW, "ended": LATER, "succeeded": True, **attrs})
+
+
+def test_a_run_that_succeeded_has_both_times() -> None:
+    """In seconds since 1970, as Prometheus' time()."""
+    text = format_metrics(measures())
+    assert find(text, "last_run_timestamp_seconds", **OWN) == pytest.approx(LATER.timestamp())
+    assert find(text, "last_success_timestamp_seconds", **OWN) == pytest.approx(LATER.timestamp())
+    assert find(text, "last_run_duration_seconds", **OWN) == 90.5
+    assert find(text, "last_run_success", **OWN) == 1
+
+
+def test_after_a_failure_the_time_of_the_last_success_stays() -> None:
+    """Through several failures; before the first success there is none."""
+    text = format_metrics(measures())
+    for hours in (1, 2):
+        failed = measures(succeeded=False, ended=LATER + timedelta(hours=hours))
+        text = format_metrics(failed, text)
+        assert find(text, "last_success_timestamp_seconds", **OWN) == pytest.approx(LATER.timestamp())
+        assert find(text, "last_run_timestamp_seconds", **OWN) == pytest.approx(failed.ended.timestamp())
+        assert find(text, "last_run_success", **OWN) == 0
+    assert find(format_metrics(failed), "last_success_timestamp_seconds", **OWN) is None
+
+
+def test_values_of_other_runs_are_kept_and_own_ones_replaced() -> None:
+    """Of another catalog, another target, another command."""
+    others = [{**OWN, name: f"{OWN[name]}x"} for name in OWN]
+    text = ""
+    for other in others:
+        text = format_metrics(measures(**other, samples={"imagesync_failures": {"": 7}}), text)
+    text = format_metrics(measures(samples={"imagesync_pending_changes": {"create": 1}}), text)
+    text = format_metrics(measures(samples={"imagesync_pending_changes": {"delete": 2}}), text)
+    assert [find(text, "failures", **other) for other in others] == [7, 7, 7]
+    assert find(text, "pending_changes", **OWN, action="create") is None
+    assert find(text, "pending_changes", **OWN, action="delete") == 2
+
+
+@pytest.mark.parametrize(
+    "earlier",
+    [
+        "of another program 1\n",
+        'imagesync_other{catalog="x"} 1\n',
+        'imagesync_failures{catalog="x"} one\n',
+        'imagesync_failures{catalog="x"} 1\x1b[2J\n',
+        'imagesync_failures{catalog="x\n',
+        "# HELP imagesync_failures x\n",
+        "\x00" * 100,
+        'imagesync_failures{catalog="x"} 1' + " " * 10**6,
+    ],
+)
+def test_other_lines_of_an_earlier_file_are_dropped(earlier: str) -> None:
+    """A file of another program never fails a run."""
+    assert format_metrics(measures(), earlier) == format_metrics(measures())
+
+
+def test_a_plan_counts_what_is_pending() -> None:
+    """Each action has a value: an alert needs also a 0."""
+    wanted = catalog(spec("a", "b"), spec("b"), spec("c"))
+    found = inventory(
+        live(spec("a")), live(spec("c")), retired(spec("c"), "old"), candidate(spec("b")), live(spec("z"))
+    )
+    text = format_metrics(measure_plan(plan(wanted, found), started=NOW, ended=LATER))
+    labels = {"catalog": "base", "command": "plan", "target": find_target(text)}
+    pending = {action: find(text, "pending_changes", **labels, action=action) for action in ACTIONS}
+    assert pending == {**dict.fromkeys(ACTIONS, 0.0), "create": 1, "replace": 1, "delete": 1}
+    assert find(text, "images", **labels, state="declared") == 3
+    assert find(text, "images", **labels, state="owned") == 3
+    assert find(text, "images", **labels, state="candidate") == 1
+    assert find(text, "failures", **labels) == 0
+
+
+ACTIONS = ("move", "create", "update", "replace", "deactivate", "reactivate", "delete", "stage")
+
+
+def find_target(text: str) -> str:
+    """The target of the first sample."""
+    return dict(next(iter(read(text)))[1])["target"]
+
+
+@pytest.mark.parametrize(("errors", "is_refused"), [(0, True), (2, False), (1, True)])
+def test_a_plan_with_errors_or_a_refusal_has_not_succeeded(errors: int, is_refused: bool) -> None:
+    """Each counts."""
+    problem = PlanError("x", Diagnostic("a", 1, 1, "", "gone"))
+    made = replace(plan(catalog(spec("a")), inventory()), errors=(problem,) * errors)
+    found = measure_plan(made, started=NOW, ended=LATER, is_refused=is_refused)
+    assert (found.succeeded, found.samples["imagesync_failures"]) == (False, {"": errors + is_refused})
+
+
+def test_a_report_counts_outcomes_bytes_and_what_is_left() -> None:
+    """A change that failed is still pending."""
+    made = plan(catalog(spec("a"), spec("b"), spec("c")), inventory())
+    outcomes = (Outcome.DONE, Outcome.FAILED, Outcome.NOT_STARTED)
+    results = tuple(StepResult(step, one, bytes_sent=10) for step, one in zip(made.steps, outcomes, strict=True))
+    report = Report(made, results, leftover=("a",), stopped="lost")
+    samples = measure_report(report, command="apply", started=NOW, ended=LATER).samples
+    assert samples["imagesync_steps"] == {
+        **{outcome.value: 0 for outcome in Outcome},
+        **dict.fromkeys(("done", "failed", "not-started"), 1),
+    }
+    assert samples["imagesync_pending_changes"]["create"] == 2
+    assert samples["imagesync_failures"] == {"": 3}  # the step, the left-over, the stop
+    assert samples["imagesync_uploaded_bytes"] == {"": 30}
+    assert not measure_report(report, command="apply", started=NOW, ended=LATER).succeeded
+
+
+def test_a_check_for_drift_succeeds_also_if_there_is_drift() -> None:
+    """The number of values is what an alert looks at."""
+    drift = Drift("a", "id", ("name",), "x", "y", Remedy.DRIFT_ONLY)
+    text = format_metrics(
+        measure_drift(DriftReport((drift, drift), 5), catalog="base", target="lab", started=NOW, ended=LATER)
+    )
+    labels = {**OWN, "command": "drift"}
+    assert (find(text, "drifted_values", **labels), find(text, "last_run_success", **labels)) == (2, 1)
+
+
+def test_a_command_without_a_result_has_failed() -> None:
+    """It has one failure."""
+    text = format_metrics(measure_failure("apply", catalog="base", target="lab", started=NOW, ended=LATER))
+    assert (find(text, "failures", **OWN), find(text, "last_run_success", **OWN)) == (1, 0)
+
+
+@pytest.mark.parametrize("kind", sorted(HOSTILE))
+def test_names_stay_in_their_labels(kind: str) -> None:
+    """And are read back from an earlier file."""
+    name = HOSTILE[kind]
+    text = format_metrics(measures(catalog=name, target=name))
+    assert {dict(labels)["command"] for _, labels in read(text)} == {"apply"}
+    assert read(format_metrics(measures(succeeded=False, catalog="other"), text)).items() >= read(text).items()
+
+
+@given(st.text(st.characters(), max_size=30), st.text(st.characters(), max_size=30))
+def test_any_name_is_kept_by_the_next_run(one: str, two: str) -> None:
+    """The next run of another catalog does not lose it."""
+    text = format_metrics(measures(catalog=one, target=two))
+    assert len({labels for _, labels in read(text)}) == 1
+    further = format_metrics(measures(catalog="another catalog"), text)
+    assert read(further).items() >= read(text).items()
+
+
+def test_the_page_has_every_metric_with_its_help() -> None:
+    """In the order of the file."""
+    assert re.findall(r"^\| `(imagesync_\w+)` \| (.*) \|$", PAGE, re.MULTILINE) == list(METRICS.items())
+
+
+def test_the_alerts_use_metrics_and_labels_that_exist() -> None:
+    """Of a plan and of an apply."""
+    made = plan(catalog(spec("a")), inventory())
+    text = format_metrics(measure_plan(made, started=NOW, ended=NOW))
+    text += format_metrics(measure_report(Report(made, ()), command="apply", started=NOW, ended=NOW))
+    written = set(re.findall(r"(\w+)=\"", text))
+    assert {"catalog", "target", "command", "state", "action", "outcome"} == written
+    rules = [rule for group in ALERTS["groups"] for rule in group["rules"]]
+    assert len({rule["alert"] for rule in rules}) == len(rules) == 5
+    for rule in rules:
+        names = re.findall(r"imagesync_\w+", rule["expr"])
+        assert names
+        assert set(names) <= set(METRICS), rule["alert"]
+        assert set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"])) <= written
+        assert set(re.findall(r"(\w+)=\"", rule["expr"])) <= written
+    assert all(outcome.value in text for outcome in Outcome)
