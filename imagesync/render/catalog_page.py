@@ -18,6 +18,8 @@ from imagesync.render.style import format_count
 from imagesync.text import format_size
 
 _DESCRIPTIONS: Final = ("description", "image_description")
+MAX_ID_CHARS: Final = 40
+"""A longer id may be broken into lines; ids of images are UUIDs, but not on every service."""
 _LOGINS: Final = ("os_admin_user", "image_original_user", "default_user")
 USUAL: Final = ("Name", "System", "Needs", "Size", "Visibility", "Created", "ID")
 """The columns of a page for the users of images."""
@@ -68,9 +70,9 @@ def _make_usual_row(entry: Entry) -> list[str]:
         _join(escape(_describe_system(image)), _describe_login(image)),
         ", ".join(map(_keep, needs)),
         _keep(size),
-        _join(escape(image.visibility.value), "deactivated" if image.status is Status.DEACTIVATED else ""),
+        _join(_keep(image.visibility.value), "deactivated" if image.status is Status.DEACTIVATED else ""),
         _make_time(image.created_at),
-        f"<code>{escape(image.id)}</code>",
+        f"<code>{_keep(image.id) if len(image.id) <= MAX_ID_CHARS else escape(image.id)}</code>",
     ]
 
 

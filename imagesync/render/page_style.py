@@ -37,6 +37,7 @@ a { color: var(--link); text-underline-offset: .15em; }
 :focus-visible { outline: 2px solid var(--link); outline-offset: 2px; border-radius: 4px; }
 
 header { padding-top: 2rem; }
+h1, h2, h3, p, del, ins { overflow-wrap: anywhere; }
 h1 { margin: 0; font-size: 1.6rem; line-height: 1.25; letter-spacing: -.01em; overflow-wrap: anywhere; }
 h2 { margin: 1.75rem 0 .6rem; font-size: 1.1rem; line-height: 1.3; }
 h3 { margin: 0; font-size: .95rem; line-height: 1.4; }
@@ -46,14 +47,14 @@ p { margin: .35rem 0; }
 
 .controls { position: sticky; top: 0; z-index: 2; margin: 1rem -1rem 0; padding: .6rem 1rem; background: var(--back);
   border-bottom: 1px solid var(--line); }
-.controls, .controls div { display: flex; flex-wrap: wrap; align-items: center; gap: .4rem; }
+.controls, .controls div { min-width: 0; display: flex; flex-wrap: wrap; align-items: center; gap: .4rem; }
 .controls input { box-sizing: border-box; flex: 1 1 11rem; min-width: 0; max-width: 22rem; padding: .35rem .65rem; font: inherit;
   color: inherit; background: var(--soft); border: 1px solid var(--line); border-radius: 6px; }
 .controls input::placeholder { color: var(--mute); opacity: 1; }
 .controls button { padding: .3rem .65rem; font: inherit; font-size: .875rem; line-height: 1.4; color: inherit; cursor: pointer;
   background: var(--soft); border: 1px solid var(--line); border-radius: 6px; }
 .controls button:hover { border-color: var(--mute); }
-.controls .chip { border-radius: 99px; }
+.controls .chip { min-width: 0; overflow-wrap: anywhere; border-radius: 99px; }
 .controls .chip b { margin-left: .2rem; font-weight: 600; font-variant-numeric: tabular-nums; }
 .controls [aria-pressed="true"] { color: var(--back); background: var(--text); border-color: var(--text); }
 .controls [data-do="theme"][aria-pressed="true"] { color: inherit; background: var(--back); border-color: currentColor; }
@@ -74,10 +75,9 @@ caption { position: relative; }
 caption span { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 
 .images { margin-top: 1rem; }
-.images td { max-width: 24rem; }
-.images tbody th { font-weight: 600; min-width: 12rem; max-width: 24rem; overflow-wrap: anywhere; }
+.images td, .images tbody th { max-width: 24rem; overflow-wrap: anywhere; }
+.images tbody th { font-weight: 600; min-width: 12rem; }
 .images tbody tr:hover { background: var(--soft); }
-.images td code { white-space: nowrap; }
 .alert, .errors { margin: .6rem 0; padding: .6rem .9rem; background: var(--tone-back); border-left: 3px solid var(--tone);
   border-radius: 0 6px 6px 0; }
 .alert { display: grid; grid-template-columns: 15rem 1fr; gap: 0 1.25rem; }
@@ -107,16 +107,16 @@ summary.head::after { content: ""; position: absolute; top: 1.05rem; right: 1rem
   border: solid var(--mute); border-width: 0 2px 2px 0; transform: rotate(-45deg); }
 [open] > summary.head::after { transform: rotate(45deg); }
 summary.head::-webkit-details-marker { display: none; }
+.head > * { min-width: 0; overflow-wrap: anywhere; }
 .sign { width: 1rem; color: var(--tone, inherit); font: 600 1rem/1 var(--mono); text-align: center; }
-.verb { min-width: 5.25rem; color: var(--tone, inherit); font-weight: 600; }
-.key { overflow-wrap: anywhere; }
-.what { color: var(--mute); overflow-wrap: anywhere; }
+.head .verb { min-width: 5.25rem; color: var(--tone, inherit); font-weight: 600; }
+.what { color: var(--mute); }
 .loud { font-weight: 600; }
 span.loud { padding: 0 .5rem; color: var(--change); background: var(--change-back); border-radius: 4px; font-size: .875rem; }
 .outcome { padding: 0 .5rem; background: var(--soft); border: 1px solid var(--line); border-radius: 4px; font-size: .875rem; }
 .outcome-done { color: var(--add); border-color: currentColor; }
 .outcome-failed, .outcome-interrupted { color: var(--remove); border-color: currentColor; }
-.error { flex-basis: 100%; padding-left: 1.7rem; color: var(--remove); overflow-wrap: anywhere; }
+.error { flex-basis: 100%; padding-left: 1.7rem; color: var(--remove); }
 .body { padding: 0 .9rem .7rem 2.6rem; }
 .fields { table-layout: fixed; }
 .fields th { width: 15rem; padding: .2rem .75rem .2rem 0; font: .85rem/1.6 var(--mono); color: var(--mute);
@@ -138,7 +138,7 @@ ins { color: var(--add); background: var(--add-back); }
   h1 { font-size: 1.35rem; }
   .controls .tools { margin-left: 0; }
   .controls input { flex-basis: 100%; max-width: none; }
-  .verb { min-width: 0; }
+  .head .verb { min-width: 0; }
   .alert { display: block; }
   ul.names { display: block; line-height: 1.75; }
   ul.names li { display: inline-block; margin-right: .3rem; }
@@ -151,7 +151,6 @@ ins { color: var(--add); background: var(--add-back); }
   .images tr { padding: .75rem 0; border-bottom: 1px solid var(--line); }
   .images th, .images td { border: 0; padding: .1rem 0; }
   .images td[data-title]:not(:empty)::before { content: attr(data-title) ": "; color: var(--mute); font-size: .85rem; }
-  .images td code { white-space: normal; }
 }
 @media print {
   :root, :root[data-theme] { color-scheme: light; }

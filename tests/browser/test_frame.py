@@ -35,8 +35,18 @@ def test_axe_finds_nothing(visit: Visit, axe: str, name: str, scheme: str) -> No
 def test_a_narrow_window_needs_no_scroll_to_the_side(visit: Visit, axe: str, name: str) -> None:
     """A telephone is 400 pixels wide. Controls stay large enough for a finger (axe: target-size)."""
     with visit(make_page(name), viewport={"width": 400, "height": 800}) as page:
+        open_all(page)
         assert measure_overflow(page) <= 0
         assert find_violations(page, axe) == []
+
+
+@pytest.mark.parametrize("name", ["plan", "document", "list"])
+@pytest.mark.parametrize("width", [400, 1280])
+def test_long_words_do_not_make_a_page_wider(visit: Visit, name: str, width: int) -> None:
+    """Names and values without a space are broken anywhere."""
+    with visit(make_hostile_pages("x" * 255)[name], viewport={"width": width, "height": 800}) as page:
+        open_all(page)
+        assert measure_overflow(page) <= 0
 
 
 @pytest.mark.parametrize("name", PAGES)

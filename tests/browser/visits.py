@@ -41,9 +41,15 @@ def find_violations(page: "Page", axe: str) -> Sequence[str]:
     ]
 
 
-def measure_overflow(page: "Page") -> int:
-    """The pixels by which the page is wider than the window."""
-    return int(page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+_MEASURE: Final = """() => Math.max(...[...document.querySelectorAll("header *, main *")]
+    .filter((one) => one.checkVisibility({contentVisibilityAuto: true}))
+    .map((one) => one.getBoundingClientRect().right), document.documentElement.scrollWidth)
+    - document.documentElement.clientWidth"""
+
+
+def measure_overflow(page: "Page") -> float:
+    """The pixels by which the page, or an element that its parent cuts off, is wider than the window."""
+    return float(page.evaluate(_MEASURE))
 
 
 def is_dark(page: "Page") -> bool:

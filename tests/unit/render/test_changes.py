@@ -19,6 +19,18 @@ def line(path: tuple[str, ...], before: Any, after: Any, *, whole: bool = False,
     return found.text
 
 
+def test_a_change_has_its_two_values_besides_its_text() -> None:
+    """As they are in the text; a list has none, because it is not one value that becomes another."""
+    changes = [
+        FieldChange(("min_ram",), None, 7, Reason.DRIFT),
+        FieldChange(("name",), "a → b", "c", Reason.MANIFEST_CHANGED),
+        FieldChange(("tags",), ("a",), ("b",), Reason.MANIFEST_CHANGED),
+    ]
+    found = describe_changes(changes, mark_drift=True, whole=False)
+    assert [one.pair for one in found] == [("(none)", "7"), ("a → b", "c"), None]
+    assert [one.text for one in found[:2]] == ["(none) → 7  (drift)", "a → b → c"]
+
+
 @given(st.text(max_size=200), st.text(max_size=100), st.text(max_size=100))
 def test_two_values_that_differ_look_different(head: str, before: str, after: str) -> None:
     """Also if they differ only at the end."""
