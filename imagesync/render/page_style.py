@@ -132,7 +132,7 @@ ins { color: var(--add); background: var(--add-back); }
 .keep { white-space: nowrap; }
 :root::highlight(found) { background-color: var(--found); color: inherit; }
 
-@media (max-width: 48rem) {
+@media screen and (max-width: 48rem) {
   header, main { padding-inline: 1rem; }
   header { padding-top: 1.25rem; }
   h1 { font-size: 1.35rem; }
@@ -155,6 +155,8 @@ ins { color: var(--add); background: var(--add-back); }
 @media print {
   :root, :root[data-theme] { color-scheme: light; }
   @page { size: A4; margin: 12mm; }
+  @page wide { size: A4 landscape; margin: 12mm; }
+  body:has(.images) { page: wide; }
   body { font-size: 9.5pt; }
   header, main { padding: 0; }
   .controls { display: none; }
@@ -165,6 +167,10 @@ ins { color: var(--add); background: var(--add-back); }
   tr, summary { break-inside: avoid; }
   h2 { break-after: avoid; }
   th, td { padding: .25rem .4rem; }
-  small, code { font-size: 8pt; }
+  small, code, .fields th { font-size: 8pt; }
+  .sign, span.loud, .outcome, h3 { font-size: inherit; }
+  h1 { font-size: 16pt; }
+  h2 { font-size: 12pt; }
+  .verdict { font-size: 11pt; }
 }
 """

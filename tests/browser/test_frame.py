@@ -1,5 +1,6 @@
 """What all HTML pages do in the real Chromium: schemes, keyboard, paper, no script, no style, nothing from outside."""
 
+import re
 from typing import Final
 
 import pytest
@@ -73,6 +74,18 @@ def test_paper_has_everything_and_no_controls(visit: Visit, name: str) -> None:
         assert not is_dark(page)
         assert read_visible_texts(page) == read_texts(page)
         assert page.pdf().startswith(b"%PDF-")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_paper_is_wide_enough(visit: Visit, name: str) -> None:
+    """A4 with a margin of 12 mm; on its side for the many columns of a list."""
+    is_wide = name in ("list of 3", "list of 300")
+    width = int(((297 if is_wide else 210) - 24) / 25.4 * 96)
+    with visit(make_page(name), viewport={"width": width, "height": 800}) as page:
+        page.emulate_media(media="print")
+        assert measure_overflow(page) <= 0
+        pages = set(re.findall(rb"/MediaBox \[0 0 (\d+)[.\d]* (\d+)", page.pdf(prefer_css_page_size=True)))
+        assert [int(across) > int(down) for across, down in pages] == [is_wide]
 
 
 @pytest.mark.parametrize("name", LONG)

@@ -162,3 +162,35 @@ def test_what_others_wrote_is_only_text(text: str) -> None:
     read = read_safe_page(format_page(make_hostile(text), now=NOW))
     assert read.tags.count("summary") == 2
     assert "javascript" not in {name for name, _ in read.attributes}
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome", "tone"),
+    [
+        (UPDATE, "", "change"),
+        (DELETE, "", "remove"),
+        (DELETE, "done", "add"),
+        (UPDATE, "failed", "remove"),
+        (UPDATE, "interrupted", "remove"),
+        (DELETE, "not started", "change"),
+    ],
+)
+def test_the_color_of_a_result_is_that_of_its_outcome(kind: Kind, outcome: str, tone: str) -> None:
+    """In a plan it is that of the action. The words say the same."""
+    assert f'class="block {tone}"' in make_page(blocks=(Block(kind, ("a",), outcome=outcome),))
+
+
+def test_the_first_line_of_a_change_names_its_first_fields() -> None:
+    """If there is no other description; a build of an explanation has no action, and lists no fields."""
+    lines = (PUBLISH, *(Line(name, "x") for name in "abcd"), Line("", "released"))
+    change = Block(UPDATE, ("key",), lines=lines)
+    fields = '<span class="what">a, b, c and 1 more</span>'
+    assert fields in make_page(blocks=(change,))
+    assert fields not in make_page(blocks=(replace(change, what="1 GiB"),))
+    assert fields not in make_page(blocks=(replace(change, kind=Kind(Ink.STATE, "", "")),))
+
+
+def test_a_section_without_a_title_has_no_heading() -> None:
+    """An empty heading leads a screen reader nowhere."""
+    page = make_page(sections=(Section("", ("only a sentence",)),))
+    assert "<section>\n<ul" in page
