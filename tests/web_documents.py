@@ -1,125 +1,112 @@
-"""Documents for tests of pages: of each subject, with few and with many blocks. Pure."""
+"""Documents of real plans, reports, drift, images and failures, for tests of pages. Pure."""
 
+from collections.abc import Callable
 from typing import Final
 
+from imagesync.errors import Diagnostic
+from imagesync.model.catalog import ImageSpec, Place, UrlSource, Visibility
+from imagesync.model.drift import Drift, DriftReport, Remedy
+from imagesync.model.image import LiveImage
+from imagesync.model.plan import Plan
+from imagesync.model.policy import OnReplace
+from imagesync.model.report import Outcome, Report, StepResult
+from imagesync.planning.explanation import explain_key
+from imagesync.planning.planner import make_plan
 from imagesync.render.blocks import Kind
 from imagesync.render.changes import Line
 from imagesync.render.document import Alert, Block, Command, Document, Section, Subject
-from imagesync.render.style import Ink
+from imagesync.render.documents import make_failure_document, make_plan_document, make_report_document
+from imagesync.render.drift import make_drift_document
+from imagesync.render.explanation import make_explanation_document
+from imagesync.render.style import Detail, Ink
+from tests.unit.factories import NOW, TARGET, catalog, digest, inventory, live, plan, plan_input, retired, spec
 
-CREATE: Final = Kind(Ink.ADD, "+", "create")
-REPLACE: Final = Kind(Ink.CHANGE, "±", "replace", "new build")
 UPDATE: Final = Kind(Ink.CHANGE, "~", "update")
-DEACTIVATE: Final = Kind(Ink.STATE, "○", "deactivate")
-DELETE: Final = Kind(Ink.REMOVE, "-", "delete", "not in the manifest")
-KINDS: Final = (CREATE, REPLACE, UPDATE, DELETE, DEACTIVATE)
-LINES: Final = {
-    CREATE: (
-        Line("visibility", "public, protected", is_loud=True, is_named=True),
-        Line("format", "qcow2 in bare, min_disk 10 GB, min_ram 512 MB"),
-        Line("properties.hw_disk_bus", "virtio"),
-        Line("host", "images.example"),
-    ),
-    REPLACE: (
-        Line("properties.os_version", "12.7 → 12.8", pair=("12.7", "12.8")),
-        Line("tags", "+ lts, - old"),
-        Line("old build", "hidden, kept until 2027-02-21 (keep 1, 90 days)", is_named=True),
-    ),
-    UPDATE: (
-        Line("visibility", "private → public", is_loud=True, is_named=True, pair=("private", "public")),
-        Line("", "released: the image stays, and no catalog owns it"),
-    ),
-    DELETE: (),
-    DEACTIVATE: (Line("image", "0d9a3e58-1111-4f3c-9b0a-000000000001"),),
-}
-WHAT: Final = {CREATE: "658.2 MiB from noble.img", REPLACE: "1.2 GiB from debian-12.qcow2", DELETE: "2.1 GiB"}
+PUBLIC: Final = Visibility.PUBLIC
+TEXT: Final = "with cloud-init and the guest agent, built every week from the sources of the project"
+Case = tuple[ImageSpec | None, tuple[LiveImage, ...]]
+"""A declared image, and its live images."""
 
 
-def make_block(number: int, **attrs: str) -> Block:
-    """A block about the image ``key-NUMBER``; the kinds take turns."""
-    kind = KINDS[number % len(KINDS)]
-    place = f"images/base.yaml:{number + 10}:3" if kind is not DELETE else ""
-    return Block(kind, (f"key-{number}",), WHAT.get(kind, ""), LINES[kind], place=place, **attrs)
+def _create(key: str) -> Case:
+    source = UrlSource((f"https://images.example/{key}.qcow2",), digest(key[-3:]))
+    properties = {"hw_disk_bus": "virtio", "os_distro": "ubuntu"}
+    attrs = {"visibility": PUBLIC, "protected": True, "properties": properties}
+    return spec(key, key[-3:], name=f"Image {key}", source=source, **attrs), ()
 
 
-def make_plan(number: int) -> Document:
-    """A plan for so many images, and one block about four of them."""
-    blocks = [make_block(one) for one in range(number)]
-    names = tuple(label for block in blocks[:4] for label in block.labels)
-    shared = Block(UPDATE, names, lines=(Line("properties.tpm", "(none) → 2.0  (drift)", pair=("(none)", "2.0")),))
-    loud = tuple(block.labels[0] for block in blocks if any(line.is_loud for line in block.lines))
-    deleted = tuple(block.labels[0] for block in blocks if block.kind is DELETE)
-    alerts = (Alert("become public or protected", loud), Alert("are deleted", deleted, is_loss=True))
-    return Document(
-        Subject.PLAN,
-        "base",
-        "eu",
-        "Catalog base on target eu (cloud eu, project images)",
-        f"Plan: {number} to change; 14 unchanged. 3.2 GiB to upload.",
-        tuple(alert for alert in alerts if alert.labels),
-        (),
-        (*blocks, *([shared] if number > 1 else [])),
-        (
-            Section("Retired builds kept", tuple(f"key-{one}  kept until 2027-02-21" for one in range(number))),
-            Section("Notes", ("2 images carry a copy of another image's record",)),
-        ),
-        (Command("Apply this plan:", "imagesync apply plan.json --target eu"),),
-    )
+def _replace(key: str) -> Case:
+    before = spec(key, key[-3:], visibility=PUBLIC, properties={"os_version": "12.7", "os_distro": "debian"})
+    properties = {"os_version": "12.8", "os_distro": "debian"}
+    after = spec(key, f"b{key[-3:]}", visibility=PUBLIC, min_disk=20, properties=properties)
+    return after, (live(before), retired(before, f"old-{key}", days=9))
 
 
-def make_report(number: int) -> Document:
-    """The report of a run in which every third step failed."""
-    ends = [("done", ""), ("done", ""), ("failed", "the service rejected the request (HTTP 409)")]
-    blocks = [make_block(one, outcome=ends[one % 3][0], error=ends[one % 3][1]) for one in range(number)]
-    return Document(
-        Subject.REPORT,
-        "base",
-        "eu",
-        "Catalog base on target eu",
-        "Failed: 2 created; not done: 1 to update. Fix the errors above and run apply again.",
-        errors=("images/base.yaml:3:1: images.x: the server responded with 404; correct the URL",),
-        blocks=tuple(blocks),
-        closing=("Run apply again to continue.",),
-    )
+def _publish(key: str) -> Case:
+    properties = {"description": f"The image {key}, {TEXT}"}
+    return spec(key, visibility=PUBLIC, min_ram=512, properties=properties), (live(spec(key)),)
+
+
+def _delete(key: str) -> Case:
+    return None, (live(spec(key, key[-3:], visibility=PUBLIC)),)
+
+
+def _set_tpm(key: str) -> Case:
+    return spec(key, properties={"hw_tpm_version": "2.0"}), (live(spec(key)),)
+
+
+_CASES: Final[tuple[Callable[[str], Case], ...]] = (_create, _replace, _publish, _delete, _set_tpm)
+
+
+def plan_images(number: int) -> Plan:
+    """A plan for so many images: the first is created, the second replaced, and so on."""
+    cases = [_CASES[one % len(_CASES)](f"key-{one:03}") for one in range(number)]
+    wanted = [found for found, _ in cases if found is not None]
+    return plan(catalog(*wanted), inventory(*(image for _, images in cases for image in images)))
+
+
+def make_plan_of(number: int, detail: Detail = Detail.USUAL) -> Document:
+    """The document of a plan for so many images; with every image on its own if ``detail`` is WHOLE."""
+    return make_plan_document(plan_images(number), now=NOW, detail=detail)
+
+
+def make_report_of(number: int) -> Document:
+    """The document of a run in which every third step failed."""
+    made = plan_images(number)
+    error = "the service rejected the request (HTTP 409)"
+    results = [
+        StepResult(step, Outcome.DONE) if place % 3 else StepResult(step, Outcome.FAILED, error=error)
+        for place, step in enumerate(made.steps)
+    ]
+    return make_report_document(Report(made, tuple(results)), now=NOW)
 
 
 def make_drift() -> Document:
-    """The drift of two images."""
-    changed = Kind(Ink.CHANGE, "~", "changed")
-    lines = (Line("min_ram", "was 512, is now 256"), Line("", "a property: was set, is now removed"))
-    blocks = [Block(changed, (key,), "last update 3 minutes ago", lines) for key in ("key-0", "key-1")]
-    return Document(
-        Subject.DRIFT,
-        "base",
-        "eu",
-        "Drift of catalog base on target eu",
-        "4 values changed on 2 images; 12 images checked",
-        blocks=tuple(blocks),
-        commands=(Command("Restore 4 values, and change nothing else:", "imagesync apply images --drift-only"),),
+    """The drift of three images, of which one does not exist."""
+    found = (
+        Drift("a", "id-a", ("min_ram",), 512, 256, Remedy.DRIFT_ONLY, updated="2026-11-23T11:57:00Z"),
+        Drift("b", "id-b", ("visibility",), "private", "public", Remedy.DRIFT_ONLY),
+        Drift("c", None, ("image",), "published", None, Remedy.APPLY),
     )
+    report = DriftReport(found, 12, ("new",))
+    return make_drift_document(report, "base", "eu", TARGET, lambda it: f"imagesync apply --{it.value}", now=NOW)
 
 
 def make_explanation() -> Document:
-    """One image with two builds."""
-    builds = [
-        Block(Kind(Ink.STATE, "●", "current"), ("generation 2",), "", (Line("state", "active, public, 1.5 GiB"),)),
-        Block(Kind(Ink.DIM, "○", "retired"), ("generation 1",), "", (Line("next", "the next apply deletes it"),)),
-    ]
-    return Document(
-        Subject.IMAGE, "base", "eu", "key-0 of catalog base", "declared in base.yaml:3", blocks=tuple(builds)
-    )
+    """An image with a current and a retired build, and a change of the manifest."""
+    wanted = spec("a", min_ram=7, on_replace=OnReplace(keep=2), places={"image": Place("a.yaml", 3, 5)})
+    given = plan_input(catalog(wanted), inventory(live(spec("a"), generation=2), retired(wanted, "old", days=3)))
+    found = explain_key(given, "a", make_plan(given))
+    return make_explanation_document(found, "base", "eu", TARGET, now=NOW)
 
 
 def make_failure() -> Document:
-    """A run that failed before there was a plan."""
-    return Document(
-        Subject.FAILURE,
-        "base",
-        "eu",
-        "imagesync plan failed",
-        "2 problems",
-        errors=("base.yaml:3:1: images.x: wrong", "no project in the settings of cloud eu; set project_name"),
-    )
+    """A plan that failed for two problems of the manifest."""
+    problems = [
+        Diagnostic("base.yaml", 3, 1, "images.x.visibility", "unknown word 'publik'", "did you mean public?"),
+        Diagnostic("base.yaml", 9, 1, "images.y.source", "x.img does not exist", "correct the path"),
+    ]
+    return make_failure_document("plan", "base", "eu", problems)
 
 
 def make_hostile(text: str) -> Document:

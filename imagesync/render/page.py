@@ -4,11 +4,11 @@ The page reads without its script and its style, too: headings, lists, tables, a
 becomes public or protected, or is deleted, comes first.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from imagesync.model.report import Outcome
 from imagesync.render.changes import Line
 from imagesync.render.document import Alert, Block, Command, Document, Section, Subject
 from imagesync.render.page_frame import GRID, Chip, Controls, escape, format_caption, format_frame
@@ -18,24 +18,29 @@ MAX_OPEN: Final = 12
 """A page with at most this many blocks shows them open."""
 MAX_LISTED: Final = 24
 """A list of names or lines that is longer is shown up to here, and the rest within ``<details>``."""
+MAX_FIRST: Final = 12
+"""The same limit of the lists at the top, above the changes."""
 MAX_NAMED: Final = 3
-"""A block names at most this many of its images in its first line."""
-_ACCESS: Final = "access"
-"""The kind of blocks that make an image public or protected, or end that."""
+"""A block names at most this many of its images and of its fields in its first line."""
+_ACCESS, _LOUD = "access", "public or protected"
+"""The filter for blocks that make an image public or protected, or end that."""
+_GROUPS: Final = ("action", "outcome", _ACCESS)
 _TONES: Final[Mapping[Ink, str]] = {
     Ink.ADD: "add",
     Ink.CHANGE: "change",
     Ink.REMOVE: "remove",
     Ink.STATE: "state",
 }
+_OUTCOME_TONES: Final = {Outcome.DONE.value: "add", Outcome.FAILED.value: "remove", Outcome.INTERRUPTED.value: "remove"}
+"""In a report: what a step did, not what it should do."""
 _WORDS: Final[Mapping[Subject, tuple[str, str, str]]] = {
-    Subject.PLAN: ("Plan", "Changes", "change"),
-    Subject.REPORT: ("Report", "Results", "result"),
-    Subject.DRIFT: ("Drift", "Changed images", "image"),
-    Subject.IMAGE: ("Image", "Builds", "build"),
-    Subject.FAILURE: ("Failure", "Problems", "problem"),
+    Subject.PLAN: ("plan", "Changes", "change"),
+    Subject.REPORT: ("report", "Results", "result"),
+    Subject.DRIFT: ("drift", "Changed images", "image"),
+    Subject.IMAGE: ("show", "Builds", "build"),
+    Subject.FAILURE: ("", "Problems", "problem"),
 }
-"""By subject: the word above the title, the heading of the blocks, and what a block is called."""
+"""By subject: the words above the title, the heading of the blocks, and what a block is called."""
 
 
 def format_page(document: Document, *, now: datetime) -> str:
@@ -44,10 +49,9 @@ def format_page(document: Document, *, now: datetime) -> str:
     blocks = [(f"block-{number}", block) for number, block in enumerate(document.blocks, 1)]
     controls = Controls(noun, len(blocks), list(_make_chips(document.blocks)), any(map(_is_folded, document.blocks)))
     header = [
-        f'<p class="kind">{kind}</p>',
+        f'<p class="lead">{f"imagesync {kind}".strip()}, {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC</p>',
         f"<h1>{escape(document.title)}</h1>",
         f'<p class="verdict">{escape(document.summary)}</p>',
-        f'<p class="lead">{now.astimezone(UTC):%Y-%m-%d %H:%M} UTC</p>',
     ]
     first = [*_format_alerts(document.alerts, _find_targets(blocks)), *_format_errors(document.errors)]
     main = [
@@ -55,7 +59,7 @@ def format_page(document: Document, *, now: datetime) -> str:
         *(line for section in document.sections for line in _format_section(section)),
         *_format_next(document.commands, document.closing),
     ]
-    return format_frame(f"{kind}: {document.title}", header, controls, main, first=first)
+    return format_frame(document.title, header, controls, main, first=first)
 
 
 def _find_targets(blocks: Sequence[tuple[str, Block]]) -> Mapping[str, str]:
@@ -64,15 +68,28 @@ def _find_targets(blocks: Sequence[tuple[str, Block]]) -> Mapping[str, str]:
 
 
 def _make_chips(blocks: Sequence[Block]) -> Iterator[Chip]:
-    """What distinguishes blocks: the action, in a report the outcome, and whether users see a change of access."""
-    for group, words in (
-        ("action", [block.kind.verb for block in blocks]),
-        ("outcome", [block.outcome for block in blocks if block.outcome]),
-    ):
-        for word, number in Counter(words).items():
-            yield Chip(group, _make_kind(group, word), word, number)
-    if number := sum(any(line.is_loud for line in block.lines) for block in blocks):
-        yield Chip(_ACCESS, _ACCESS, "public or protected", number)
+    """What distinguishes blocks: the action, in a report the outcome, and whether they change who sees the image.
+
+    Each with the number of its images: several blocks may be about the same one, and one block about several.
+    """
+    for group in _GROUPS:
+        found: dict[str, set[str]] = {}
+        for block in blocks:
+            if word := _find_word(block, group):
+                found.setdefault(word, set()).update(map(_find_key, block.labels))
+        yield from (Chip(group, _make_kind(group, word), word, len(keys)) for word, keys in found.items())
+
+
+def _find_word(block: Block, group: str) -> str:
+    """The word of a block in one group of filters; empty if it has none."""
+    if group == _ACCESS:
+        return _LOUD if any(line.is_loud for line in block.lines) else ""
+    return block.kind.verb if group == "action" else block.outcome
+
+
+def _find_key(label: str) -> str:
+    """The key with which a label begins; a key has no space."""
+    return label.partition(" ")[0]
 
 
 def _make_kind(group: str, word: str) -> str:
@@ -81,10 +98,8 @@ def _make_kind(group: str, word: str) -> str:
 
 
 def _list_kinds(block: Block) -> str:
-    kinds = [_make_kind("action", block.kind.verb)]
-    kinds += [_make_kind("outcome", block.outcome)] if block.outcome else []
-    kinds += [_ACCESS] if any(line.is_loud for line in block.lines) else []
-    return " ".join(map(escape, kinds))
+    words = {group: _find_word(block, group) for group in _GROUPS}
+    return " ".join(escape(_make_kind(group, word)) for group, word in words.items() if word)
 
 
 def _format_alerts(alerts: Sequence[Alert], targets: Mapping[str, str]) -> Iterator[str]:
@@ -94,17 +109,24 @@ def _format_alerts(alerts: Sequence[Alert], targets: Mapping[str, str]) -> Itera
     yield '<section class="alerts" aria-labelledby="alerts">'
     yield '<h2 id="alerts">Look at this first</h2>'
     for alert in alerts:
-        labels = [_format_link(label, targets) for label in alert.labels]
-        number = format_count(len(labels), "image")
         yield f'<div class="alert {"remove" if alert.is_loss else "change"}">'
-        yield f"<h3>{number} {escape(alert.words)}</h3>"
-        yield from _format_list(labels, "names")
+        yield f"<h3>{_format_alert(alert)}</h3>"
+        yield "<div>"
+        yield from _format_list([_format_link(label, targets) for label in alert.labels], "names", MAX_FIRST)
+        yield "</div>"
         yield "</div>"
     yield "</section>"
 
 
+def _format_alert(alert: Alert) -> str:
+    """``Become public, 2 images``."""
+    words, colon, remark = alert.words.partition(":")
+    number = format_count(len(alert.labels), "image")
+    return f'{escape(words[:1].upper() + words[1:])}, <span class="keep">{number}</span>{colon}{escape(remark)}'
+
+
 def _format_link(label: str, targets: Mapping[str, str]) -> str:
-    anchor = targets.get(label)
+    anchor = targets.get(label) or targets.get(_find_key(label))
     return f'<a href="#{anchor}">{escape(label)}</a>' if anchor else escape(label)
 
 
@@ -116,9 +138,9 @@ def _format_errors(errors: Sequence[str]) -> Iterator[str]:
         yield "</section>"
 
 
-def _format_list(items: Sequence[str], style: str) -> Iterator[str]:
-    """A list of HTML texts; a long one with its rest to open."""
-    few, rest = (items[:MAX_LISTED], items[MAX_LISTED:]) if len(items) > MAX_LISTED + 1 else (items, ())
+def _format_list(items: Sequence[str], style: str, most: int = MAX_LISTED) -> Iterator[str]:
+    """A list of HTML texts; a list of more than ``most`` with its rest to open."""
+    few, rest = (items[:most], items[most:]) if len(items) > most + 1 else (items, ())
     yield f'<ul class="{style}">'
     yield from (f"<li>{item}</li>" for item in few)
     yield "</ul>"
@@ -149,7 +171,7 @@ def _is_folded(block: Block) -> bool:
 
 
 def _format_block(anchor: str, block: Block, *, is_open: bool) -> Iterator[str]:
-    tone = _TONES.get(block.kind.ink, "")
+    tone = _OUTCOME_TONES.get(block.outcome, "change") if block.outcome else _TONES.get(block.kind.ink, "")
     words = f'class="block {tone}" id="{anchor}" data-kinds="{_list_kinds(block)}"'
     if not _is_folded(block):
         yield f'<div {words}><div class="head">{_format_head(block)}</div></div>'
@@ -157,9 +179,9 @@ def _format_block(anchor: str, block: Block, *, is_open: bool) -> Iterator[str]:
     yield f"<details {words}{' open' if is_open else ''}>"
     yield f'<summary class="head">{_format_head(block)}</summary>'
     yield '<div class="body">'
+    yield from _format_lines(block)
     if len(block.labels) > 1:
         yield from _format_list(list(map(escape, block.labels)), "names")
-    yield from _format_lines(block)
     if block.place:
         yield f'<p class="place">declared in <code>{escape(block.place)}</code></p>'
     yield "</div>"
@@ -168,28 +190,21 @@ def _format_block(anchor: str, block: Block, *, is_open: bool) -> Iterator[str]:
 
 def _format_head(block: Block) -> str:
     """The first line: sign, verb, image, description, outcome, what becomes public or protected, and the error."""
-    kind = block.kind
-    facts = ", ".join(filter(None, (block.what, kind.why)))
+    kind, labels = block.kind, block.labels
+    loud = [f"! {line.name}: {line.text}" for line in block.lines if line.is_loud]
+    sign = f'<span class="sign" aria-hidden="true">{escape(kind.sign)}</span>' if kind.sign else ""
     parts = [
-        f'<span class="sign" aria-hidden="true">{escape(kind.sign)}</span>',
-        f'<b class="verb">{escape(kind.verb)}</b>',
-        f'<b class="key">{escape(_name_images(block.labels))}</b>',
-        f'<span class="what">{escape(_list_some(block.labels))}</span>' if len(block.labels) > 1 else "",
-        f'<span class="what">{escape(facts)}</span>' if facts else "",
-        *(
-            f'<span class="loud">! {escape(line.name)}: {escape(line.text)}</span>'
-            for line in block.lines
-            if line.is_loud
-        ),
-        f'<span class="outcome">{escape(block.outcome)}</span>' if block.outcome else "",
-        f'<span class="error">{escape(block.error)}</span>' if block.error else "",
+        ("b", "verb", kind.verb),
+        ("b", "key", labels[0] if len(labels) == 1 else format_count(len(labels), "image")),
+        ("span", "what", _list_some(labels) if len(labels) > 1 else ""),
+        ("span", "what", block.what or (_list_fields(block) if kind.verb else "")),
+        ("span", "what", kind.why),
+        *(("span", "loud", text) for text in loud),
+        ("span", escape(f"outcome {_make_kind('outcome', block.outcome)}"), block.outcome),
+        ("span", "error", block.error),
     ]
-    return " ".join(filter(None, parts))
-
-
-def _name_images(labels: Sequence[str]) -> str:
-    """The label of one image; the number of several."""
-    return labels[0] if len(labels) == 1 else format_count(len(labels), "image")
+    texts = (f'<{name} class="{style}">{escape(text)}</{name}>' for name, style, text in parts if text)
+    return " ".join(filter(None, (sign, *texts)))
 
 
 def _list_some(labels: Sequence[str]) -> str:
@@ -197,11 +212,16 @@ def _list_some(labels: Sequence[str]) -> str:
     return f"{', '.join(labels[:MAX_NAMED])}{more}"
 
 
+def _list_fields(block: Block) -> str:
+    """The names of the first fields of a change, for a reader who sees only its first line."""
+    return _list_some([line.name for line in block.lines if line.name and not line.is_loud])
+
+
 def _format_lines(block: Block) -> Iterator[str]:
     if not block.lines:
         return
     yield f'<table class="fields" {GRID}>'
-    yield format_caption(f"{block.kind.verb} {_name_images(block.labels)}")
+    yield format_caption(" ".join((block.kind.verb, _list_some(block.labels))).strip())
     yield "<tbody>"
     yield from map(_format_line, block.lines)
     yield "</tbody>"
@@ -227,7 +247,8 @@ def _format_text(line: Line) -> str:
 
 def _format_section(section: Section) -> Iterator[str]:
     yield "<section>"
-    yield f"<h2>{escape(section.title)}</h2>"
+    if section.title:
+        yield f"<h2>{escape(section.title)}</h2>"
     yield from _format_list(list(map(escape, section.lines)), "facts")
     yield "</section>"
 

@@ -107,17 +107,16 @@ def _format_controls(controls: Controls) -> Iterator[str]:
             'autocomplete="off" spellcheck="false" aria-keyshortcuts="/">'
         )
         yield from _format_chips(controls.chips)
-    if is_long:
-        yield '<p role="status" data-do="status"></p>'
     yield '<div class="tools">'
-    if is_long:
-        yield '<button type="button" data-do="clear" hidden>Show all</button>'
     if controls.is_folded:
         yield '<button type="button" data-do="expand" aria-label="Expand all">Expand</button>'
         yield '<button type="button" data-do="collapse" aria-label="Collapse all">Collapse</button>'
     yield '<button type="button" data-do="print">Print</button>'
     yield '<button type="button" data-do="theme" aria-pressed="false">Dark</button>'
     yield "</div>"
+    if is_long:
+        yield '<div class="result"><p role="status" data-do="status"></p>'
+        yield '<button type="button" data-do="clear" hidden>Show all</button></div>'
     yield "</div>"
 
 

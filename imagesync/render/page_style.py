@@ -41,7 +41,6 @@ h1 { margin: 0; font-size: 1.6rem; line-height: 1.25; letter-spacing: -.01em; ov
 h2 { margin: 1.75rem 0 .6rem; font-size: 1.1rem; line-height: 1.3; }
 h3 { margin: 0; font-size: .95rem; line-height: 1.4; }
 p { margin: .35rem 0; }
-.kind { color: var(--mute); font-size: .8rem; font-weight: 600; letter-spacing: .06em; text-transform: uppercase; }
 .lead { color: var(--mute); overflow-wrap: anywhere; }
 .verdict { margin: .9rem 0; font-size: 1.05rem; font-weight: 600; }
 
@@ -59,8 +58,9 @@ p { margin: .35rem 0; }
 .controls [aria-pressed="true"] { color: var(--back); background: var(--text); border-color: var(--text); }
 .controls [data-do="theme"][aria-pressed="true"] { color: inherit; background: var(--back); border-color: currentColor; }
 .controls .tools { margin-left: auto; }
-.controls [role="status"] { margin: 0 .25rem; color: var(--mute); font-size: .875rem; }
-.controls [role="status"]:empty { display: none; }
+.controls .result { flex-basis: 100%; margin-bottom: -.2rem; color: var(--mute); font-size: .875rem; }
+.controls .result p { margin: 0; }
+.controls .result button { padding: 0; color: var(--link); background: none; border: 0; text-decoration: underline; }
 
 table { border: 0; border-collapse: collapse; width: 100%; }
 th, td { padding: .5rem .75rem; text-align: left; vertical-align: top; border: 0; border-bottom: 1px solid var(--line);
@@ -80,13 +80,15 @@ caption span { position: absolute; width: 1px; height: 1px; overflow: hidden; cl
 .images td code { white-space: nowrap; }
 .alert, .errors { margin: .6rem 0; padding: .6rem .9rem; background: var(--tone-back); border-left: 3px solid var(--tone);
   border-radius: 0 6px 6px 0; }
+.alert { display: grid; grid-template-columns: 15rem 1fr; gap: 0 1.25rem; }
+.alert ul { margin: 0; }
 .alert h3, .errors h2 { margin: 0; color: var(--tone); }
 ul { margin: .35rem 0; padding-left: 1.25rem; }
 ul.names { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(15rem, 100%), 1fr)); gap: .1rem 1.25rem;
   padding: 0; list-style: none; }
 ul.facts li { margin: .2rem 0; }
 li { overflow-wrap: anywhere; }
-summary { cursor: pointer; }
+summary { padding: .15rem 0; cursor: pointer; }
 pre { margin: .35rem 0 1rem; padding: .7rem .9rem; background: var(--soft); border: 1px solid var(--line); border-radius: 6px;
   white-space: pre-wrap; overflow-wrap: anywhere; }
 pre code { user-select: all; }
@@ -98,9 +100,10 @@ pre code { user-select: all; }
 .change { --tone: var(--change); --tone-back: var(--change-back); }
 .remove, .errors { --tone: var(--remove); --tone-back: var(--remove-back); }
 .state { --tone: var(--state); --tone-back: var(--state-back); }
-.head { display: flex; flex-wrap: wrap; align-items: baseline; gap: .1rem .7rem; padding: .55rem .9rem; }
+.head { position: relative; display: flex; flex-wrap: wrap; align-items: baseline; gap: .1rem .7rem; padding: .55rem .9rem; }
+summary.head { padding-right: 2.5rem; }
 summary.head:hover { background: var(--soft); }
-summary.head::after { content: ""; order: 9; align-self: center; width: .4rem; height: .4rem; margin-left: auto;
+summary.head::after { content: ""; position: absolute; top: 1.05rem; right: 1rem; width: .4rem; height: .4rem;
   border: solid var(--mute); border-width: 0 2px 2px 0; transform: rotate(-45deg); }
 [open] > summary.head::after { transform: rotate(45deg); }
 summary.head::-webkit-details-marker { display: none; }
@@ -111,11 +114,14 @@ summary.head::-webkit-details-marker { display: none; }
 .loud { font-weight: 600; }
 span.loud { padding: 0 .5rem; color: var(--change); background: var(--change-back); border-radius: 4px; font-size: .875rem; }
 .outcome { padding: 0 .5rem; background: var(--soft); border: 1px solid var(--line); border-radius: 4px; font-size: .875rem; }
+.outcome-done { color: var(--add); border-color: currentColor; }
+.outcome-failed, .outcome-interrupted { color: var(--remove); border-color: currentColor; }
 .error { flex-basis: 100%; padding-left: 1.7rem; color: var(--remove); overflow-wrap: anywhere; }
 .body { padding: 0 .9rem .7rem 2.6rem; }
 .fields { table-layout: fixed; }
 .fields th { width: 15rem; padding: .2rem .75rem .2rem 0; font: .85rem/1.6 var(--mono); color: var(--mute);
   overflow-wrap: anywhere; }
+.fields + .names { margin-top: .6rem; }
 .fields td { padding: .2rem 0; overflow-wrap: anywhere; }
 .fields tr:last-child > * { border-bottom: 0; }
 .fields .loud > * { color: var(--change); }
@@ -133,6 +139,10 @@ ins { color: var(--add); background: var(--add-back); }
   .controls .tools { margin-left: 0; }
   .controls input { flex-basis: 100%; max-width: none; }
   .verb { min-width: 0; }
+  .alert { display: block; }
+  ul.names { display: block; line-height: 1.75; }
+  ul.names li { display: inline-block; margin-right: .3rem; }
+  ul.names li:not(:last-child)::after { content: ","; }
   .body { padding-left: .9rem; }
   .fields, .fields tbody, .fields tr, .fields th, .fields td { display: block; width: auto; }
   .fields th { padding-bottom: 0; border: 0; }

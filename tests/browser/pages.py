@@ -10,8 +10,10 @@ from imagesync.model.image import LiveImage
 from imagesync.model.listing import Entry
 from imagesync.render import catalog_page, page
 from imagesync.render.document import Document
-from tests.unit.factories import NOW
-from tests.web_documents import make_drift, make_explanation, make_failure, make_hostile, make_plan, make_report
+from imagesync.render.documents import make_plan_document
+from imagesync.render.style import Detail
+from tests.unit.factories import NOW, catalog, inventory, live, plan, spec
+from tests.web_documents import make_drift, make_explanation, make_failure, make_hostile, make_plan_of, make_report_of
 
 SYSTEMS: Final = ("ubuntu", "debian", "rocky", "fedora", "windows")
 IMAGE: Final = LiveImage(
@@ -67,8 +69,9 @@ def _make_document_page(make: Callable[[], Document]) -> str:
 
 
 _MAKERS: Final[Mapping[str, Callable[[], str]]] = {
-    **{f"plan for {number}": partial(_make_document_page, partial(make_plan, number)) for number in (0, 3, 300)},
-    **{f"report of {number}": partial(_make_document_page, partial(make_report, number)) for number in (3, 300)},
+    **{f"plan for {number}": partial(_make_document_page, partial(make_plan_of, number)) for number in (0, 3, 300)},
+    "plan for 300, each alone": partial(_make_document_page, partial(make_plan_of, 300, Detail.WHOLE)),
+    **{f"report of {number}": partial(_make_document_page, partial(make_report_of, number)) for number in (3, 300)},
     **{f"list of {number}": partial(make_list_page, number) for number in (0, 3, 300)},
     "drift": partial(_make_document_page, make_drift),
     "image": partial(_make_document_page, make_explanation),
@@ -76,7 +79,7 @@ _MAKERS: Final[Mapping[str, Callable[[], str]]] = {
 }
 PAGES: Final = tuple(_MAKERS)
 """The names of the pages: of each kind, with few and with many entries."""
-LONG: Final = ("plan for 300", "report of 300", "list of 300")
+LONG: Final = ("plan for 300, each alone", "report of 300", "list of 300")
 """The pages with many entries."""
 
 
@@ -90,7 +93,12 @@ def make_hostile_pages(text: str) -> Mapping[str, str]:
     """Pages of each kind in which others wrote ``text`` wherever they can."""
     names = ("description", "os_distro", "os_version", "architecture", "os_admin_user", "os_type")
     image = replace(IMAGE, id=text, name=text, properties=dict.fromkeys(names, text))
+    wanted = spec(
+        "a", name=text, visibility=Visibility.PUBLIC, properties={"description": text}, tags=frozenset({text})
+    )
+    made = plan(catalog(wanted), inventory(live(spec("b", "b", name=text))))
     return {
+        "plan": page.format_page(make_plan_document(made, now=NOW), now=NOW),
         "list": catalog_page.format_page([Entry(image), Entry(replace(image, id="x"))], text, text, NOW),
         "document": page.format_page(make_hostile(text), now=NOW),
     }

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
 
 
 class Visit(Protocol):
@@ -31,7 +31,9 @@ def find_violations(page: "Page", axe: str) -> Sequence[str]:
     The policy of the page permits no other script; the protocol of the browser evaluates it nevertheless.
     """
     page.evaluate(axe)
-    found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+    found = page.evaluate(
+        "() => axe.run(document, {resultTypes: ['violations'], rules: {'target-size': {enabled: true}}})"
+    )
     return [
         f"{rule['id']}: {node['html'][:120]} {node['failureSummary']}"
         for rule in found["violations"]
@@ -80,3 +82,13 @@ def open_all(page: "Page") -> None:
 def count_elements(page: "Page", selector: str) -> int:
     """The number of elements in the page."""
     return int(page.locator(selector).count())
+
+
+def find_block(page: "Page", key: str) -> "Locator":
+    """The change of one image."""
+    return page.locator(".block", has=page.locator(f'.key:text-is("{key}")'))
+
+
+def is_open(page: "Page", key: str) -> bool:
+    """Whether the reader sees what is inside the change of an image."""
+    return bool(find_block(page, key).evaluate("(block) => block.open"))

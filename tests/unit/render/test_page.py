@@ -16,15 +16,16 @@ from tests.page_reader import read_safe_page
 from tests.unit.factories import NOW
 from tests.web_documents import (
     UPDATE,
-    make_block,
     make_drift,
     make_explanation,
     make_failure,
     make_hostile,
-    make_plan,
-    make_report,
+    make_plan_of,
+    make_report_of,
 )
 
+DELETE = Kind(Ink.REMOVE, "-", "delete", "not in the manifest")
+PUBLISH = Line("visibility", "private → public", is_loud=True, pair=("private", "public"))
 DOCUMENT = Document(Subject.PLAN, "base", "eu", "Catalog base", "Plan: 1 to update; 0 unchanged.")
 
 
@@ -33,7 +34,7 @@ def make_page(**attrs: object) -> str:
 
 
 @pytest.mark.parametrize("number", [0, 1, 3, 30])
-@pytest.mark.parametrize("make", [make_plan, make_report])
+@pytest.mark.parametrize("make", [make_plan_of, make_report_of])
 def test_a_page_is_whole_and_safe(make: Callable[[int], Document], number: int) -> None:
     """Elements and attributes that do nothing, one script and one style."""
     read_safe_page(format_page(make(number), now=NOW))
@@ -61,8 +62,8 @@ def test_what_is_most_important_comes_first() -> None:
     )
     parts = [
         "Plan: 1 to",
-        "1 image become public",
-        "2 images are deleted",
+        'Become public, <span class="keep">1 image<',
+        'Are deleted, <span class="keep">2 images<',
         "1 error",
         'class="controls"',
         'id="block-1"',
@@ -73,31 +74,33 @@ def test_what_is_most_important_comes_first() -> None:
 
 
 def test_an_alert_leads_to_the_change() -> None:
-    """The first block about the image; a name without a block has no link."""
+    """The first block about the image, also if that has no name; a label without a block stays text."""
     blocks = (Block(UPDATE, ("a", "b")), Block(UPDATE, ("b",)))
-    page = make_page(alerts=(Alert("become public", ("b", "c")),), blocks=blocks)
-    assert '<li><a href="#block-1">b</a></li>\n<li>c</li>' in page
+    page = make_page(alerts=(Alert("become public", ("b (Image b)", "c")),), blocks=blocks)
+    assert '<li><a href="#block-1">b (Image b)</a></li>\n<li>c</li>' in page
 
 
 def test_the_filters_are_actions_outcomes_and_access() -> None:
-    """Each with the number of its blocks; each block has the kinds of its filters."""
-    blocks = [make_block(0, outcome="done"), make_block(2, outcome="not started"), make_block(7, outcome="done")]
-    page = make_page(blocks=tuple(blocks))
+    """Each with the number of its images, each once; each block has the kinds of its filters."""
+    update = Block(UPDATE, ("a",), lines=(PUBLISH,), outcome="not started")
+    page = make_page(
+        blocks=(Block(DELETE, ("b",), outcome="done"), update, replace(update, labels=("a (x)", "c"), outcome="done"))
+    )
     chips = re.findall(r'data-group="(\w+)" data-show="([\w-]+)" aria-pressed="false">(.*?) <b>(\d+)</b>', page)
     assert chips == [
-        ("action", "action-create", "create", "1"),
+        ("action", "action-delete", "delete", "1"),
         ("action", "action-update", "update", "2"),
-        ("outcome", "outcome-done", "done", "2"),
+        ("outcome", "outcome-done", "done", "3"),
         ("outcome", "outcome-not-started", "not started", "1"),
-        ("access", "access", "public or protected", "3"),
+        ("access", "access-public-or-protected", "public or protected", "2"),
     ]
-    assert re.findall('data-kinds="(.*?)"', page)[1] == "action-update outcome-not-started access"
+    assert re.findall('data-kinds="(.*?)"', page)[1] == "action-update outcome-not-started access-public-or-protected"
 
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_a_page_with_nothing_to_filter_has_no_search(number: int) -> None:
     """Print and light or dark remain."""
-    read = read_safe_page(make_page(blocks=tuple(make_block(one) for one in range(number))))
+    read = read_safe_page(make_page(blocks=(Block(UPDATE, ("a",)),) * number))
     assert "input" not in read.tags
     assert ("data-do", "theme") in read.attributes
 
@@ -105,8 +108,8 @@ def test_a_page_with_nothing_to_filter_has_no_search(number: int) -> None:
 @pytest.mark.parametrize(("number", "is_open"), [(MAX_OPEN, True), (MAX_OPEN + 1, False)])
 def test_few_changes_are_open_and_many_are_not(number: int, is_open: bool) -> None:
     """300 open changes are too much to read; a change without lines has nothing to open."""
-    blocks = tuple(replace(make_block(2), labels=(str(one),)) for one in range(number - 1))
-    page = make_page(blocks=(*blocks, make_block(3)))
+    blocks = [Block(UPDATE, (str(one),), lines=(PUBLISH,)) for one in range(number - 1)]
+    page = make_page(blocks=(*blocks, Block(DELETE, ("b",))))
     assert page.count('<details class="block') == number - 1
     assert page.count('" open>') == (number - 1 if is_open else 0)
     assert '<div class="block remove"' in page
@@ -124,15 +127,15 @@ def test_a_change_is_two_values_and_a_rest() -> None:
 
 def test_a_loud_line_is_visible_in_a_closed_block() -> None:
     """With a mark, not with a color only; and again in its table."""
-    page = make_page(blocks=(make_block(2),))
+    page = make_page(blocks=(Block(UPDATE, ("a",), lines=(PUBLISH,)),))
     assert '<span class="loud">! visibility: private → public</span>' in page.partition("</summary>")[0]
     assert '<b class="mark">!</b> visibility' in page
 
 
 def test_a_failed_step_shows_its_outcome_and_error_in_the_first_line() -> None:
     """Also if it has no lines."""
-    page = make_page(blocks=(make_block(3, outcome="failed", error="HTTP 409"),))
-    assert '<span class="outcome">failed</span> <span class="error">HTTP 409</span>' in page
+    page = make_page(blocks=(Block(DELETE, ("a",), outcome="failed", error="HTTP 409"),))
+    assert '<span class="outcome outcome-failed">failed</span> <span class="error">HTTP 409</span>' in page
 
 
 def test_many_images_of_a_block_are_counted_and_all_named_below() -> None:
