@@ -1,4 +1,4 @@
-"""Markdown as two parsers understand it: GitHub's own, and one of plain CommonMark with tables, as GitLab and others have."""
+"""Markdown as parsers understand it: GitHub's own, and one of CommonMark with tables, with and without HTML."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -88,13 +88,21 @@ def _render_common(text: str) -> str:
     return str(MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(text))
 
 
+def _render_without_html(text: str) -> str:
+    return str(MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).render(text))
+
+
 PARSERS: Final[Mapping[str, Callable[[str], str]]] = {"github": _render_github, "commonmark": _render_common}
+"""GitHub, GitLab, Gitea and others."""
+ESCAPING: Final = "escaping"
+"""The parser of services that show tags as text, such as Bitbucket."""
+_ALL: Final = {**PARSERS, ESCAPING: _render_without_html}
 
 
 def read_page(text: str, parser: str) -> Page:
-    """The page that one of ``PARSERS`` makes of a text; all elements are closed."""
+    """The page that one of ``PARSERS``, or ``ESCAPING``, makes of a text; all elements are closed."""
     page = Page()
-    page.feed(PARSERS[parser](text))
+    page.feed(_ALL[parser](text))
     page.close()
     assert page._path == []
     return page

@@ -67,12 +67,15 @@ class _Part:
 
 
 def format_markdown(document: Document, *, max_bytes: int) -> str:
-    """The text, of at most ``max_bytes`` bytes in UTF-8, which are at least 2,000; without a line break at its end."""
+    """The text without the line break at its end; with it, the text has at most ``max_bytes`` bytes in UTF-8.
+
+    ``max_bytes`` must be at least 2,000.
+    """
     parts = _make_parts(document)
     marker = format_marker(document.catalog, document.target)
     heads = [marker, format_title(document.title), format_bold(document.summary)]
     text = _arrange(heads, "", [part.whole for part in parts])
-    if len(text.encode()) <= max_bytes:
+    if len(text.encode()) < max_bytes:
         return text
     heads = [marker, _fit(document.title, format_title), _fit(document.summary, format_bold)]
     filled = _fill_parts(parts, max_bytes - sum(map(_measure, heads)) - NOTE_BYTES)

@@ -10,7 +10,7 @@ from typing import Final
 
 from imagesync.render.changes import Line
 from imagesync.render.document import Alert, Block, Command, Section
-from imagesync.render.markdown_text import choose_fence, mark_code, mark_html_code, mark_sentence
+from imagesync.render.markdown_text import choose_fence, has_only_plain_words, mark_code, mark_html_name, mark_sentence
 from imagesync.render.style import format_count
 
 MAX_OPEN_ROWS: Final = 25
@@ -155,13 +155,13 @@ def format_details(block: Block) -> str:
     """
     if not block.kind.verb:
         return _format_facts(block)
-    names = mark_html_code(block.labels[0]) if len(block.labels) == 1 else format_count(len(block.labels), "image")
-    summary = f"{mark_html_code(block.kind.sign)} {mark_sentence(block.kind.verb, mark_html_code)} {names}"
+    name = mark_html_name(block.labels[0]) if len(block.labels) == 1 else ""
+    summary = f"{block.kind.verb} {name or format_count(len(block.labels), 'image')}"
     width = max((len(line.name) for line in block.lines), default=0)
     lines = [f"{'!' if line.is_loud else ' '} - {line.name:<{width}}  {line.text}".rstrip() for line in block.lines]
     place = [f"  - in {block.place}"] if block.place else []
     fence = "\n".join(["```diff", *lines, *place, "```"]) if lines or place else ""
-    labels = ", ".join(map(mark_code, block.labels)) if len(block.labels) > 1 else ""
+    labels = "" if name else ", ".join(map(mark_code, block.labels))
     return _fold(summary, join_parts([labels, fence]))
 
 
@@ -188,5 +188,7 @@ def _format_section(title: str, lines: Sequence[str]) -> str:
     content = "\n".join(lines)
     if len(lines) > MAX_OPEN_LINES:
         number = format_count(len(lines), "line")
-        return _fold(f"{mark_sentence(title, mark_html_code)} ({number})" if title else number, content)
+        if title and has_only_plain_words(title):
+            return _fold(f"{title} ({number})", content)
+        return _fold(number, join_parts([format_bold(title), content]))
     return join_parts([format_bold(title), content])

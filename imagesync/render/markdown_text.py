@@ -1,4 +1,4 @@
-"""Printable text -> Markdown and HTML that show it unchanged and interpret nothing of it. Pure.
+"""Printable text -> Markdown that shows it unchanged and interprets nothing of it. Pure.
 
 A backslash or a character reference keeps Markdown away from a character, but not the services: GitHub and GitLab look
 for ``@user``, ``#12``, ``:smile:``, commits and addresses in the text of the finished page. They skip ``code`` elements
@@ -7,9 +7,7 @@ is needed.
 """
 
 import hashlib
-import html
 import re
-from collections.abc import Callable
 from typing import Final
 from urllib.parse import quote
 
@@ -23,6 +21,9 @@ _WORD: Final = re.compile(
 )
 """A word of a sentence that no service interprets: letters, perhaps joined by a hyphen, or a number; with punctuation."""
 _PUNCTUATION: Final = ").,;:"
+_NAME: Final = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*")
+_OUTER_UNDERSCORE: Final = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+"""It would begin or end emphasis if a service shows a comment of HTML as text."""
 _START_OF_LIST: Final = re.compile(r"[0-9]+[.)](?![0-9])")
 _COMMIT: Final = re.compile(r"\(?[0-9a-fA-F]{6,}\W*")
 """A word that may be the digest of a commit."""
@@ -42,27 +43,33 @@ def _mark_part(part: str, *, is_special: bool) -> str:
     return f"`{pad}{part}{pad}`"
 
 
-def mark_html_code(text: str) -> str:
-    """A text as code, for a line that is HTML."""
-    return f"<code>{html.escape(text)}</code>" if text else ""
+def mark_html_name(text: str) -> str:
+    """A name as code, for a line that is HTML; empty unless it is plain.
 
-
-def mark_sentence(text: str, mark: Callable[[str], str] = mark_code) -> str:
-    """A sentence in which everything but plain words is code, without spaces at its ends.
-
-    ``mark``: ``mark_html_code`` for a line that is HTML.
+    GitHub and GitLab read such a line as HTML. Bitbucket shows its tags, and reads the rest as Markdown. No escape of a
+    name like ``@user`` is right for both.
     """
+    return f"<code>{text}</code>" if _NAME.fullmatch(text) and not _AUTHORITY.match(text) else ""
+
+
+def mark_sentence(text: str) -> str:
+    """A sentence in which everything but plain words is code, without spaces at its ends."""
     words = enumerate(text.strip(" ").split(" "))
-    return " ".join(word if _is_plain(word, is_first=at == 0) else _mark_word(word, mark) for at, word in words)
+    return " ".join(word if _is_plain(word, is_first=at == 0) else _mark_word(word) for at, word in words)
 
 
-def _mark_word(word: str, mark: Callable[[str], str]) -> str:
+def has_only_plain_words(text: str) -> bool:
+    """Whether a sentence needs no code; then it is the same in Markdown and in HTML."""
+    return all(_is_plain(word, is_first=True) for word in text.split(" "))
+
+
+def _mark_word(word: str) -> str:
     """A word as code; an opening parenthesis before it and punctuation after it stay outside."""
     core = word.removeprefix("(").rstrip(_PUNCTUATION)
     if not core:
-        return mark(word)
+        return mark_code(word)
     before, _, after = word.partition(core)
-    return f"{before}{mark(core)}{after}"
+    return f"{before}{mark_code(core)}{after}"
 
 
 def _is_plain(word: str, *, is_first: bool) -> bool:
@@ -80,8 +87,8 @@ def choose_fence(text: str) -> str:
 def format_marker(catalog: str, target: str) -> str:
     """The comment by which a program finds the text about a catalog and a target again; ``-`` for a name that is unknown.
 
-    Names can neither end the comment nor be mistaken for each other: other characters than letters, digits, ``.``, ``_``
-    and single hyphens are percent-encoded.
+    Names can neither end the comment nor be mistaken for each other: other characters than letters, digits, ``.``, single
+    hyphens, and ``_`` in a word are percent-encoded.
     """
     return f"<!-- imagesync {_encode_name(catalog)} {_encode_name(target)} -->"
 
@@ -90,7 +97,7 @@ def _encode_name(name: str) -> str:
     if name == "-":
         return "%2D"
     encoded = quote(name, safe="", errors="surrogatepass").replace("~", "%7E")
-    encoded = re.sub(r"(?<=-)-", "%2D", encoded)
+    encoded = _OUTER_UNDERSCORE.sub("%5F", re.sub(r"(?<=-)-", "%2D", encoded))
     if len(encoded) > MAX_MARKER_CHARS:
         digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
         encoded = f"{encoded[: MAX_MARKER_CHARS - 17]}~{digest}"

@@ -12,18 +12,18 @@ from imagesync.render.document import Alert, Block, Command, Document, Section, 
 from imagesync.render.documents import make_plan_document
 from imagesync.render.markdown import format_markdown
 from imagesync.render.markdown_parts import MAX_OPEN_ROWS
-from imagesync.render.markdown_text import format_marker, mark_code
+from imagesync.render.markdown_text import format_marker, mark_code, mark_html_name
 from imagesync.render.style import Detail, Ink
 from imagesync.text import escape_commands, make_printable
 from tests.large_plan import make_large_plan
-from tests.markdown_pages import OURS, PARSERS, read_page
+from tests.markdown_pages import ESCAPING, OURS, PARSERS, read_page
 from tests.unit.factories import NOW, catalog, inventory, live, plan, spec
 from tests.unit.render.test_markdown_text import HOSTILE, check_loose_text
 
 GITHUB = 60_000
 SMALLEST = 2_000
 ROUNDS = 80
-PLAIN = "Zyx"
+PLAIN, PLAIN_ONLY_IN_CODE = "Z-x", "Z--x"
 ADD, CHANGE, REMOVE = (
     Kind(Ink.ADD, "+", "create"),
     Kind(Ink.CHANGE, "~", "update"),
@@ -63,14 +63,15 @@ def make_full(name: str) -> Document:
 @pytest.mark.parametrize("name", [make_printable(name) for name in HOSTILE if name.strip() and len(name) < 100])
 def test_no_name_changes_the_page(name: str, parser: str) -> None:
     """The elements are those of a page with a plain name, and the reader sees the name in all places."""
-    plain = read_page(format_markdown(make_full(PLAIN), max_bytes=10**6), parser)
+    plain_name = PLAIN if mark_html_name(name) else PLAIN_ONLY_IN_CODE
+    plain = read_page(format_markdown(make_full(plain_name), max_bytes=10**6), parser)
     page = read_page(format_markdown(make_full(name), max_bytes=10**6), parser)
     assert page.shape == plain.shape
     assert page.tags <= OURS
     assert page.comments == [format_marker(name, name)[4:-3]]
-    assert "".join(page.text.split()) == "".join(plain.text.split()).replace(PLAIN, "".join(name.split()))
+    assert "".join(page.text.split()) == "".join(plain.text.split()).replace(plain_name, "".join(name.split()))
     assert (
-        page.cells == [[cell.replace(PLAIN, name).strip() for cell in row] for row in plain.cells]
+        page.cells == [[cell.replace(plain_name, name).strip() for cell in row] for row in plain.cells]
         or name != name.strip()
     )
     check_loose_text(page)
@@ -132,7 +133,7 @@ def test_any_document_fits_and_only_imagesync_makes_elements(parser: str) -> Non
         random = Random(seed)
         document, max_bytes = draw_document(random), random.randint(SMALLEST, 20_000)
         text = format_markdown(document, max_bytes=max_bytes)
-        assert len(text.encode()) <= max_bytes
+        assert len(text.encode()) < max_bytes
         assert text.startswith(f"{format_marker(document.catalog, document.target)}\n\nPlan")
         page = read_page(text, parser)
         assert page.tags <= OURS
@@ -140,6 +141,19 @@ def test_any_document_fits_and_only_imagesync_makes_elements(parser: str) -> Non
         assert {len(row) for row in page.cells} <= {3, 4}
         assert escape_commands(text) == text
         check_loose_text(page)
+
+
+def test_no_document_makes_other_elements_where_tags_are_text() -> None:
+    """Foldable parts are open there, and all the rest is as elsewhere."""
+    allowed = OURS - {"details", "summary", "br"}
+    for seed in range(ROUNDS):
+        text = format_markdown(draw_document(Random(seed)), max_bytes=20_000)
+        page = read_page(text, ESCAPING)
+        assert page.tags <= allowed
+        assert {len(row) for row in page.cells} <= {3, 4}
+    for name in map(make_printable, HOSTILE):
+        page = read_page(format_markdown(make_full(name), max_bytes=10**6), ESCAPING)
+        assert page.tags <= allowed
 
 
 def test_the_marker_is_there_if_nothing_changes() -> None:
@@ -174,9 +188,7 @@ def test_a_row_shows_few_fields_and_all_that_change_access() -> None:
     assert "<details>" not in text
     text = format_markdown(make(blocks=(many,)), max_bytes=GITHUB)
     assert "| ⚠️ `visibility`: `private → public`<br>3 fields below |" in text
-    assert (
-        "<details><summary><code>~</code> update <code>a</code></summary>\n\n```diff\n  - f0          1 → 2\n" in text
-    )
+    assert "<details><summary>update <code>a</code></summary>\n\n```diff\n  - f0          1 → 2\n" in text
     assert "\n! - visibility  private → public\n```\n\n</details>" in text
 
 
@@ -188,7 +200,7 @@ def test_a_row_names_the_first_images_and_the_details_all() -> None:
     assert "94 images: `image-0`, `image-1`, " in row
     assert " and 77 more | `f`: `1 → 2` |" in row
     assert all(f"`{name}`" in text.partition("<details>")[2] for name in names)
-    assert details == "<details><summary><code>~</code> update 94 images</summary>"
+    assert details == "<details><summary>update 94 images</summary>"
 
 
 def test_a_long_table_begins_with_what_says_most() -> None:
@@ -240,18 +252,26 @@ LARGE = make_plan_document(make_large_plan(is_varied=True), now=NOW, detail=Deta
 def test_a_cut_says_what_is_left_out(max_bytes: int) -> None:
     """Heading, counts and losses are whole; each number is that of the entries that are not there."""
     text = format_markdown(LARGE, max_bytes=max_bytes)
-    assert len(text.encode()) <= max_bytes
+    assert len(text.encode()) < max_bytes
     head = format_markdown(LARGE, max_bytes=10**6).partition("\n\n| action")[0]
     assert text.startswith(f"{head}\n\n**Cut to {max_bytes:,} bytes.** Not shown here: ")
     page = read_page(text, "github")
     rows = sum(row[0] != "action" for row in page.cells)
-    details = len(re.findall(r"<details><summary><code>", text))
+    details = len(re.findall(r"<details><summary>\w+ <code>", text))
     left = len(LARGE.blocks) - rows
     assert (f"Not shown here: {left} of {len(LARGE.blocks)} changes" in text) == (left > 0)
     assert (f"and {left} more changes" in text) == (left > 0)
     total = sum(len(block.lines) > 3 for block in LARGE.blocks)
     assert (f" {total - details} of {total} lists of fields" in text) == (details < total)
     assert "Everything is in `imagesync plan --detail`, or `imagesync show` with the saved plan." in text
+
+
+def test_the_limit_includes_the_end_of_the_last_line() -> None:
+    """A file ends with a line break, which a service counts, too."""
+    whole = format_markdown(LARGE, max_bytes=10**6)
+    size = len(whole.encode()) + 1
+    assert format_markdown(LARGE, max_bytes=size) == whole
+    assert "**Cut to" in format_markdown(LARGE, max_bytes=size - 1)
 
 
 @pytest.mark.parametrize("max_bytes", [4_000, 10_000])
@@ -261,7 +281,7 @@ def test_many_losses_are_counted_if_their_names_do_not_fit(max_bytes: int) -> No
     alerts = (Alert("become public", names), Alert("are deleted", names[:1_000], is_loss=True))
     document = make(alerts=alerts, errors=names, blocks=tuple(Block(CHANGE, (name,)) for name in names))
     text = format_markdown(document, max_bytes=max_bytes)
-    assert len(text.encode()) <= max_bytes
+    assert len(text.encode()) < max_bytes
     public, deleted = re.findall(r"^> - (.*)$", text, re.MULTILINE)
     visible = public.count("`") // 2
     assert visible > 20
@@ -279,7 +299,7 @@ def test_a_long_title_is_cut_too() -> None:
     """Only in a text that is cut."""
     document = make(title=f"Plan {'|' * 2_000}", summary=f"Plan: {'x_' * 2_000}")
     text = format_markdown(document, max_bytes=SMALLEST)
-    assert len(text.encode()) <= SMALLEST
+    assert len(text.encode()) < SMALLEST
     page = read_page(text, "github")
     assert page.shape[:2] == ["h2", "/h2"]
     assert "…" in page.text.strip().partition("\n")[0]

@@ -11,8 +11,9 @@ from imagesync.render.markdown_text import (
     MAX_MARKER_CHARS,
     choose_fence,
     format_marker,
+    has_only_plain_words,
     mark_code,
-    mark_html_code,
+    mark_html_name,
     mark_sentence,
 )
 from imagesync.text import make_printable
@@ -148,15 +149,24 @@ def test_a_text_that_begins_a_line_is_text(parser: str, text: str) -> None:
 
 @pytest.mark.parametrize("parser", PARSERS)
 @for_texts
-def test_html_code_shows_each_character(parser: str, text: str) -> None:
-    """In a line that is HTML, where Markdown has no meaning."""
-    source = (
-        f"<details><summary>{mark_html_code(text)} {mark_sentence(text, mark_html_code)}</summary>\n\nx\n\n</details>"
-    )
-    page = read_page(source, parser)
-    assert page.text.partition("\n")[0] == f"{text} {text.strip(' ')}"
+def test_a_name_in_a_line_of_html_is_plain(parser: str, text: str) -> None:
+    """No parser finds anything in it, whether it reads the line as HTML or as Markdown."""
+    marked = mark_html_name(text)
+    page = read_page(f"<details><summary>{marked}x</summary>\n\ny\n\n</details>", parser)
     assert page.tags <= OURS
+    assert marked in ("", f"<code>{text}</code>")
     check_loose_text(page)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_plain"),
+    [("web-1", True), ("ubuntu-24.04_x", True), ("a--b", False), ("_a_", False), ("www.a", False), ("@a", False)],
+)
+def test_usual_keys_are_in_the_line_of_html(text: str, is_plain: bool) -> None:
+    """A reader finds the image without a click."""
+    assert mark_html_name(text) == (f"<code>{text}</code>" if is_plain else "")
+    assert not has_only_plain_words(f"about {text}")
+    assert has_only_plain_words("Retired builds kept")
 
 
 @pytest.mark.parametrize(
@@ -203,6 +213,7 @@ def test_different_names_have_different_markers(names: list[tuple[str, str]]) ->
 def test_a_marker_is_readable() -> None:
     """Usual names are in it unchanged, and an unknown name is a hyphen."""
     assert format_marker("base", "prod-1") == "<!-- imagesync base prod-1 -->"
+    assert format_marker("a_b", "_a_") == "<!-- imagesync a_b %5Fa%5F -->"
     assert format_marker("", "") == "<!-- imagesync - - -->"
     assert format_marker("-", "a b") == "<!-- imagesync %2D a%20b -->"
     assert format_marker("~", "a" * 300) != format_marker("~", "a" * 301)
