@@ -6,6 +6,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -64,6 +65,13 @@ def _read_file(words: Sequence[str], folder: Path, name: str, short: str) -> byt
     """The content of the file of an option; empty without one, and for a device, which is that of the tests."""
     path = folder / (_read_option(words, name, short) or "/dev/null")
     return path.read_bytes() if path.is_file() and not path.is_relative_to("/dev") else b""
+
+
+def _list_also(words: Sequence[str]) -> list[str]:
+    """The files of ``--also json=FILE``."""
+    return [
+        after.removeprefix("json=") for word, after in pairwise(words) if word == "--also" and after.startswith("json=")
+    ]
 
 
 def _recognize(command: str, value: Any) -> Document:

@@ -63,7 +63,7 @@ def make_report_document(report: Report, *, now: datetime, detail: Detail = Deta
         plan.catalog,
         name_target(plan.target_name, plan.target),
         f"Run on catalog {make_printable(plan.catalog)}, {describe_place(plan)}",
-        format_closing(report),
+        format_closing(report, errors="the errors"),
         alerts=tuple(replace(alert, words=_put_in_past(alert.words)) for alert in _list_alerts(done)),
         errors=tuple(errors),
         blocks=() if detail is Detail.SUMMARY else (*_make_unfinished(others, results, plan.places), *finished),
@@ -80,7 +80,7 @@ def make_failure_document(command: str, catalog: str, target: str, problems: Seq
         catalog,
         target,
         f"imagesync {command} failed{of}{on}",
-        f"{format_count(len(problems), 'problem')}; nothing was changed by this command.",
+        f"{format_count(len(problems), 'problem')}.",
         errors=tuple(make_printable(str(problem)) for problem in problems),
     )
 

@@ -47,7 +47,7 @@ def format_report(report: Report, paint: Paint = leave_plain, *, width: int | No
     )
 
 
-def format_closing(report: Report) -> str:
+def format_closing(report: Report, *, errors: str = "the errors above") -> str:
     """``Applied: 1 created. 2.0 KiB uploaded.``, or why and how far the run failed or stopped, and what to do."""
     sent = sum(result.bytes_sent for result in report.results if result.outcome is Outcome.DONE)
     moved = f" {format_size(sent)} uploaded." if sent else ""
@@ -63,7 +63,7 @@ def format_closing(report: Report) -> str:
     if report.interrupted or report.stopped:
         why = f"Stopped, {make_printable(report.stopped)}" if report.stopped else "Interrupted"
         return f"{why}: {counts}{moved} Run apply again to continue."
-    return f"Failed: {counts}{moved} Fix the errors above and run apply again."
+    return f"Failed: {counts}{moved} Fix {errors} and run apply again."
 
 
 def _list_poor(report: Report) -> Iterator[str]:

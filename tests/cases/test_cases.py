@@ -1,5 +1,6 @@
 """Numbered situations: manifest and live images in, the plan as people see it and as it is saved out."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,8 +15,11 @@ from imagesync.model.image import LiveImage
 from imagesync.model.record import read
 from imagesync.planfile.writer import encode_plan, format_document
 from imagesync.planning.policy import check
+from imagesync.render.documents import make_plan_document
+from imagesync.render.markdown import format_markdown
 from imagesync.render.text import format_plan
 from imagesync.sources import identify
+from tests.large_plan import make_large_plan
 from tests.unit.factories import NOW, inventory, live, plan
 
 HERE = Path(__file__).parent
@@ -65,9 +69,22 @@ def test_case(case: Path, request: pytest.FixtureRequest) -> None:
     refusals = check(made, wanted.policy)
     results = {
         "plan.txt": format_plan(made, now=NOW) + "\n" + "".join(f"refused: {sentence}\n" for sentence in refusals),
+        "plan.md": format_markdown(make_plan_document(made, now=NOW, refusals=refusals), max_bytes=60_000) + "\n",
         "plan.json": format_document(encode_plan(made, tool="imagesync", folder="/cases")),
     }
+    compare(case, results, request)
+
+
+def test_a_large_plan(request: pytest.FixtureRequest) -> None:
+    """Text and comment of a plan for 300 images, most of which change."""
+    made = make_large_plan(is_varied=True)
+    comment = format_markdown(make_plan_document(made, now=NOW), max_bytes=60_000)
+    compare(HERE / "large-plan", {"plan.txt": format_plan(made, now=NOW) + "\n", "plan.md": comment + "\n"}, request)
+
+
+def compare(folder: Path, results: Mapping[str, str], request: pytest.FixtureRequest) -> None:
+    """Assert that the files of a folder have these texts, after writing them if that is requested."""
     for name, text in results.items():
         if request.config.getoption("--update-cases"):
-            (case / name).write_text(text, encoding="utf-8")
-        assert (case / name).read_text(encoding="utf-8") == text
+            (folder / name).write_text(text, encoding="utf-8")
+        assert (folder / name).read_text(encoding="utf-8") == text

@@ -16,11 +16,12 @@ from tests import forked
 from tests.ci_logs import HOSTILE, find_commands, find_commands_below, pick_kinds
 from tests.command import Result, minimal_environment
 from tests.forging import fit_digest
+from tests.result_files import COPIES, JUNIT, check_files, check_markdown
 from tests.wrong_manifests import wrong_manifests
 
 PRINTABLE = {kind: text for kind, text in HOSTILE.items() if text.isprintable()}
 """Those that a manifest may hold in a name."""
-OUTPUTS = ("--out", "out/report.json", "--events", "out/events.jsonl", "--ids", "out/ids.json")
+OUTPUTS = ("--out", "out/report.json", "--events", "out/events.jsonl", "--ids", "out/ids.json", *COPIES, *JUNIT)
 
 
 class HostileTextWorkspace:
@@ -46,6 +47,9 @@ class HostileTextWorkspace:
         assert list(find_commands(result.stdout)) == [], words
         assert list(find_commands(result.stderr)) == [], words
         assert find_commands_below(self.out) == [], words
+        check_files(self.out)
+        if words[0] in ("plan", "apply", "show") and "markdown" in words and result.stdout:
+            check_markdown(result.stdout)
         assert result.code != 3, result
         return result
 
@@ -69,10 +73,10 @@ def test_text_that_a_manifest_may_hold(workspace: HostileTextWorkspace, kind: st
     text, store = PRINTABLE[kind], ("--store", "store")
     policy = {"max_delete": "100%", "on_replace": {"keep": 3, "rename": f"{text}{{generation}}"}}
     workspace.want(wanted(text), policy=policy)
-    for form in ("text", "json"):
-        workspace.run("validate", "--format", form, code=0)
-        workspace.run("plan", *store, "--format", form, "-o", f"out/{form}.json", code=0)
-        workspace.run("show", f"out/{form}.json", "--format", form, "--color", code=0)
+    for form in ("text", "json", "markdown", "html"):
+        workspace.run("validate", "--format", form if form == "json" else "text", code=0)
+        workspace.run("plan", *store, "--format", form, "-o", f"out/{form}.json", *COPIES, *JUNIT, code=0)
+        workspace.run("show", f"out/{form}.json", "--format", form, "--color", *COPIES[:-2], code=0)
     workspace.run("apply", "out/json.json", "--yes", "-v", *store, *OUTPUTS, code=0)
     listed = json.loads(workspace.run("list", *store, "--format", "json", code=0).stdout)
     assert {image["name"] for image in listed} == {text, f"x {text}"}
@@ -91,7 +95,9 @@ def test_text_that_a_manifest_may_hold(workspace: HostileTextWorkspace, kind: st
     with open_backend(store=workspace.folder / "store") as backend:
         backend.create_image(name=f"free {text}", disk_format="raw", container_format="bare")
     workspace.want({"free": {"name": f"free {text}", "adopt": True}, "none": {"name": f"no {text}", "adopt": True}})
-    workspace.run("adopt", "--yes", *store)
+    workspace.run("drift", *store, *COPIES)
+    workspace.run("show", "free", ".", *store, *COPIES[:-2])
+    workspace.run("adopt", "--yes", *store, *COPIES, *JUNIT)
     workspace.run("adopt", "--yes", "--format", "json", *store)
     workspace.want({})
     workspace.run("apply", "--yes", "--destroy", "--max-delete", "100%", *store)
@@ -103,7 +109,7 @@ def test_text_that_is_wrong_in_a_manifest(workspace: HostileTextWorkspace, kind:
     for document in wrong_manifests(HOSTILE[kind]):
         (workspace.folder / "base.yaml").write_text(json.dumps({"version": 1, "catalog": "base", **document}))
         workspace.run("validate")
-        workspace.run("plan", "--store", "store", code=1)
+        workspace.run("plan", "--store", "store", *COPIES, *JUNIT, code=1)
         json.loads(workspace.run("validate", "--format", "json").stdout)
 
 
@@ -157,7 +163,10 @@ def test_text_in_a_saved_plan(workspace: HostileTextWorkspace, kind: str) -> Non
         workspace.run("show", "forged.json")
     for part in ({"notes": [HOSTILE[kind]]}, {"target": {**document["target"], "project_name": HOSTILE[kind]}}):
         (workspace.folder / "forged.json").write_text(fit_digest({**document, **part}))
-        for words in (("show", "forged.json", "--format", "json"), ("apply", "forged.json", "--yes")):
+        for words in (
+            ("show", "forged.json", "--format", "json", *COPIES[:-2]),
+            ("apply", "forged.json", "--yes", *COPIES, *JUNIT),
+        ):
             workspace.run(*words)
 
 

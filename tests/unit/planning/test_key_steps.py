@@ -11,6 +11,7 @@ from imagesync.model.catalog import (
     FileSource,
     Fingerprint,
     ImageSpec,
+    Method,
     Role,
     SourceFault,
     Status,
@@ -21,6 +22,7 @@ from imagesync.model.catalog import (
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Create, Delete, Reactivate, Reason, Update
 from imagesync.model.policy import Policy, Publish
+from imagesync.model.record import read
 from tests.unit.factories import candidate, catalog, inventory, live, plan, retired, spec
 from tests.unit.planning.plans import kinds
 
@@ -180,3 +182,42 @@ def test_an_image_is_copied_to_further_stores_while_it_is_active(
     )
     is_active = wanted_status is Status.ACTIVE or (is_current and status is Status.ACTIVE)
     assert copied == is_active
+
+
+def test_an_expired_key_with_a_rejected_candidate_is_noted_as_rejected() -> None:
+    """It has no current image: the candidate stays until an operator decides about it."""
+    wanted = spec("a", expires="2026-11-22")
+    made = plan(catalog(wanted), inventory(candidate(spec("a"), status=Status.DEACTIVATED)))
+    assert made.steps == ()
+    assert "candidate cand was deactivated, so its build is rejected" in " ".join(made.notes)
+
+
+@pytest.mark.parametrize("method", Method)
+def test_only_a_digest_of_bytes_that_imagesync_sends_is_recorded_as_verified(method: Method) -> None:
+    """What the service fetches is verified after the fetch, or is recorded as declared only."""
+    source = UrlSource(("https://x.example/a.raw",), transfer=Transfer(method=method))
+    wanted = spec("a", source=source)
+    (step,) = plan(catalog(wanted), inventory()).steps
+    assert isinstance(step.action, Create)
+    digests = wanted.fingerprint.digests
+    expected = ((), digests) if method is Method.WEB_DOWNLOAD else (digests, ())
+    assert (step.action.record.digests, step.action.record.declared) == expected
+
+
+def test_a_new_build_replaces_every_current_image() -> None:
+    """A run that died may have left several."""
+    found = inventory(live(spec("a"), "one"), live(spec("a"), "two", generation=2), live(spec("a"), "three"))
+    steps = plan(catalog(spec("a", "b")), found).steps
+    assert isinstance(steps[0].action, Create)
+    assert set(steps[0].action.replaces) == {"one", "two", "three"}
+    assert {step.id for step in steps[1:]} >= {"update:a:one", "update:a:two", "update:a:three"}
+
+
+def test_restoring_drift_restores_only_what_another_user_changed() -> None:
+    """A value that the manifest changes waits for a whole apply, and the record does not name it before."""
+    image = live(spec("a", min_ram=1, min_disk=1), min_ram=9)
+    wanted = catalog(spec("a", min_ram=1, min_disk=2, properties={"p": "1"}))
+    (step,) = plan(wanted, inventory(image), Policy(drift_only=True)).steps
+    assert isinstance(step.action, Update)
+    assert [(change.path, change.after) for change in step.action.changes] == [(("min_ram",), 1)]
+    assert step.action.record == read(image)

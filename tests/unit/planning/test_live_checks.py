@@ -133,6 +133,8 @@ def adopting(**attrs: Any) -> tuple[Plan, Inventory]:
     ("attrs", "expected"),
     [
         ({"owner": "project-2"}, "is not in project project-1"),
+        ({"owner": None}, "is not in project project-1"),
+        ({"owner": ""}, "is not in project project-1"),
         (
             {"properties": {"imagesync_catalog": "other", "imagesync_id": "adopted"}},
             "is owned by another catalog or is a lease record",
@@ -265,6 +267,10 @@ FORGED: dict[str, tuple[Callable[[Plan], Plan], str]] = {
     ),
     "id of a foreign image": (lambda p: change_ids(p, a="foreign"), "a: image foreign is not an image of this key"),
     "id of another key": (lambda p: change_ids(p, a="id-b"), "a: image id-b is not an image of this key"),
+    "id of an image that another key publishes": (
+        lambda p: change_ids(p, a="cand"),
+        "a: image cand is not an image of this key",
+    ),
     "duplicate of itself": (retire_early, "no other image of b is current"),
     "uncounted": (lambda p: replace(p, changed=()), "a: the plan's lists of removed and changed keys do not match"),
     "counted twice": (
@@ -352,6 +358,21 @@ def test_data_in_another_project_is_read_back() -> None:
     assert find_false_claims(made, before, able) == ()
     forged = change_action(made, "update:c:cand", verify=())
     assert "without reading its data back" in find_false_claims(forged, before, able)[0]
+
+
+@pytest.mark.parametrize("able", [None, Capabilities(hash_is_final=False), Capabilities(hash_is_final=True)])
+def test_the_hash_of_the_service_replaces_a_read_back_only_if_it_is_final(able: Capabilities | None) -> None:
+    """A store of the service may change the data later, and a recorded digest may be forged."""
+    wanted = spec("c", owner=OTHER)
+    hashed = {"os_hash_algo": "sha256", "os_hash_value": digest("a").value}
+    before = inventory(candidate(wanted, owner=OTHER, **hashed))
+    made = plan(catalog(wanted), before)
+    forged = change_action(made, "update:c:cand", verify=())
+    forged = change_record(forged, "update:c:cand", digests=(digest("a"), Checksum("md5", "1" * 32)))
+    faults = find_false_claims(forged, before, able)
+    assert any("without reading its data back" in fault for fault in faults) is not (
+        able is not None and able.hash_is_final
+    )
 
 
 def test_an_owned_image_in_another_project_that_is_shown_to_more_users_is_read_back() -> None:

@@ -1,9 +1,11 @@
 """What the user who applies a saved plan must permit again."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from imagesync.model.catalog import Status
 from imagesync.model.plan import Deactivate, Delete, FieldChange, Reason, Update
 from imagesync.model.policy import Limit, OnRemove, OnReplace, Policy
 from imagesync.model.record import read
@@ -15,16 +17,22 @@ from tests.unit.planning.test_live_checks import ADOPTED
 LIMITLESS = Policy(max_delete=Limit(100), max_update=Limit(100))
 
 
-@pytest.mark.parametrize("on_remove", [OnRemove.DELETE, OnRemove.KEEP, OnRemove.HIDE, OnRemove.DEACTIVATE])
-def test_a_saved_plan_needs_allow_protected_again_for_protected_images(on_remove: OnRemove) -> None:
-    """The file cannot show that its maker had it."""
+@pytest.mark.parametrize(
+    ("on_remove", "verb"),
+    [
+        (OnRemove.DELETE, "delete"),
+        (OnRemove.KEEP, "release"),
+        (OnRemove.HIDE, "hide"),
+        (OnRemove.DEACTIVATE, "deactivate"),
+    ],
+)
+def test_a_saved_plan_needs_allow_protected_again_for_protected_images(on_remove: OnRemove, verb: str) -> None:
+    """The file cannot show that its maker had it. The sentence names what the plan does to the image."""
     allowed = Policy(on_remove=on_remove, allow_protected=True)
     before = inventory(live(spec("a"), protected=True), live(spec("b")))
     made = plan(catalog(spec("b")), before, allowed)
-    refused = find_exceeded_limits(made, before, LIMITLESS)
-    assert [
-        sentence.endswith("the protected image id-a; pass --allow-protected to allow it") for sentence in refused
-    ] == [True]
+    (refused,) = find_exceeded_limits(made, before, LIMITLESS)
+    assert refused.endswith(f"would {verb} the protected image id-a; pass --allow-protected to allow it")
     assert find_exceeded_limits(made, before, replace(LIMITLESS, allow_protected=True)) == ()
 
 
@@ -111,11 +119,14 @@ def test_limits_at_apply_count_live_keys() -> None:
     )
 
 
-def test_images_that_were_hidden_long_ago_do_not_dilute_them() -> None:
-    """A saved plan that hides half of the live images is not saved by those of the past."""
-    past = [live(spec(f"p{number}"), hidden=True) for number in range(20)]
+@pytest.mark.parametrize("attrs", [{"hidden": True}, {"status": Status.DEACTIVATED}, {"status": Status.QUEUED}])
+def test_images_that_nobody_could_use_before_do_not_dilute_them(attrs: dict[str, Any]) -> None:
+    """A saved plan that hides half of the usable images is not saved by those of the past."""
+    past = [live(spec(f"p{number}"), **attrs) for number in range(20)]
     before = inventory(*past, *(live(spec(key)) for key in "abcd"))
-    made = plan(catalog(spec("a"), spec("b")), before, Policy(on_remove=OnRemove.HIDE))
+    keys = (*(f"p{number}" for number in range(20)), "a", "b")
+    wanted = catalog(*map(spec, "ab"), keys=frozenset(keys))
+    made = plan(wanted, before, Policy(on_remove=OnRemove.HIDE))
     (refused,) = find_exceeded_limits(made, before, replace(LIMITLESS, max_delete=Limit(30)))
     assert (
         refused == "the plan would remove 2 of 4 live images (50 %); the limit is 30 %; pass --max-delete 2 to allow it"

@@ -1,5 +1,6 @@
 """Names and records that the service cannot hold are found when the plan is made."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -8,10 +9,14 @@ import pytest
 from imagesync.errors import PlanRefused
 from imagesync.model.catalog import OnExpire
 from imagesync.model.image import MAX_NAME_CHARS, MAX_PARTS
+from imagesync.model.plan import Plan
 from imagesync.model.policy import OnRemove, OnReplace, Policy
 from imagesync.model.record import read
+from imagesync.planning.context import PlanInput
+from imagesync.planning.planner import make_plan
 from imagesync.planning.rollback import rollback_plan
 from imagesync.planning.sizes import MAX_RECORD_BYTES
+from imagesync.planning.staging import stage_plan
 from tests.unit.factories import PROJECT, catalog, inventory, live, plan, plan_input, retired, spec
 
 
@@ -49,6 +54,24 @@ def test_the_record_of_a_retired_image_stays_below_what_a_property_holds(size: i
     (sentence,) = caught.value.refusals
     assert sentence.startswith("a: the record of image id-a would be 65")
     assert f"the limit is {MAX_RECORD_BYTES}; declare fewer or shorter properties and tags in on_replace" in sentence
+
+
+@pytest.mark.parametrize("make", [make_plan, stage_plan])
+@pytest.mark.parametrize("number", [2, 5_000])
+def test_the_record_of_a_new_image_stays_below_what_a_property_holds(
+    make: Callable[[PlanInput], Plan], number: int
+) -> None:
+    """It stores a hash of each declared property. The error comes before the upload."""
+    properties = {f"{'p' * 200}{one}": "1" for one in range(number)}
+    given = plan_input(catalog(spec("a", properties=properties)), inventory())
+    if number == 2:
+        assert make(given).steps
+        return
+    with pytest.raises(PlanRefused) as caught:
+        make(given)
+    (sentence,) = [one for one in caught.value.refusals if "record" in one]
+    assert sentence.startswith("a: the record of the new image would be ")
+    assert f"the limit is {MAX_RECORD_BYTES}; declare fewer or shorter properties and tags in the manifest" in sentence
 
 
 def test_a_rollback_has_the_same_limits() -> None:

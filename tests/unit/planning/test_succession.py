@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from imagesync.model.catalog import Visibility
+from imagesync.model.catalog import Status, Visibility
 from imagesync.model.image import MemberState
 from imagesync.model.plan import Create, FieldChange
 from imagesync.planning.succession import find_differences
@@ -59,6 +59,14 @@ def test_nothing_but_the_content_changes() -> None:
     (step,) = plan(catalog(spec("a", name="x", protected=True)), inventory()).steps
     assert isinstance(step.action, Create)
     assert step.action.changes == ()
+
+
+@pytest.mark.parametrize("status", [Status.ACTIVE, Status.DEACTIVATED])
+def test_a_declared_status_is_not_shown_as_a_change(status: Status) -> None:
+    """The status of the old image is that of another build; the step itself shows that the new one is deactivated."""
+    (step, *_) = plan(catalog(spec("a", "b", status=status)), inventory(live(spec("a")))).steps
+    assert isinstance(step.action, Create)
+    assert (step.action.changes, step.action.state.fields["status"]) == ((), status.value)
 
 
 @pytest.mark.parametrize("known", [False, True])
