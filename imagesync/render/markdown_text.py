@@ -16,11 +16,11 @@ MAX_MARKER_CHARS: Final = 96
 _UNSAFE_IN_SPAN: Final = re.compile(r"([`|]+)")
 """A code span ends at a backtick, and a cell of a table ends at a bar; parsers differ on escapes of both."""
 _WORD: Final = re.compile(
-    r"""\(? (?: [^\W\d_]+ (?: ['’-] [^\W\d_]+ )* | [0-9]{1,6} (?: \.[0-9]{1,3} )? ) \)? [.,;:]? | (?: → | … | % ) [.,;:]?""",
+    r"""\(? (?: [^\W\d_]+ (?: ['’-] [^\W\d_]+ )* | [0-9]{1,6} (?: \.[0-9]{1,3} )? ) \)? [.,;:?]? | (?: → | … | % ) [.,;:?]?""",
     re.VERBOSE,
 )
 """A word of a sentence that no service interprets: letters, perhaps joined by a hyphen, or a number; with punctuation."""
-_PUNCTUATION: Final = ").,;:"
+_PUNCTUATION: Final = ").,;:?"
 _NAME: Final = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*")
 _OUTER_UNDERSCORE: Final = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 """It would begin or end emphasis if a service shows a comment of HTML as text."""

@@ -105,7 +105,7 @@ def for_texts(test: Callable[..., None]) -> Callable[..., None]:
     return given(text=TEXTS)(settings(max_examples=100, deadline=None)(test))
 
 
-_SAFE = re.compile(r"[^\W\d_'’-]+(?:['’-][^\W\d_]+)*|[0-9]{1,6}(?:\.[0-9]{1,3})?|[→…%().,;:⚠\ufe0f\[!\] ]")
+_SAFE = re.compile(r"[^\W\d_'’-]+(?:['’-][^\W\d_]+)*|[0-9]{1,6}(?:\.[0-9]{1,3})?|[→…%().,;:?⚠\ufe0f\[!\] ]")
 _REFERENCE = re.compile(r"(?:www|://|\b[0-9a-fA-F]{7,40}\b|[@#!&%$~^/\\`<>{}|*+=_]\w|:\w+:)")
 
 
@@ -176,6 +176,7 @@ def test_usual_keys_are_in_the_line_of_html(text: str, is_plain: bool) -> None:
         ("hidden, kept without limit (keep 1)", "hidden, kept without limit (keep 1)"),
         ("the image's 4.0 KiB are re-used", "the image's 4.0 KiB are re-used"),
         ("see web-1 (images/a.yaml:3).", "see `web-1` (`images/a.yaml:3`)."),
+        ("did you mean min_disk?", "did you mean `min_disk`?"),
         ("83 %; the limit", "83 %; the limit"),
         ("%12 %a", "`%12` `%a`"),
         ("1. a", "`1`. a"),
