@@ -120,7 +120,7 @@ def test_limits_at_apply_count_live_keys() -> None:
 
 
 @pytest.mark.parametrize("attrs", [{"hidden": True}, {"status": Status.DEACTIVATED}, {"status": Status.QUEUED}])
-def test_images_that_nobody_could_use_before_do_not_dilute_them(attrs: dict[str, Any]) -> None:
+def test_images_that_no_user_could_use_before_do_not_dilute_them(attrs: dict[str, Any]) -> None:
     """A saved plan that hides half of the usable images is not saved by those of the past."""
     past = [live(spec(f"p{number}"), **attrs) for number in range(20)]
     before = inventory(*past, *(live(spec(key)) for key in "abcd"))
