@@ -81,10 +81,10 @@ caption span { position: absolute; width: 1px; height: 1px; overflow: hidden; cl
 .alert, .errors { margin: .6rem 0; padding: .6rem .9rem; background: var(--tone-back); border-left: 3px solid var(--tone);
   border-radius: 0 6px 6px 0; }
 .alert { display: grid; grid-template-columns: 15rem 1fr; gap: 0 1.25rem; }
-.alert ul { margin: 0; }
+.alert ul { margin: 0 0 .25rem; }
 .alert h3, .errors h2 { margin: 0; color: var(--tone); }
 ul { margin: .35rem 0; padding-left: 1.25rem; }
-ul.names { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(15rem, 100%), 1fr)); gap: .1rem 1.25rem;
+ul.names { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(15rem, 100%), 1fr)); gap: .2rem 1.25rem;
   padding: 0; list-style: none; }
 ul.facts li { margin: .2rem 0; }
 li { overflow-wrap: anywhere; }
