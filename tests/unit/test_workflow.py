@@ -422,13 +422,14 @@ def test_a_plan_uses_the_earliest_clock_and_reports_that_they_differ(tmp_path: P
     assert "the clock of this host is more than 10 minutes ahead of that of the identity service" in clock
 
 
-def test_an_image_retires_by_the_middle_clock(tmp_path: Path) -> None:
+@pytest.mark.parametrize("days", [3652, -3652])
+def test_an_image_retires_by_the_middle_clock(tmp_path: Path, days: int) -> None:
     """Here two of three: a clock that is years ahead would make it the last retired image, and would keep it without
-    limit."""
+    limit. By one that is years behind, it would be deleted at once."""
 
     class FastClock(Local):
         def times(self) -> Mapping[str, datetime]:
-            return {"the identity service": datetime.now(UTC) + timedelta(days=3652)}
+            return {"the identity service": datetime.now(UTC) + timedelta(days=days)}
 
     store = FastClock(Store(tmp_path / "store"), "fast")
     assert apply(planner(store, tmp_path, 1)).report.succeeded

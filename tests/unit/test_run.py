@@ -1,0 +1,195 @@
+"""What a run does around its steps: clocks, lease, comparison of sources, recorded keys, final listing."""
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from imagesync.backends.local.backend import Local
+from imagesync.backends.local.store import Store
+from imagesync.errors import LeaseLost
+from imagesync.lease.holding import Held
+from imagesync.lease.taking import find_published_keys
+from imagesync.model.catalog import Checksum, Fingerprint
+from imagesync.model.plan import Reason
+from imagesync.model.policy import OnRemove, Policy
+from imagesync.model.record import hash_name, read_revisions
+from imagesync.model.report import Event, Finished, Outcome
+from imagesync.render.progress import LARGE
+from imagesync.run import Hooks, Settings, Watch, read_time, recover, settle
+from imagesync.sources import SourceAccess
+from imagesync.workflow import Planner, apply, read_catalog
+from tests.unit.factories import catalog, inventory, live, plan, spec
+from tests.unit.test_workflow import write_manifest
+
+FAR = timedelta(days=100)
+ALL = Policy(on_remove=OnRemove.KEEP, allow_destroy=True)
+
+
+class LeaseStub:
+    """The part of a held lease that a run reads: the clock of the service, and whether the lease is lost."""
+
+    def __init__(self, lost: str = "", moment: datetime | None = None) -> None:
+        self.moment, self.lost, self.is_settled = moment, lost, False
+
+    def check(self) -> None:
+        if self.lost:
+            raise LeaseLost(self.lost, "run apply again")
+
+    def hold(self) -> Held:
+        """Itself, as the type of a lease."""
+        return cast("Held", self)
+
+
+class Watched(Local):
+    """A store with an identity service, which has a clock; ``checks``: those of the lease that a run passed."""
+
+    behind = timedelta()
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(Store(folder), "watched")
+        self.checks: list[Callable[[], None]] = []
+
+    def times(self) -> Mapping[str, datetime]:
+        return {"the identity service": datetime.now(UTC) - self.behind}
+
+    def with_lease(self, check: Callable[[], None]) -> "Watched":
+        self.checks.append(check)
+        return self
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Watched:
+    """An empty store."""
+    return Watched(tmp_path / "store")
+
+
+def plan_for(store: Local, folder: Path, number: int, **more: Any) -> Planner:
+    """A planner for a catalog of this many images; ``more``: further fields of the first one."""
+    path = write_manifest(folder, number)
+    if more:
+        document = json.loads(path.read_text())
+        document["images"]["k0"] |= more
+        path.write_text(json.dumps(document))
+    return Planner(store, read_catalog(path), policy=ALL)
+
+
+def rename_first(store: Local, folder: Path) -> Planner:
+    """A planner for the manifest in which k0 has the key new."""
+    path = folder / "base.yaml"
+    document = json.loads(path.read_text())
+    document["images"]["new"] = {**document["images"].pop("k0"), "name": "k0", "moved": {"from": "k0"}}
+    path.write_text(json.dumps(document))
+    return Planner(store, read_catalog(path), policy=ALL)
+
+
+def stop_at_once() -> Hooks:
+    """Hooks of a run that the caller cancels before its first step."""
+    cancelled = threading.Event()
+    cancelled.set()
+    return Hooks(watch=lambda _: nullcontext(Watch(cancelled=cancelled)))
+
+
+def hash_keys(*keys: str) -> frozenset[str]:
+    """As the lease records them."""
+    return frozenset(map(hash_name, keys))
+
+
+def test_every_clock_counts(store: Watched) -> None:
+    """That of this host, those of the services, and that of the image service, which only the lease shows."""
+    store.behind, now = FAR, datetime.now(UTC)
+    assert len(read_time(store, None).times) == 2
+    clock = read_time(store, LeaseStub(moment=now + FAR).hold())
+    assert len(clock.times) == 3
+    assert clock.earliest < now < clock.latest
+    assert abs(clock.middle - now) < timedelta(hours=1)
+    assert len(read_time(store, LeaseStub().hold()).times) == 2
+
+
+def test_a_recovery_writes_nothing_after_the_lease_is_lost(store: Watched, tmp_path: Path) -> None:
+    """The next run finds the lease unsettled, and makes the late requests harmless."""
+    assert apply(plan_for(store, tmp_path, 1)).report.succeeded
+    before, made = store.inventory("base"), plan_for(store, tmp_path, 2).plan()
+    lost = LeaseStub("it is lost")
+    with pytest.raises(LeaseLost):
+        recover(store, made, Settings(), lost.hold())
+    assert (store.inventory("base"), lost.is_settled) == (before, False)
+    held = LeaseStub()
+    recover(store, made, Settings(), held.hold())
+    assert held.is_settled
+    assert all(
+        read_revisions(image) != read_revisions(old) for image, old in zip(store.inventory("base"), before, strict=True)
+    )
+
+
+@pytest.mark.parametrize(("size", "is_long"), [(None, True), (4096, False), (LARGE - 1, False), (LARGE, True)])
+def test_a_long_comparison_is_announced(store: Watched, size: int | None, *, is_long: bool) -> None:
+    """It may take minutes. A source of unknown size may be large."""
+    wanted = spec("a", fingerprint=Fingerprint((Checksum("sha512", "a" * 128),), size))
+    made = plan(catalog(wanted), inventory(live(spec("a"), "old", size=size or 4096)))
+    output: list[str] = []
+    assert settle(store, made, Settings(), Hooks(warn=output.append), None, SourceAccess()) == {}
+    assert [line.endswith("with image old before any upload") for line in output] == [True] * is_long
+
+
+def test_writes_of_the_comparison_check_the_lease(store: Watched) -> None:
+    """Also if a request is repeated."""
+    made = plan(
+        catalog(spec("a", fingerprint=Fingerprint((Checksum("sha512", "a" * 128),), 4096))),
+        inventory(live(spec("a"), "old")),
+    )
+    settle(store, made, Settings(), Hooks(), LeaseStub("it is lost").hold(), SourceAccess())
+    (check,) = store.checks
+    with pytest.raises(LeaseLost):
+        check()
+
+
+def test_a_run_that_is_canceled_ends_without_the_final_listing(store: Watched, tmp_path: Path) -> None:
+    """The user waits for its end; the report has the steps that were not started."""
+    cancelled = threading.Event()
+
+    def notify(event: Event) -> None:
+        if isinstance(event, Finished) and event.result.image_id:
+            cancelled.set()
+            store.update_image(event.result.image_id, name="theirs")
+
+    hooks = Hooks(watch=lambda _: nullcontext(Watch(notify, cancelled)))
+    report = apply(plan_for(store, tmp_path, 2), Settings(jobs=1), hooks).report
+    assert [one.outcome for one in report.results] == [Outcome.DONE, Outcome.NOT_STARTED]
+    assert (report.interrupted, report.leftover) == (True, ())
+
+
+def test_the_keys_with_a_published_image_are_recorded_after_each_run(store: Watched, tmp_path: Path) -> None:
+    """With them, drift distinguishes a missing image from a key that was never published."""
+    assert apply(plan_for(store, tmp_path, 2)).report.succeeded
+    assert find_published_keys(store, "base") == hash_keys("k0", "k1")
+    moved = rename_first(store, tmp_path)
+    assert apply(moved, Settings(), stop_at_once()).report.interrupted
+    assert find_published_keys(store, "base") == hash_keys("k0", "k1")
+    assert apply(moved).report.succeeded
+    assert find_published_keys(store, "base") == hash_keys("new", "k1")
+
+
+def test_a_key_whose_adoption_was_not_started_is_not_recorded(store: Watched, tmp_path: Path) -> None:
+    """Its image is still a foreign one."""
+    image = store.create_image(name="k0", visibility="private", disk_format="raw", container_format="bare")
+    store.upload(image.id, [bytes(1000)], 1000)
+    planner = plan_for(store, tmp_path, 1, adopt=image.id)
+    assert planner.plan().ids == {"k0": image.id}
+    assert apply(planner, Settings(), stop_at_once()).report.interrupted
+    assert find_published_keys(store, "base") == frozenset()
+    assert apply(planner).report.succeeded
+    assert find_published_keys(store, "base") == hash_keys("k0")
+
+
+def test_an_image_that_was_released_is_not_missing_in_the_final_listing(store: Watched, tmp_path: Path) -> None:
+    """It no longer has the marker, as planned."""
+    assert apply(plan_for(store, tmp_path, 2)).report.succeeded
+    report = apply(plan_for(store, tmp_path, 1)).report
+    assert [step.reason for step in report.plan.steps] == [Reason.REMOVED]
+    assert (report.leftover, len(store.images())) == ((), 3)
