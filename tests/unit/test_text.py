@@ -38,6 +38,7 @@ TOKEN = "gAAAAABmabcdefghijklmnopqrstuvwxyz-_0123456789=="
         (f"token {TOKEN} expired", "token (a token) expired"),
         ("who is it? nobody. Really?", "who is it? nobody. Really?"),
         ("images.a#b and C# stay", "images.a and C# stay"),
+        ("written in C#. Also in F#; really/?", "written in C#. Also in F#; really/?"),
     ],
 )  # fmt: skip
 def test_secrets_in_messages_of_others_are_removed(text: str, display: str) -> None:

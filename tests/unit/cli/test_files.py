@@ -231,3 +231,48 @@ def test_content_that_is_not_the_expected_one_is_not_replaced(tmp_path: Path, ki
     assert {found.name for found in tmp_path.iterdir()} == before
     assert victim.read_bytes() == b"old"
     assert kind != "changed" or path.read_bytes() == b"newer"
+
+
+@pytest.mark.parametrize("kind", ["new", "replaced"])
+def test_a_file_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """After a power failure there is the old file or the new one, never an empty one."""
+    path, calls = tmp_path / "out", list[str]()
+    path.write_text("old")
+
+    def sync(handle: int) -> None:
+        calls.append(f"fsync of {os.fstat(handle).st_size} bytes")
+
+    def replace(source: str, target: Path, replace: Callable[..., None] = os.replace) -> None:
+        calls.append("replace")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(os, "replace", replace)
+    if kind == "new":
+        write_private(path, "a text")
+    else:
+        replace_content(path, b"old", b"a text")
+    assert calls == ["fsync of 6 bytes", "replace"]
+
+
+@WRITERS
+def test_a_link_in_the_place_of_a_pipe_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path, str], None]
+) -> None:
+    """Not even one that appears after the check; nor does a terminal become that of the process."""
+    victim, pipe = tmp_path / "victim", tmp_path / "pipe"
+    victim.write_text("mine")
+    os.mkfifo(pipe)
+
+    def open_late(path: Path, flags: int, *mode: int, open: Callable[..., int] = os.open) -> int:
+        assert flags & os.O_NOCTTY
+        pipe.unlink()
+        pipe.symlink_to(victim)
+        return open(path, flags, *mode)
+
+    monkeypatch.setattr(os, "open", open_late)
+    with pytest.raises(ImagesyncError, match="pipe cannot be written"):
+        write(pipe, "text")
+    assert victim.read_text() == "mine"
