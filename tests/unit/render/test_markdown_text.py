@@ -215,6 +215,7 @@ def test_a_marker_is_readable() -> None:
     """Usual names are in it unchanged, and an unknown name is a hyphen."""
     assert format_marker("base", "prod-1") == "<!-- imagesync base prod-1 -->"
     assert format_marker("a_b", "_a_") == "<!-- imagesync a_b %5Fa%5F -->"
+    assert format_marker("a--b", "-->") == "<!-- imagesync a-%2Db -%2D%3E -->"
     assert format_marker("", "") == "<!-- imagesync - - -->"
     assert format_marker("-", "a b") == "<!-- imagesync %2D a%20b -->"
     assert format_marker("~", "a" * 300) != format_marker("~", "a" * 301)
