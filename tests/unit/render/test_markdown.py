@@ -11,7 +11,7 @@ from imagesync.render.changes import Line
 from imagesync.render.document import Alert, Block, Command, Document, Section, Subject
 from imagesync.render.documents import make_plan_document
 from imagesync.render.markdown import format_markdown
-from imagesync.render.markdown_parts import MAX_OPEN_ROWS
+from imagesync.render.markdown_parts import MAX_OPEN_DETAILS, MAX_OPEN_ROWS
 from imagesync.render.markdown_text import format_marker, mark_code, mark_html_name
 from imagesync.render.style import Detail, Ink
 from imagesync.text import escape_commands, make_printable
@@ -215,6 +215,17 @@ def test_a_long_table_begins_with_what_says_most() -> None:
     assert rows[MAX_OPEN_ROWS + 1 :] == ["image", "i23", "i24"]
 
 
+@pytest.mark.parametrize("number", [MAX_OPEN_DETAILS, MAX_OPEN_DETAILS + 1])
+def test_many_foldable_parts_are_in_one(number: int) -> None:
+    """Hundreds of closed lines would follow the table."""
+    lines = tuple(Line(f"f{line}", "1 → 2") for line in range(4))
+    text = format_markdown(
+        make(blocks=tuple(Block(CHANGE, (f"i{at}",), "", lines) for at in range(number))), max_bytes=GITHUB
+    )
+    assert text.count("<details><summary>update <code>i") == number
+    assert (f"\n\n<details><summary>{number} lists of fields</summary>\n\n" in text) == (number > MAX_OPEN_DETAILS)
+
+
 def test_in_a_report_each_row_has_its_outcome_and_error() -> None:
     """The reader sees what failed, where it is declared, and why."""
     block = Block(ADD, ("a",), "4.0 KiB", (), "failed", "no space left", "a.yaml:3:5")
@@ -293,6 +304,12 @@ def test_many_losses_are_counted_if_their_names_do_not_fit(max_bytes: int) -> No
     assert f"{3000 - visible:,} of 3,000 names in the first list, " in text
     assert "- `image-0`\n- `image-1`" in text
     assert "| `~` update | `image-0` |" in text
+
+
+def test_a_part_gets_the_room_that_no_other_part_needs() -> None:
+    """A failed command has only errors, which may fill the text."""
+    text = format_markdown(make(errors=tuple(f"error {number}" for number in range(1_000))), max_bytes=10_000)
+    assert 9_400 < len(text.encode()) < 10_000
 
 
 def test_a_long_title_is_cut_too() -> None:
