@@ -204,6 +204,6 @@ def test_an_image_that_lost_its_marker_after_its_write_is_found_and_described(st
             store.update_image(image.id, properties=dict.fromkeys(image.properties))
 
     report = apply(plan_for(store, tmp_path, 1), hooks=Hooks(watch=lambda _: nullcontext(Watch(notify)))).report
-    (sentence,) = report.leftover
+    sentence = report.leftover[0]
     assert "another user or run changed image" in sentence
     assert "it lost its marker: its imagesync properties removed" in sentence
