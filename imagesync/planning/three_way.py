@@ -93,7 +93,6 @@ def _merge_fields(spec: ImageSpec, image: LiveImage, managed: Managed) -> dict[s
     returned = {name: DEFAULTS[name] for name in managed.fields if name in DEFAULTS}
     returned |= {name: simplify_value(value) for name, value in managed.before.items() if name in DEFAULTS}
     if isinstance(spec.min_disk, Auto):
-        returned.pop("min_disk", None)
         declared["min_disk"] = compute_min_disk(image)
     wanted = sorted({**returned, **declared}.items())
     return {name: value for name, value in wanted if not is_left_alone(spec, managed, name)}

@@ -193,3 +193,17 @@ def test_an_image_that_was_released_is_not_missing_in_the_final_listing(store: W
     report = apply(plan_for(store, tmp_path, 1)).report
     assert [step.reason for step in report.plan.steps] == [Reason.REMOVED]
     assert (report.leftover, len(store.images())) == ((), 3)
+
+
+def test_an_image_that_lost_its_marker_after_its_write_is_found_and_described(store: Watched, tmp_path: Path) -> None:
+    """The final listing asks for each image that the run wrote, also if it is now a foreign one."""
+
+    def notify(event: Event) -> None:
+        if isinstance(event, Finished) and event.result.image_id:
+            (image,) = store.images(event.result.image_id)
+            store.update_image(image.id, properties=dict.fromkeys(image.properties))
+
+    report = apply(plan_for(store, tmp_path, 1), hooks=Hooks(watch=lambda _: nullcontext(Watch(notify)))).report
+    sentence = report.leftover[0]
+    assert "another user or run changed image" in sentence
+    assert "it lost its marker: its imagesync properties removed" in sentence

@@ -7,18 +7,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, Final, Unpack
+from typing import TYPE_CHECKING, Any, Final, Unpack, cast
 
 import pytest
 
-from imagesync.backends.base import ImportFields
+from imagesync.backends.base import Backend, ImportFields
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
 from imagesync.errors import ChecksumMismatch, Forbidden, FormatMismatch, Unavailable
 from imagesync.execution.executor import execute
 from imagesync.execution.performer import Performer
 from imagesync.execution.reading_back import MAX_READS
-from imagesync.execution.verification import Verifier, check_min_disk
+from imagesync.execution.verification import Arrived, Verifier, check_min_disk
 from imagesync.formats import GIB
 from imagesync.model.catalog import (
     Catalog,
@@ -40,6 +40,9 @@ from imagesync.sources import identify
 from tests.pipeline import planned
 from tests.unit.execution.helpers import Service, apply, want_image
 from tests.unit.factories import catalog, live, rewrite, spec
+
+if TYPE_CHECKING:
+    from imagesync.sources import SourceStream
 
 DATA = b"dat\0" * 20_000
 """Longer than the head that is looked at in any case."""
@@ -387,9 +390,10 @@ def test_digests_that_the_service_computed_are_recorded(tmp_path: Path) -> None:
     assert service.downloads == 0
 
 
-def test_data_is_downloaded_if_the_service_hashes_with_another_algorithm(tmp_path: Path) -> None:
-    """Without a common digest there is no proof."""
-    answers = {"os_hash_algo": "blake2b", "os_hash_value": "00", "checksum": None}
+@pytest.mark.parametrize("algorithm", ["blake2b", "sha384"])
+def test_data_is_downloaded_if_the_service_hashes_with_another_algorithm(tmp_path: Path, algorithm: str) -> None:
+    """Without a common digest there is no proof, also if the algorithm is one that a manifest may declare."""
+    answers = {"os_hash_algo": algorithm, "os_hash_value": "00" * 48, "checksum": None}
     service = Service(tmp_path / "store", answers)
     assert apply(service, want_image(tmp_path, b"\0data")).succeeded
     assert service.downloads == 1
@@ -590,3 +594,77 @@ def test_a_found_image_must_fit_into_its_min_disk(tmp_path: Path, method: Method
             Verifier(backend).verify_found(create, source, image)
     else:
         assert Verifier(backend).verify_found(create, source, image).virtual_size == size
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a stream knows after its last byte: it sent ``DATA``, or a packed form of ``DATA``."""
+
+    virtual_size: int | None = None
+    packed: bool = False
+    sent: int = len(DATA)
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Those of the sent bytes."""
+        return {name: digest.value for name, digest in RIGHT.items()}
+
+    @property
+    def published_digests(self) -> dict[str, str]:
+        """Those of the packed file, if there is one."""
+        return {name: digest.value for name, digest in (WRONG if self.packed else RIGHT).items()}
+
+
+def verify_upload(backend: Backend, stream: Sent, method: Method = Method.UPLOAD, **attrs: Any) -> Arrived:
+    """Verify an upload of raw data; ``attrs``: what the service reports of the image."""
+    transfer = Transfer(Compression.GZ if stream.packed else Compression.NONE, method, inspect=False)
+    source = FileSource("/images/a.raw", "a.raw", transfer=transfer)
+    declared = (WRONG if stream.packed else RIGHT)["sha256"]
+    one = spec("a", source=source, fingerprint=Fingerprint((declared,)))
+    hashed: dict[str, Any] = {"os_hash_algo": "sha512", "os_hash_value": RIGHT["sha512"].value, "size": len(DATA)}
+    md5 = hashlib.md5(DATA, usedforsecurity=False).hexdigest()
+    image = live(one, role=Role.STAGING, **{**hashed, "checksum": md5, **attrs})
+    create = Create("a", make_state(one, frozenset(), {}), source, one.fingerprint, Record("base", "a", Role.CURRENT))
+    return Verifier(backend).verify_sent(create, transfer, image, cast("SourceStream", stream))
+
+
+@pytest.mark.parametrize(("of_image", "of_stream", "expected"), [(5, 7, 5), (None, 7, 7), (None, None, 0)])
+def test_the_virtual_size_of_an_upload(
+    tmp_path: Path, of_image: int | None, of_stream: int | None, expected: int
+) -> None:
+    """The service's, or the one that was read from the data; the number of stored bytes says nothing about the disk."""
+    found = verify_upload(Held(tmp_path / "store"), Sent(of_stream), virtual_size=of_image)
+    assert (found.virtual_size, found.sent) == (expected, len(DATA))
+
+
+@pytest.mark.parametrize("attrs", [{"size": 7}, {"disk_format": "qcow2"}, {"container_format": "ova"}])
+def test_only_an_import_of_staged_data_may_convert_it(tmp_path: Path, attrs: dict[str, Any]) -> None:
+    """The digests of the sent bytes stay known; those that the service reports are of other bytes."""
+    backend = Held(tmp_path / "store")
+    found = verify_upload(backend, Sent(), Method.GLANCE_DIRECT, os_hash_value="0" * 128, **attrs)
+    assert (found.converted, found.digests) == (True, (RIGHT["sha256"], RIGHT["sha512"]))
+    with pytest.raises(ChecksumMismatch):
+        verify_upload(backend, Sent(), Method.GLANCE_DIRECT, os_hash_value="0" * 128)
+    with pytest.raises(ChecksumMismatch):
+        verify_upload(backend, Sent(), os_hash_value="0" * 128, **attrs)
+    found = verify_upload(backend, Sent(), Method.GLANCE_DIRECT)
+    assert (found.converted, [digest.algorithm for digest in found.digests]) == (False, ["md5", "sha256", "sha512"])
+
+
+def test_of_packed_data_the_digests_of_the_published_file_are_known(tmp_path: Path) -> None:
+    """Those that the service reports are of the unpacked data."""
+    found = verify_upload(Held(tmp_path / "store"), Sent(packed=True))
+    assert (found.converted, found.digests) == (False, (WRONG["sha256"], WRONG["sha512"]))
+
+
+def test_every_declared_digest_of_stored_data_is_compared_and_recorded(tmp_path: Path) -> None:
+    """Data that the service fetched is read once for all of them."""
+    service = Fetching(tmp_path / "right", NO_HASH)
+    assert apply(service, fetched(*known("md5", "sha1", "sha256"))).succeeded
+    assert published(service).digests == known("md5", "sha1", "sha256")
+    for wrong in ("md5", "sha1", "sha256"):
+        false = [
+            replace(digest, value="0" * len(digest.value)) if digest.algorithm == wrong else digest
+            for digest in known("md5", "sha1", "sha256")
+        ]
+        assert f"the service stored {wrong}" in fail(Fetching(tmp_path / wrong, NO_HASH), fetched(*false))

@@ -23,7 +23,7 @@ from imagesync.model.image import LiveImage
 from imagesync.model.plan import Create, Delete, Reactivate, Reason, Update
 from imagesync.model.policy import Policy, Publish
 from imagesync.model.record import read
-from tests.unit.factories import candidate, catalog, inventory, live, plan, retired, spec
+from tests.unit.factories import candidate, catalog, inventory, live, plan, retired, rewrite, spec
 from tests.unit.planning.plans import kinds
 
 
@@ -221,3 +221,28 @@ def test_restoring_drift_restores_only_what_another_user_changed() -> None:
     assert isinstance(step.action, Update)
     assert [(change.path, change.after) for change in step.action.changes] == [(("min_ram",), 1)]
     assert step.action.record == read(image)
+
+
+def test_a_published_record_that_gets_its_data_replaces_the_other_current_images_only() -> None:
+    """It has the pinned id, and stays the same image."""
+    wanted = spec("a", id="pinned")
+    empty = live(replace(wanted, source=Content.NO_DATA, fingerprint=Fingerprint()), "pinned", status=Status.QUEUED)
+    (step,) = plan(catalog(wanted), inventory(replace(empty, size=None))).steps
+    assert isinstance(step.action, Create)
+    assert (step.action.fill, step.action.replaces) == ("pinned", ())
+    steps = plan(catalog(wanted), inventory(replace(empty, size=None), live(spec("a", "b"), "other"))).steps
+    assert isinstance(steps[0].action, Create)
+    assert (steps[0].action.fill, steps[0].action.replaces) == ("pinned", ("other",))
+
+
+def test_only_an_image_that_becomes_current_is_noted_as_unverified() -> None:
+    """The note is not repeated with every later plan."""
+    wanted = spec("a", min_ram=1)
+    digests = wanted.fingerprint.digests
+    current = rewrite(live(spec("a")), digests=(), declared=digests)
+    made = plan(catalog(wanted), inventory(current))
+    assert [kind for kind, *_ in kinds(made)] == ["Update"]
+    assert not any("without verification" in note for note in made.notes)
+    retired_build = rewrite(retired(wanted, "old"), digests=(), declared=digests)
+    made = plan(catalog(wanted), inventory(live(spec("a", "b"), generation=2), retired_build))
+    assert any("image old is published without verification" in note for note in made.notes)

@@ -13,6 +13,7 @@ from imagesync.model.policy import OnReplace
 from imagesync.model.record import read
 from imagesync.planning.live_checks import find_false_claims
 from imagesync.planning.plan_checks import find_faulty_steps
+from imagesync.planning.planner import make_plan
 from imagesync.planning.staleness import collect_reliances
 from imagesync.planning.steps import make_step
 from tests.unit.factories import (
@@ -24,6 +25,7 @@ from tests.unit.factories import (
     live,
     mark,
     plan,
+    plan_input,
     retired,
     rewrite,
     spec,
@@ -378,6 +380,38 @@ def test_the_hash_of_the_service_replaces_a_read_back_only_if_it_is_final(able: 
     assert any("without reading its data back" in fault for fault in faults) is not (
         able is not None and able.hash_is_final
     )
+
+
+@pytest.mark.parametrize("declared", [(), (digest("a"),)])
+def test_an_image_of_another_project_is_read_back_before_it_is_adopted(declared: tuple[Checksum, ...]) -> None:
+    """A forged plan cannot skip that, also if its record claims the digest as declared only."""
+    image = replace(ADOPTED, owner=OTHER, disk_format="raw", container_format="bare", size=4096)
+    before = inventory(foreign=(image,))
+    made = plan(catalog(spec("z", adopt="adopted", owner=OTHER)), before)
+    assert [step.reason for step in made.steps] == [Reason.ADOPT]
+    assert find_false_claims(made, before) == ()
+    forged = change_action(made, "update:z:adopted", verify=())
+    digests = () if declared else (digest("a"),)
+    forged = change_record(forged, "update:z:adopted", digests=digests, declared=declared)
+    faults = find_false_claims(forged, before)
+    assert any("without reading its data back" in fault for fault in faults), faults
+
+
+def test_the_strongest_digest_proves_the_others() -> None:
+    """The service's sha512 shows that an adopted image has the declared bytes, so their sha256 is known as well."""
+    both = Fingerprint((Checksum("sha256", "a" * 64), Checksum("sha512", "b" * 128)), 4096)
+    hashed = {"os_hash_algo": "sha512", "os_hash_value": "b" * 128}
+    image = replace(ADOPTED, owner=OTHER, disk_format="raw", container_format="bare", size=4096, **hashed)
+    before, able = inventory(foreign=(image,)), Capabilities(hash_is_final=True)
+    wanted = catalog(spec("z", adopt="adopted", fingerprint=both, owner=OTHER))
+    made = make_plan(plan_input(wanted, before, able=able))
+    (step,) = made.steps
+    assert isinstance(step.action, Update)
+    assert step.action.record is not None
+    assert (step.action.record.digests, step.action.verify) == (both.digests, ())
+    assert find_false_claims(made, before, able) == ()
+    forged = change_record(made, "update:z:adopted", digests=both.digests[:1])
+    assert any("claims digests that are not known" in fault for fault in find_false_claims(forged, before, able))
 
 
 def test_an_owned_image_in_another_project_that_is_shown_to_more_users_is_read_back() -> None:

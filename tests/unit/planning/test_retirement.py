@@ -359,3 +359,13 @@ def test_only_a_verified_build_is_discarded(attrs: dict[str, Any], *, unverified
     """Every other staged record is a left-over of a run that did not end."""
     left = rewrite(candidate(spec("a", "b"), "left", **attrs), unverified=unverified)
     assert actions(plan(catalog(spec("a")), inventory(live(spec("a")), left))) == [("Delete", "left", reason)]
+
+
+def test_the_end_of_a_build_that_retires_now_is_not_known_yet() -> None:
+    """It depends on the time of the apply, not on one that a user wrote into the record."""
+    old = live(spec("a", "a"))
+    record = read(old)
+    assert record is not None
+    forged = rewrite(old, managed=replace(record.managed, retired="2000-01-01T00:00:00+00:00"))
+    made = plan(catalog(spec("a", "b", on_replace=OnReplace(keep=2, delete_after=1))), inventory(forged))
+    assert [(kept.image_id, kept.retires, kept.until) for kept in made.kept] == [("id-a", True, None)]

@@ -402,6 +402,10 @@ def test_a_rollback_uses_the_images_that_references_mean_now() -> None:
     )
     made = plan_rollback(catalog(spec("kernel", "c"), root), found, "root")
     assert [step.needs for step in made.steps] == [(), (made.steps[0].id,)]
+    earlier = retired(replace(root, fingerprint=spec("root").fingerprint), "one")
+    earlier = replace(earlier, properties={**earlier.properties, "kernel_id": "k"})
+    made = plan_rollback(catalog(spec("kernel", "c"), root), inventory(found.owned[0], earlier, found.owned[2]), "root")
+    assert [step.needs for step in made.steps] == [(), (made.steps[0].id,)]
     with pytest.raises(PlanRefused, match=r"images.root: it refers to images.kernel, which has no image; run apply"):
         plan_rollback(catalog(spec("kernel", "c"), root), inventory(*found.owned[1:]), "root")
 

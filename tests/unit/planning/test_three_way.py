@@ -286,3 +286,13 @@ def test_the_wanted_status_by_what_is_declared_and_recorded(
     was_deactivated = recorded is Status.DEACTIVATED or retired_from is not None
     expected = declared or (Status.ACTIVE if was_deactivated else None)
     assert find_wanted_status(wanted, managed) is (None if ignored and retired_from is None else expected)
+
+
+def test_a_property_that_on_replace_added_is_removed_again() -> None:
+    """The record remembers that the image had none."""
+    image = retired(spec("a", "a"), "one", before={"hidden": False, "properties.p": None})
+    image = replace(image, properties={**image.properties, "p": "1"})
+    made = plan(catalog(spec("a", "a")), inventory(image, live(spec("a", "b"), "two", generation=2)))
+    first = made.steps[0].action
+    assert isinstance(first, Update)
+    assert {".".join(change.path): change.after for change in first.changes}.get("properties.p") is None
