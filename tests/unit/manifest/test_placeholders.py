@@ -235,7 +235,7 @@ TOKEN = "ghp_" + "a1B2c3D4" * 4
     ],
 )
 def test_a_name_that_looks_like_a_secret_is_not_shown(tmp_path: Path, field: str, message: str) -> None:
-    """Somebody may have put a token between the braces."""
+    """A user may have put a token between the braces."""
     (problem,) = problems(tmp_path, f"images: {{a: {{{field}}}}}")
     assert message in problem
     assert TOKEN not in problem.splitlines()[0]
