@@ -302,6 +302,7 @@ def test_a_keyring_without_a_signature_is_an_error(workspace: AddWorkspace, web:
     [
         ("http://me:pw-of-mine@{host}/d/disk.img", "the URL has a log-in, which the manifest would show"),
         ("http://{host}/d/disk.img?token=abcdefghij", "the query of the URL looks like a secret"),
+        ("http://{host}/d/disk.img?pin=1234", "the query of the URL looks like a secret"),
         ("http://{host}/d/disk.img?X-Amz-Signature=0123456789abcdef01", "the query of the URL looks like a secret"),
         ("ftp://{host}/d/disk.img", "ftp is not http or https"),
         ("http://{host}/d/disk.img#x", "the URL holds a #"),

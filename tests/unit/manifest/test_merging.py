@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from imagesync.errors import ManifestError
+from imagesync.manifest.loader import load
+from imagesync.manifest.resolution import resolve
 from tests.unit.manifest.one_file import problems, wanted
 
 
@@ -86,3 +89,33 @@ def test_a_key_that_is_removed_is_not_there(tmp_path: Path) -> None:
     text = f"images: {{a: {{}}}}\nremoved: {{a: {{owner: {'d' * 32}}}, b: {{owner: {'d' * 32}}}}}"
     (problem,) = problems(tmp_path, text)
     assert problem.endswith("removed.a: the catalog has an image of this key; remove it from removed, or from images")
+
+
+SECTIONS = {
+    "defaults": "defaults:\n  profiles: [p]\n",
+    "profiles": "profiles:\n  p:\n    min_disk: 1\n",
+    "images": "catalog: base\nimages:\n  a:\n    min_disk: 1\n",
+    "targets": "targets:\n  t:\n    store: s\n    images:\n      a:\n        min_disk: 1\n",
+}
+"""The beginning of a file for each section; fields of the image may follow."""
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+@pytest.mark.parametrize(("number", "is_number"), [("${n}", True), ('"${n}"', False), ('"\\u0024{n}"', False)])
+def test_a_placeholder_counts_in_each_file_of_an_image(
+    tmp_path: Path, section: str, number: str, *, is_number: bool
+) -> None:
+    """The other files have no dollar sign; only an unquoted one can be a number."""
+    for name, text in SECTIONS.items():
+        indent = text.splitlines()[-1].partition(text.split()[-2])[0]
+        more = f"{indent}min_ram: {number}\n{indent}properties: {{b: $$x}}\n" if name == section else ""
+        (tmp_path / f"{name}.yaml").write_text(f"version: 1\n{text}{more}")
+    (tmp_path / "values.yaml").write_text('version: 1\nvalues: {n: "2"}\n')
+    if is_number:
+        (spec,) = resolve(load(tmp_path), target="t").images
+        assert (spec.min_ram, dict(spec.properties)) == (2, {"b": "$x"})
+        return
+    with pytest.raises(ManifestError) as caught:
+        resolve(load(tmp_path), target="t")
+    (problem,) = caught.value.diagnostics
+    assert (problem.where, Path(problem.file).name) == ("images.a.min_ram", f"{section}.yaml")

@@ -28,6 +28,7 @@ NO_QUOTES = "the quotes make it text: write"
         ("on_replace: {hide: no}", "on_replace.hide: 'no' is not true or false; write false"),
         ("on_replace: {keep: '2'}", f"on_replace.keep: '2' is not a whole number; {NO_QUOTES} 2 without them"),
         ("tags: 'a, b c'", "tags: 'a, b c' is not a list; write tags: [a, b, c]"),
+        (f"tags: '{'a' * 30}, {'b' * 30}'", f"tags: '{'a' * 30}, {'b' * 30}' is not a list; write tags: [A, B]"),
         ("ignore: {}", "ignore: a mapping is not a list; write ignore: [A, B], or a line - ITEM for each"),
         ("properties: [a]", "properties: a list is not a mapping; write a mapping instead of the list: a key for each "
          "item, and no dash before it"),
@@ -53,13 +54,21 @@ NO_QUOTES = "the quotes make it text: write"
         ("url: http://h/x", "url: unknown key; write it below source: source: {url: …}"),
         ("is_public: true", "is_public: unknown key; write visibility: public"),
         ("os_hidden: true", "os_hidden: unknown key; write hidden"),
+        ("x-foo: 1", "x-foo: unknown key; UNKNOWN"),
+        ("nope:x: 1", "nope:x: unknown key; UNKNOWN"),
         ("name:x: 1", "name:x: unknown key; write a space after the colon of name:"),
     ],
 )  # fmt: skip
 def test_what_was_meant_is_written_out(tmp_path: Path, fields: str, expected: str) -> None:
     """Quotes around a number or a truth, another word for one, a unit, an empty value, one kind in the place of another."""
     (problem,) = problems(tmp_path, f"images: {{a: {{{fields}}}}}")
-    assert problem.partition(": ")[2] == f"images.a.{expected}"
+    output = problem.partition(": ")[2]
+    if expected.endswith("UNKNOWN"):  # nothing is known of what was meant
+        assert output.startswith(f"images.a.{expected.removesuffix('UNKNOWN')}")
+        assert "write" not in output
+        assert "anchors" not in output
+    else:
+        assert output == f"images.a.{expected}"
 
 
 @pytest.mark.parametrize(
@@ -108,3 +117,23 @@ def test_a_limit_of_a_policy_may_be_a_count_or_a_percentage(tmp_path: Path, fiel
     assert problem.partition(": ")[2] == (
         f"policy.{field}: '{value}' is not a count, or a percentage from 0% to 100%; write, for example, 9 or 30%"
     )
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "secret"),
+    [
+        ("only", "'swordfish x'", "swordfish"),
+        ("only", "8123456789", "8123456789"),
+        ("images", "swordfish:x", "swordfish"),
+        ("images", "'swordfish:x'", "swordfish"),
+        ("images", "{a: swordfish:x}", "swordfish"),
+        ("images", "{a: {min_ram: swordfish}}", "swordfish"),
+        ("images", "{a: {visibility: swordfish}}", "swordfish"),
+    ],
+)
+def test_nothing_below_the_name_of_a_secret_is_shown(tmp_path: Path, field: str, value: str, secret: str) -> None:
+    """Neither what was found nor what to write; a name several levels above counts."""
+    text = f"images: {{a: {{}}}}\ntargets: {{NAME: {{store: s, {field}: {value}}}}}"
+    assert secret in "".join(problems(tmp_path, text.replace("NAME", "lab")))
+    (problem,) = problems(tmp_path, text.replace("NAME", "secret"))
+    assert secret not in problem.splitlines()[0]

@@ -173,3 +173,79 @@ def test_all_texts_together_become_so_long_and_no_longer(tmp_path: Path, images:
     names = ", ".join(f"i{number}: {{name: '{'${v}' * 16}'}}" for number in range(images))
     text = f"values: {{v: '{'x' * 65_536}'}}\nimages: {{{names}}}"
     assert any("is too long" in problem for problem in problems(tmp_path, text)) is not is_fine
+
+
+def test_a_wrong_value_is_one_problem_however_many_texts_use_it(tmp_path: Path) -> None:
+    """Nothing is reported of what the texts would have become; all else is still checked."""
+    text = "values: {p: '${q}', f: rwa}\nimages: {a: {name: '${p}', min_ram: '${p}'}, b: {min_ram: '${p}', disk_format: '${f}'}}"
+    found = problems(tmp_path, text)
+    assert len(found) == 2
+    assert "values.p: ${q} is not defined" in "".join(found)
+    assert "images.b.disk_format: 'rwa' is not one of" in "".join(found)
+
+
+def test_an_unknown_image_in_a_property_hides_no_problem_beside_it(tmp_path: Path) -> None:
+    """The text can still be used."""
+    found = problems(
+        tmp_path, "values: {l: x}\nimages: {a: {properties: {k: '${images.x.id}', 'b${l}': y}, min_ram: '${l}'}}"
+    )
+    assert len(found) == 3
+
+
+def test_a_filled_list_has_its_other_items_too(tmp_path: Path) -> None:
+    """Those with a placeholder and those without."""
+    for tags in ("a, '${v}', c", "'${v}', a, c", "a, c, '${v}'"):
+        (spec,) = wanted(tmp_path, f"values: {{v: b}}\nimages: {{a: {{tags: [{tags}]}}}}").images
+        assert spec.tags == {"a", "b", "c"}
+
+
+def test_a_dollar_before_a_reference_is_doubled_only_in_properties(tmp_path: Path) -> None:
+    """Elsewhere nothing resolves it; a lone dollar may be in a key."""
+    (spec,) = wanted(tmp_path, "images: {a: {name: '$${images.a.id}', properties: {'x$y': '$$z'}}}").images
+    assert spec.name == "${images.a.id}"
+    assert spec.properties == {"x$y": "$z"}
+
+
+@pytest.mark.parametrize(
+    ("values", "ring"), [("a: '${b}', b: '${c}', c: '${b}'", "b -> c -> b"), ("a: '${a}'", "a -> a")]
+)
+def test_a_circle_has_only_the_values_that_form_it(tmp_path: Path, values: str, ring: str) -> None:
+    """Not those that lead to it."""
+    (problem,) = problems(tmp_path, f"values: {{{values}}}\nimages: {{k: {{name: '${{a}}'}}}}")
+    assert f"in a circle: {ring};" in problem
+
+
+def test_filling_ends_at_the_first_text_that_is_too_long(tmp_path: Path) -> None:
+    """Each further one would cost as much again."""
+    names = ", ".join(f"i{number}: {{name: '{'${v}' * 17}'}}" for number in range(3))
+    found = problems(tmp_path, f"values: {{v: '{'x' * 65_536}'}}\nimages: {{{names}}}")
+    assert [problem for problem in found if "is too long" in problem] == found[:1]
+    assert len(found) == 1
+
+
+TOKEN = "ghp_" + "a1B2c3D4" * 4
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        (f"name: '${{{TOKEN}}}'", "is not defined"),
+        (f"name: '${{images.{TOKEN}.id}}'", "is known only when the plan is applied"),
+        (f"properties: {{k: '${{images.{TOKEN}.id}}'}}", "is not an image of this catalog"),
+    ],
+)
+def test_a_name_that_looks_like_a_secret_is_not_shown(tmp_path: Path, field: str, message: str) -> None:
+    """A user may have put a token between the braces."""
+    (problem,) = problems(tmp_path, f"images: {{a: {{{field}}}}}")
+    assert message in problem
+    assert TOKEN not in problem.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("field", "is_pattern"), [("on_replace: {rename: '${name}'}", True), ("name: '${name}'", False)]
+)
+def test_a_field_in_the_pattern_of_a_name_has_no_dollar(tmp_path: Path, field: str, is_pattern: bool) -> None:
+    """Only there; elsewhere the value is missing."""
+    (problem,) = problems(tmp_path, f"images: {{a: {{{field}}}}}")
+    assert ("write {name}, without the $" in problem) is is_pattern
+    assert ("define it under values" in problem) is not is_pattern

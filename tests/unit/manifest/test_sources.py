@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from imagesync.model.catalog import Auto, Compression, Content, FileSource, KnownContent, Method, UrlSource
+from imagesync.model.catalog import Auto, Compression, Content, FileSource, KnownContent, Method, Signature, UrlSource
 from tests.unit.manifest.one_file import SHA256, problems, wanted
 
 
@@ -159,6 +159,31 @@ def test_a_file_of_git_is_no_source_and_no_keyring(tmp_path: Path, source: str) 
             "3:14: images.a.source: has neither path nor url; give one, or a checksum alone",
         ),
         (
+            f"images: {{a: {{source: {{checksum: '{SHA256}', compression: gz}}}}}}",
+            "3:14: images.a.source: has neither path nor url; give one, or a checksum alone",
+        ),
+        (
+            "images: {a: {source: 'file:a%00b'}}",
+            "3:14: images.a.source: has a NUL character; remove it",
+        ),
+        (
+            "images: {a: {source: {url: ['https://x/y', 'https://z/y', 'ftp://z/y']}}}",
+            "3:23: images.a.source.url: ftp is not http or https; use http or https, or path for a local file",
+        ),
+        (
+            "images: {a: {source: {url: 'https://x/y', signature: {url: 'https://x/y.asc', keyring: k}}}}",
+            "3:43: images.a.source.signature: needs checksum_url, the list that it signs; name the list",
+        ),
+        (
+            "images: {a: {source: {url: 'https://x/y', checksum_url: 'https://x/S', signature: {url: 'ftp://x/y', keyring: k}}}}",
+            "3:72: images.a.source.signature: ftp is not http or https; use http or https, or path for a local file",
+        ),
+        (
+            "images: {a: {source: {url: 'https://x/y', checksum_url: 'https://x/S', method: upload, verify: none}}}",
+            "3:88: images.a.source.verify: has an effect only with method: web-download; other data is verified while it is sent; "
+            "remove it",
+        ),
+        (
             "images: {a: {source: {path: x, method: web-download}}}",
             "3:32: images.a.source.method: web-download needs a url: the service cannot read a file here; "
             "give a url, or use method: upload or glance-direct",
@@ -251,6 +276,16 @@ def test_a_url_that_cannot_be_fetched_is_refused(tmp_path: Path, url: str, expec
             "checksum_url: 'h.example/SUMS' is not a URL, which begins with http:// or https://; "
             "write https://h.example/SUMS",
         ),
+        (
+            "{url: 'https://h/a/x?sig=abc', checksum_url: SHA256SUMS}",
+            "checksum_url: 'SHA256SUMS' is not a URL, which begins with http:// or https://; a list must be "
+            "a URL; or copy the digest of the file into checksum",
+        ),
+        (
+            "{url: 'https://me:pw@h/a/x', checksum_url: SHA256SUMS}",
+            "checksum_url: 'SHA256SUMS' is not a URL, which begins with http:// or https://; a list must be "
+            "a URL; or copy the digest of the file into checksum",
+        ),
         ("'ftp://h/x'", "source: ftp is not http or https; use http or https, or path for a local file"),
     ],
 )  # fmt: skip
@@ -271,6 +306,9 @@ ANY = "write ALGORITHM:HEX: md5 (32 digits), sha1 (40 digits), sha256 (64 digits
             "a list of digests is declared as checksum_url: https://h/SHA256SUMS",
         ),
         ("https://h/SUMS?sig=x", "a list of digests is declared as checksum_url: URL"),
+        ("https://me:geheim12@h/SUMS", "a list of digests is declared as checksum_url: URL"),
+        (f"https://h/{'s' * 51}", "a list of digests is declared as checksum_url: URL"),
+        (f"'sha256:{'a' * 128}'", "sha256 has 64 digits, this has 128"),
         ("a" * 64, "write sha256:HEX with these digits"),
         (f"'SHA-512: {'a' * 128}'", "write sha512:HEX with these digits"),
         (f"sha256={'a' * 64}", "write sha256:HEX with these digits"),
@@ -311,3 +349,38 @@ def test_the_packing_of_a_url_is_that_of_its_path(tmp_path: Path, url: str, pack
         (spec,) = wanted(tmp_path, f"images: {{a: {{source: {{url: '{url}'{declared}}}}}}}").images
         assert spec.source.transfer is not None
         assert spec.source.transfer.compression is expected
+
+
+@pytest.mark.parametrize(
+    ("source", "path"),
+    [
+        ("x%20y.img", "x%20y.img"),
+        ("file:x%20y.img", "x y.img"),
+        ("file:///x/y.img", "/x/y.img"),
+        ("sub/../x.img", "x.img"),
+        ("FILE:x.img", "FILE:x.img"),
+        ("HTTPS://h/x.img", None),
+        ("https://h/x%20y.img", None),
+    ],
+)
+def test_the_short_form_is_a_path_or_a_url(tmp_path: Path, source: str, path: str | None) -> None:
+    """Only a file URL is percent-encoded; the scheme of a URL may be in upper case."""
+    (spec,) = wanted(tmp_path, f"images: {{a: {{source: '{source}'}}}}", allow_outside=True).images
+    if path is None:
+        assert spec.source == UrlSource((source,))
+    else:
+        assert isinstance(spec.source, FileSource)
+        assert spec.source.path == str(tmp_path / path)
+
+
+@pytest.mark.parametrize("place", ["path: x", "url: 'https://h/x'"])
+def test_every_field_of_a_source_is_used(tmp_path: Path, place: str) -> None:
+    """Of a file and of a URL."""
+    listed = "checksum_url: 'https://h/S', checksum_entry: e, signature: {url: 'https://h/S.asc', keyring: k.asc}"
+    text = f"images: {{a: {{source: {{{place}, {listed}, compression: gz, max_size: 7, max_ratio: 9}}}}}}"
+    (spec,) = wanted(tmp_path, text).images
+    source = spec.source
+    assert isinstance(source, FileSource | UrlSource)
+    assert (source.checksum_url, source.checksum_entry) == ("https://h/S", "e")
+    assert source.signature == Signature("https://h/S.asc", str(tmp_path / "k.asc"), "k.asc")
+    assert (source.transfer.compression, source.transfer.max_size, source.transfer.max_ratio) == (Compression.GZ, 7, 9)
