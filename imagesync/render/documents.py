@@ -12,6 +12,7 @@ from imagesync.render.blocks import Group, Row, arrange_rows
 from imagesync.render.changes import Alarm, Line
 from imagesync.render.document import Alert, Block, Document, Section, Subject
 from imagesync.render.notes import group_notes
+from imagesync.render.outcomes import WORST, find_outcome, list_step_errors
 from imagesync.render.place import describe_place, name_target
 from imagesync.render.report import format_closing, list_next_steps
 from imagesync.render.rows import make_rows
@@ -20,11 +21,6 @@ from imagesync.render.style import Detail, format_count
 from imagesync.render.summary import describe_effect, format_counts, format_scope, list_errors, note_copies
 from imagesync.text import make_printable
 
-_WORST: Final = (
-    *(Outcome.FAILED, Outcome.INTERRUPTED, Outcome.SKIPPED),
-    *(Outcome.DEFERRED, Outcome.NOT_STARTED, Outcome.DONE),
-)
-"""Outcomes; that of an image is the first one that a step of it has."""
 _PAST: Final = {"become": "became", "are": "were", "have": "had"}
 
 
@@ -55,7 +51,7 @@ def make_report_document(report: Report, *, now: datetime, detail: Detail = Deta
     results = {result.step.id: result for result in report.results}
     done, others = list[Row](), list[Row]()
     for row in make_rows(plan, now, whole=whole):
-        (done if _find_outcome(row, results) is Outcome.DONE else others).append(row)
+        (done if find_outcome(row, results) is Outcome.DONE else others).append(row)
     finished = [replace(block, outcome=Outcome.DONE.value) for block in _make_blocks(done, share=not whole)]
     errors = [*list_errors(plan), *(f"not as planned: {make_printable(item)}" for item in report.leftover)]
     return Document(
@@ -116,26 +112,16 @@ def _make_group_block(group: Group) -> Block:
 
 def _make_unfinished(rows: Sequence[Row], results: Mapping[str, StepResult], places: Mapping[str, str]) -> list[Block]:
     """One block for each image whose steps are not all done, the worst first, with the errors of its steps."""
-    found = [(_find_outcome(row, results), row) for row in rows]
+    found = [(find_outcome(row, results), row) for row in rows]
     return [
         replace(
             _make_block(row, row.lines),
             outcome=outcome.value,
-            error="; ".join(_list_step_errors(row, results)),
+            error="; ".join(list_step_errors(row, results)),
             place=make_printable(places.get(row.key, "")),
         )
-        for outcome, row in sorted(found, key=lambda item: (_WORST.index(item[0]), item[1].key))
+        for outcome, row in sorted(found, key=lambda item: (WORST.index(item[0]), item[1].key))
     ]
-
-
-def _list_step_errors(row: Row, results: Mapping[str, StepResult]) -> dict[str, None]:
-    errors = (result.error for step in row.steps if (result := results.get(step)))
-    return dict.fromkeys(make_printable(error) for error in errors if error)
-
-
-def _find_outcome(row: Row, results: Mapping[str, StepResult]) -> Outcome:
-    outcomes = {results[step].outcome for step in row.steps if step in results} or {Outcome.NOT_STARTED}
-    return next(outcome for outcome in _WORST if outcome in outcomes)
 
 
 def _make_sections(plan: Plan, now: datetime, *, whole: bool) -> Iterator[Section]:

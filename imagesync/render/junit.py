@@ -1,13 +1,15 @@
 """A plan, a report or a failure -> a JUnit XML report, for the test tab of a pipeline. Pure: the time is a parameter.
 
 There is no official schema: the names are those that Jenkins, GitLab, GitHub actions, Azure and CircleCI read. Each change
-is a test case. A change that a plan shows has passed. A key that cannot be planned, a refused plan, a
-step that failed and a difference that the final listing found have failed.
+is a test case with the same name in the plan and in the report, so a history of it makes sense. A change that a plan shows
+has passed. A key that cannot be planned, a refused plan, a change that failed and a difference that the final listing found
+have failed. No name occurs twice: GitLab ignores a second test case of the same name.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain, count
 from typing import Final
 from xml.etree import ElementTree
 
@@ -16,6 +18,7 @@ from imagesync.model.plan import Plan
 from imagesync.model.report import Outcome, Report, StepResult
 from imagesync.render.blocks import Row
 from imagesync.render.changes import Line
+from imagesync.render.outcomes import find_outcome, list_step_errors
 from imagesync.render.place import name_target
 from imagesync.render.rows import make_rows
 from imagesync.render.summary import format_counts, list_errors
@@ -59,12 +62,12 @@ def format_plan_junit(plan: Plan, *, now: datetime, refusals: Sequence[str] = ()
 
 
 def format_report_junit(report: Report, *, now: datetime) -> str:
-    """The report of a run: one case for each step, and one for each difference that the final listing found."""
+    """The report of a run: one case for each change, and one for each difference that the final listing found."""
     plan = report.plan
-    rows = {step: row for row in make_rows(plan, now, whole=False) for step in row.steps}
+    results = {result.step.id: result for result in report.results}
     cases = [
         *_make_error_cases(plan),
-        *(_make_step_case(result, rows.get(result.step.id)) for result in report.results),
+        *(_make_result_case(row, results) for row in make_rows(plan, now, whole=False)),
         *(_Case("final listing", _FAILED, f"not as planned: {item}") for item in report.leftover),
         *([_Case("run", _BROKEN, report.stopped)] if report.stopped else []),
     ]
@@ -76,7 +79,11 @@ def format_failure_junit(
     command: str, problems: Sequence[Diagnostic], *, now: datetime, catalog: str = "", target: str = ""
 ) -> str:
     """The report of a command without a result. ``catalog``, ``target``: empty if they are not known."""
-    return _format_suite(_Place(catalog, target), [_Case(command, _BROKEN, str(problem)) for problem in problems], now)
+    cases = [
+        _Case(f"{command}: {problem.where}" if problem.where else command, _BROKEN, str(problem))
+        for problem in problems
+    ]
+    return _format_suite(_Place(catalog, target), cases, now)
 
 
 def _make_error_cases(plan: Plan) -> Iterator[_Case]:
@@ -85,10 +92,12 @@ def _make_error_cases(plan: Plan) -> Iterator[_Case]:
         yield _Case(f"{error.key}: cannot be planned", _FAILED, problem)
 
 
-def _make_step_case(result: StepResult, row: Row | None) -> _Case:
-    because = f"{result.outcome.value}, because {result.cause} was not done" if result.cause else result.outcome.value
-    output = _describe_row(row) if row is not None else ""
-    return _Case(result.step.id, _RESULTS[result.outcome], result.error or because, output, result.seconds)
+def _make_result_case(row: Row, results: Mapping[str, StepResult]) -> _Case:
+    outcome, steps = find_outcome(row, results), [results[step] for step in row.steps if step in results]
+    causes = dict.fromkeys(f"because {step.cause} was not done" for step in steps if step.cause)
+    message = "; ".join(list_step_errors(row, results)) or ", ".join([outcome.value, *causes])
+    seconds = sum(step.seconds for step in steps)
+    return _Case(_name_row(row), _RESULTS[outcome], message, _describe_row(row), seconds)
 
 
 def _name_row(row: Row) -> str:
@@ -101,7 +110,8 @@ def _describe_row(row: Row) -> str:
 
 
 def _describe_line(line: Line) -> str:
-    return f"{line.name}: {line.text}" if line.name else line.text
+    mark = "! " if line.is_loud else ""
+    return f"{mark}{line.name}: {line.text}" if line.name else f"{mark}{line.text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +137,8 @@ def _format_suite(place: _Place, cases: Sequence[_Case], now: datetime) -> str:
     properties = ElementTree.SubElement(suite, "properties")
     for name, value in (("imagesync", __version__), ("catalog", place.catalog), ("target", place.target)):
         ElementTree.SubElement(properties, "property", {"name": name, "value": _clean(value)})
-    for case in cases:
-        _add_case(suite, str(place), case)
+    for name, case in zip(_number_names([_clean(case.name) for case in cases]), cases, strict=True):
+        _add_case(suite, str(place), name, case)
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True)
 
@@ -137,8 +147,17 @@ def _format_time(cases: Sequence[_Case]) -> str:
     return f"{sum(case.seconds for case in cases):.3f}"
 
 
-def _add_case(suite: ElementTree.Element, place: str, case: _Case) -> None:
-    attributes = {"classname": place, "name": _clean(case.name), "time": f"{case.seconds:.3f}"}
+def _number_names(names: Sequence[str]) -> Iterator[str]:
+    """The names, with a number at each that would occur again."""
+    found = set[str]()
+    for name in names:
+        numbered = (f"{name} ({number})" for number in count(2))
+        found.add(unique := next(one for one in chain([name], numbered) if one not in found))
+        yield unique
+
+
+def _add_case(suite: ElementTree.Element, place: str, name: str, case: _Case) -> None:
+    attributes = {"classname": place, "name": name, "time": f"{case.seconds:.3f}"}
     element = ElementTree.SubElement(suite, "testcase", attributes)
     if case.result:
         message = _clean(case.message)

@@ -7,10 +7,11 @@ from xml.etree import ElementTree
 
 import junitparser
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagesync.errors import Diagnostic
+from imagesync.model.catalog import Visibility
 from imagesync.model.plan import Plan, PlanError
 from imagesync.model.report import Outcome, Report, StepResult
 from imagesync.render.junit import format_failure_junit, format_plan_junit, format_report_junit
@@ -26,7 +27,7 @@ def read(text: str) -> tuple[junitparser.TestSuite, dict[str, junitparser.TestCa
     (suite,) = list(root)
     cases = {case.name: case for case in suite}
     results = [type(result) for case in suite for result in case.result]
-    assert len(list(suite)) == suite.tests == root.tests
+    assert len(cases) == len(list(suite)) == suite.tests == root.tests
     assert results.count(junitparser.Failure) == suite.failures == root.failures
     assert results.count(junitparser.Error) == suite.errors == root.errors
     assert results.count(junitparser.Skipped) == suite.skipped == root.skipped
@@ -93,12 +94,34 @@ def test_each_outcome_of_a_step_is_a_result(outcome: Outcome, kind: Any) -> None
     suite, cases = read(
         format_report_junit(Report(made, (StepResult(step, outcome, None, error, cause, 1.25),)), now=NOW)
     )
-    case = cases["create:a"]
+    case = cases["a: create"]
     assert [type(result) for result in case.result] == ([] if kind is None else [kind])
     assert (case.time, suite.time) == (1.25, 1.25)
     if kind is not None:
         assert case.result[0].message == (error or "skipped, because create:z was not done")
     assert "visibility: private" in case.system_out
+
+
+def test_a_change_of_several_steps_is_one_case() -> None:
+    """It has the name that it has in the plan, its worst outcome and the time of all its steps."""
+    made = make()
+    outcomes = {"update": Outcome.FAILED}
+    results = tuple(
+        StepResult(step, outcome := outcomes.get(step.id.split(":")[0], Outcome.DONE), None, error(outcome), None, 0.5)
+        for step in made.steps
+    )
+    suite, cases = read(format_report_junit(Report(made, results), now=NOW))
+    _, planned = read(format_plan_junit(made, now=NOW))
+    assert list(cases) == list(planned)
+    assert len(made.steps) > len(cases)
+    assert [result.message for result in cases["a: replace, new build"].result] == ["boom"]
+    assert cases["b: create"].is_passed
+    assert suite.time == len(made.steps) / 2
+
+
+def error(outcome: Outcome) -> str:
+    """The message of a step that failed."""
+    return "boom" if outcome is Outcome.FAILED else ""
 
 
 def test_left_overs_and_a_stopped_run_have_not_passed() -> None:
@@ -114,9 +137,23 @@ def test_a_failure_has_an_error_for_each_problem() -> None:
     """Catalog and target as far as they are known."""
     suite, cases = read(format_failure_junit("plan", [PROBLEM], now=NOW, catalog="base", target="lab"))
     assert suite.name == "imagesync.base.lab"
-    assert [type(result) for result in cases["plan"].result] == [junitparser.Error]
+    assert [type(result) for result in cases["plan: images.x"].result] == [junitparser.Error]
     suite, _ = read(format_failure_junit("plan", [PROBLEM, PROBLEM], now=NOW))
     assert (suite.name, suite.errors) == ("imagesync", 2)
+
+
+def test_no_name_occurs_twice() -> None:
+    """GitLab shows only the first test case of a name."""
+    problems = [replace(PROBLEM, where=where, line=line) for line, where in enumerate(("", "", "x", "x", "x (2)"))]
+    _, cases = read(format_failure_junit("plan", problems, now=NOW))
+    assert list(cases) == ["plan", "plan (2)", "plan: x", "plan: x (2)", "plan: x (2) (2)"]
+
+
+def test_what_becomes_public_is_marked() -> None:
+    """As in the text of the plan."""
+    made = plan(catalog(spec("a", visibility=Visibility.PUBLIC)), inventory())
+    _, cases = read(format_plan_junit(made, now=NOW))
+    assert "! visibility: public" in cases["a: create"].system_out
 
 
 def make_odd(text: str) -> Report:
@@ -133,6 +170,7 @@ def test_no_text_is_interpreted(kind: str) -> None:
     assert list(find_commands(report)) == []
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(), max_size=40))
 def test_any_text_is_well_formed_and_stays_in_its_place(text: str) -> None:
     """Also characters that XML does not have."""
