@@ -4,7 +4,8 @@ All metrics are gauges: each run writes the whole file, and a counter must never
 target and the command, and words of a fixed set: names of images would make a new time series for each.
 
 A file may serve several runs one after another, for example of a plan and an apply, or of two targets: the values of
-other runs are kept. The time of the last success is kept, too, if the run failed.
+other runs are kept. The time of the last success is kept, too, if the run failed. A failure whose catalog or target was not
+known ends with the next run of the same command: no later run has its labels.
 """
 
 import re
@@ -29,7 +30,7 @@ METRICS: Final[Mapping[str, str]] = {
     _LAST_SUCCESS: "When the last run that succeeded ended, in seconds since 1970.",
     "imagesync_last_run_duration_seconds": "How long the last run took.",
     "imagesync_last_run_success": "Whether the last run succeeded: 1 or 0.",
-    "imagesync_images": "Keys by state: declared, owned, unchanged; candidate and retired count builds.",
+    "imagesync_images": "Keys at the start of the run: declared, owned, unchanged; candidate and retired count builds.",
     "imagesync_pending_changes": "Changes that the plan shows and that are not done, by action.",
     "imagesync_steps": "Steps of the last run by outcome.",
     "imagesync_failures": "Errors of the last run: keys that cannot be planned, failed steps, refusals.",
@@ -38,8 +39,10 @@ METRICS: Final[Mapping[str, str]] = {
 }
 """The metrics, each with its help, in the order of the file."""
 _ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+_VALUE: Final = r'"(?:[^"\\]|\\[\\"n])*"'
 _LINE: Final = re.compile(
-    r"(?P<name>imagesync_[a-z_]+)\{(?P<labels>[a-z_]+=\"(?:[^\"\\\n]|\\.)*\"(?:,[a-z_]+=\"(?:[^\"\\\n]|\\.)*\")*)\}"
+    rf"(?P<name>imagesync_[a-z_]+)\{{(?P<labels>catalog=(?P<catalog>{_VALUE}),target=(?P<target>{_VALUE})"
+    rf",command=(?P<command>{_VALUE})(?:,(?P<label>[a-z]+)={_VALUE})?)\}}"
     r" (?P<value>-?[0-9]+(?:\.[0-9]+)?(?:e[+-][0-9]+)?)"
 )
 """A line that this module wrote."""
@@ -131,22 +134,19 @@ def _count_changes(plan: Plan) -> dict[str, float]:
 def format_metrics(measures: Measures, earlier: str = "") -> str:
     """The text of the file. ``earlier``: the text of the file before; lines that are not of this module are dropped."""
     own = _format_labels({"catalog": measures.catalog, "target": measures.target, "command": measures.command})
-    lines: dict[str, list[str]] = {name: [] for name in METRICS}
-    kept = list(_read_lines(earlier))
-    for name, labels, value in kept:
-        if not _is_of(labels, own):
-            lines[name].append(f"{name}{{{labels}}} {value}")
+    lines: dict[str, dict[str, str]] = {name: {} for name in METRICS}
+    for found in _read_lines(earlier):
+        is_kept_success = found["name"] == _LAST_SUCCESS and not measures.succeeded
+        if is_kept_success or not _is_replaced(found, own, measures.command):
+            lines[found["name"]][found["labels"]] = found["value"]
     for name, label, value in _list_samples(measures):
         further = f",{_format_labels({_LABELS[name]: label})}" if label else ""
-        lines[name].append(f"{name}{{{own}{further}}} {value}")
-    if not measures.succeeded:
-        lines[_LAST_SUCCESS] += [
-            f"{name}{{{labels}}} {value}" for name, labels, value in kept if name == _LAST_SUCCESS and labels == own
-        ]
+        lines[name][f"{own}{further}"] = value
     return "".join(
-        f"# HELP {name} {METRICS[name]}\n# TYPE {name} gauge\n" + "".join(f"{line}\n" for line in sorted(found))
-        for name, found in lines.items()
-        if found
+        f"# HELP {name} {METRICS[name]}\n# TYPE {name} gauge\n"
+        + "".join(f"{name}{{{labels}}} {value}\n" for labels, value in sorted(values.items()))
+        for name, values in lines.items()
+        if values
     )
 
 
@@ -167,14 +167,16 @@ def _format_labels(labels: Mapping[str, str]) -> str:
     return ",".join(f'{name}="{make_printable(value).translate(_ESCAPES)}"' for name, value in labels.items())
 
 
-def _is_of(labels: str, own: str) -> bool:
-    """Whether a line is of the same catalog, target and command."""
-    return labels == own or labels.startswith(f"{own},")
+def _is_replaced(found: re.Match[str], own: str, command: str) -> bool:
+    """Whether a line is of the same catalog, target and command, or of an earlier failure whose place was not known."""
+    is_same = found["labels"] == own or found["labels"].startswith(f"{own},")
+    is_unknown = '""' in (found["catalog"], found["target"]) and found["command"] == f'"{command}"'
+    return is_same or is_unknown
 
 
-def _read_lines(text: str) -> Iterator[tuple[str, str, str]]:
-    """Name, labels and value of each line of a known metric."""
+def _read_lines(text: str) -> Iterator[re.Match[str]]:
+    """Each line of a known metric with its labels."""
     for line in text.split("\n", MAX_KEPT_LINES)[:MAX_KEPT_LINES]:
-        found = _LINE.fullmatch(line)
-        if found and found["name"] in METRICS:
-            yield found["name"], found["labels"], found["value"]
+        found = _LINE.fullmatch(line) if line.isprintable() else None
+        if found and found["name"] in METRICS and found["label"] == _LABELS.get(found["name"]):
+            yield found

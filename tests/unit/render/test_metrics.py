@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -101,11 +101,32 @@ def test_values_of_other_runs_are_kept_and_own_ones_replaced() -> None:
         "# HELP imagesync_failures x\n",
         "\x00" * 100,
         'imagesync_failures{catalog="x"} 1' + " " * 10**6,
+        'imagesync_failures{catalog="x"} 1\n',
+        'imagesync_failures{catalog="x",target="y\\x",command="plan"} 1\n',
+        'imagesync_failures{catalog="x",target="y",command="plan",state="owned"} 1\n',
+        'imagesync_images{catalog="x",target="y",command="plan"} 1\n',
+        'imagesync_images{catalog="x",target="y",command="plan",state="a",state="b"} 1\n',
+        'imagesync_failures{catalog="x",target="y\u202e",command="plan"} 1\n',
     ],
 )
 def test_other_lines_of_an_earlier_file_are_dropped(earlier: str) -> None:
     """A file of another program never fails a run."""
     assert format_metrics(measures(), earlier) == format_metrics(measures())
+
+
+def test_a_line_that_occurs_twice_is_kept_once() -> None:
+    """The collector rejects a whole file with two values of one time series."""
+    text = format_metrics(measures(catalog="other"))
+    assert read(format_metrics(measures(), text + text)) == read(format_metrics(measures(), text))
+
+
+@pytest.mark.parametrize("unknown", [{"catalog": "", "target": ""}, {"target": ""}])
+def test_a_failure_whose_place_was_not_known_ends_with_the_next_run(unknown: dict[str, str]) -> None:
+    """Of the same command; else the alert about it would never end."""
+    failed = format_metrics(measures(**unknown, succeeded=False))
+    other = format_metrics(measures(command="plan"), failed)
+    assert read(other).items() >= read(failed).items()
+    assert format_metrics(measures(), failed) == format_metrics(measures())
 
 
 def test_a_plan_counts_what_is_pending() -> None:
@@ -183,7 +204,8 @@ def test_names_stay_in_their_labels(kind: str) -> None:
     assert read(format_metrics(measures(succeeded=False, catalog="other"), text)).items() >= read(text).items()
 
 
-@given(st.text(st.characters(), max_size=30), st.text(st.characters(), max_size=30))
+@settings(deadline=None)
+@given(st.text(st.characters(), min_size=1, max_size=30), st.text(st.characters(), min_size=1, max_size=30))
 def test_any_name_is_kept_by_the_next_run(one: str, two: str) -> None:
     """The next run of another catalog does not lose it."""
     text = format_metrics(measures(catalog=one, target=two))
