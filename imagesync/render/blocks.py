@@ -31,6 +31,11 @@ class Kind(NamedTuple):
     verb: str
     why: str = ""
 
+    @property
+    def words(self) -> str:
+        """``replace, new build``."""
+        return ", ".join(filter(None, (self.verb, self.why)))
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -52,6 +57,15 @@ class Row:
     alone: tuple[Line, ...] = ()
     alarms: tuple[Alarm, ...] = ()
     steps: tuple[str, ...] = ()
+
+
+def list_row_lines(row: Row) -> Iterator[str]:
+    """What happens to the image, a line each, without columns: ``min_disk: 1 → 2``, ``! visibility: public``."""
+    if row.what:
+        yield row.what
+    for line in (*row.alone, *row.lines):
+        text = f"{line.name}: {line.text}" if line.name else line.text
+        yield f"! {text}" if line.is_loud else text
 
 
 _Shared: TypeAlias = Mapping[tuple[Kind, Line], tuple[Row, ...]]

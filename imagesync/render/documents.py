@@ -36,7 +36,7 @@ def make_plan_document(
         plan.catalog,
         name_target(plan.target_name, plan.target),
         f"Plan for catalog {make_printable(plan.catalog)} on {describe_place(plan)}",
-        f"{format_counts(plan)} {format_scope(plan)}.",
+        " ".join([f"{format_counts(plan)} {format_scope(plan)}.", *_count_errors(plan)]),
         alerts=_list_alerts(rows),
         errors=(*map(make_printable, refusals), *list_errors(plan)),
         blocks=() if is_summary else tuple(_make_blocks(rows, share=not whole)),
@@ -58,11 +58,12 @@ def make_report_document(report: Report, *, now: datetime, detail: Detail = Deta
         Subject.REPORT,
         plan.catalog,
         name_target(plan.target_name, plan.target),
-        f"Run on catalog {make_printable(plan.catalog)}, {describe_place(plan)}",
+        f"Run for catalog {make_printable(plan.catalog)} on {describe_place(plan)}",
         format_closing(report, errors="the errors"),
         alerts=tuple(replace(alert, words=_put_in_past(alert.words)) for alert in _list_alerts(done)),
         errors=tuple(errors),
         blocks=() if detail is Detail.SUMMARY else (*_make_unfinished(others, results, plan.places), *finished),
+        sections=() if detail is Detail.SUMMARY else tuple(_make_section(_list_notes(plan, whole=whole))),
         closing=tuple(list_next_steps(report)),
     )
 
@@ -79,6 +80,11 @@ def make_failure_document(command: str, catalog: str, target: str, problems: Seq
         f"{format_count(len(problems), 'problem')}.",
         errors=tuple(make_printable(str(problem)) for problem in problems),
     )
+
+
+def _count_errors(plan: Plan) -> list[str]:
+    """A sentence for the top: without it, ``No changes.`` there would be misleading."""
+    return [f"{format_count(len(plan.errors), 'image')} with an error."] if plan.errors else []
 
 
 def _list_alerts(rows: Sequence[Row]) -> tuple[Alert, ...]:
@@ -130,10 +136,20 @@ def _make_sections(plan: Plan, now: datetime, *, whole: bool) -> Iterator[Sectio
         [*list_candidates(plan.candidates, now, whole=whole)],
         [*list_kept(plan, now, whole=whole)],
         list_expiries(plan.expires, now, whole=whole),
-        ["Notes:", *notes] if (notes := group_notes((*plan.notes, *note_copies(plan.copies)), whole=whole)) else [],
+        _list_notes(plan, whole=whole),
     ):
-        texts = [make_printable(line.strip()) for line in lines]
-        if len(texts) > 1:
-            yield Section(texts[0].removesuffix(":"), tuple(texts[1:]))
-        elif texts:
-            yield Section("", tuple(texts))
+        yield from _make_section(lines)
+
+
+def _list_notes(plan: Plan, *, whole: bool) -> list[str]:
+    notes = group_notes((*plan.notes, *note_copies(plan.copies)), whole=whole)
+    return ["Notes:", *notes] if notes else []
+
+
+def _make_section(lines: Sequence[str]) -> Iterator[Section]:
+    """The section of lines, of which the first is the title if there are several; none without lines."""
+    texts = [make_printable(line.strip()) for line in lines]
+    if len(texts) > 1:
+        yield Section(texts[0].removesuffix(":"), tuple(texts[1:]))
+    elif texts:
+        yield Section("", tuple(texts))

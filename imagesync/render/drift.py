@@ -130,12 +130,13 @@ def make_drift_document(
 ) -> Document:
     """The drift for a reviewer. ``target``: the name of the target in the manifest."""
     groups = groupby(report.found, key=lambda drift: (drift.key, drift.image_id))
+    count = _count(report)
     return Document(
         Subject.DRIFT,
         catalog,
         name_target(target, here),
         f"Drift of catalog {make_printable(catalog)} on {describe_target(target, here)}",
-        f"{_count(report)}.",
+        f"{count[:1].upper()}{count[1:]}.",
         blocks=tuple(_make_block(list(group), now) for _, group in groups),
         sections=(Section("", (_describe_unknown(report.unknown),)),) if report.unknown else (),
         commands=tuple(Command(*item) for item in _list_remedies(report.found, command_of)),

@@ -11,11 +11,12 @@ from imagesync.model.listing import Standing
 from imagesync.model.plan import Fate, FieldChange, Value
 from imagesync.model.record import read_revisions
 from imagesync.model.urls import redact_url
-from imagesync.render.blocks import Kind, wrap
+from imagesync.render.blocks import Kind, list_row_lines, wrap
 from imagesync.render.changes import Line, describe_changes
 from imagesync.render.document import Block, Document, Section, Subject
 from imagesync.render.drift import describe_value, value_to_json
 from imagesync.render.place import describe_target, name_target
+from imagesync.render.rows import make_rows
 from imagesync.render.stays import describe_kept
 from imagesync.render.style import Ink, Paint, format_age, format_count, format_value, leave_plain
 from imagesync.render.summary import describe_errors
@@ -140,15 +141,21 @@ def _format_time(text: str, now: datetime) -> str:
 def _format_future(found: Explanation, now: datetime, paint: Paint, width: int | None) -> Iterator[str]:
     """What the next apply does with the key, and what is due later."""
     yield paint(Ink.BOLD, "Next apply:")
-    lines = [f"the plan is refused: {make_printable(sentence)}" for sentence in found.refusals]
     if found.plan is not None:
         yield from format_next_steps(found.plan, paint, now, width)
+    for line in _list_remarks(found):
+        yield from wrap(f"  {make_printable(line)}", width, "    ")
+
+
+def _list_remarks(found: Explanation) -> list[str]:
+    """What is to be said about the next apply besides its steps."""
+    lines = [f"the plan is refused: {make_printable(sentence)}" for sentence in found.refusals]
+    if found.plan is not None:
         lines += [*([] if found.plan.steps or found.plan.errors else ["nothing to do"]), *found.plan.notes]
         lines += list(describe_errors(found.plan))
     if (expiry := _describe_expiry(found.spec)) and found.plan is not None and found.plan.expires:
         lines.append(expiry)
-    for line in lines:
-        yield from wrap(f"  {make_printable(line)}", width, "    ")
+    return lines
 
 
 def _describe_expiry(spec: ImageSpec | None) -> str:
@@ -164,7 +171,8 @@ def make_explanation_document(
     """The explanation for a reviewer. ``target``: the name of the target in the manifest."""
     declared = _make_block("Declared", "", _describe_declared(found.spec))
     builds = [_make_block(*_name_build(build), _describe_build(build, now)) for build in found.builds]
-    title, *future = _format_future(found, now, leave_plain, None)
+    rows = make_rows(found.plan, now, whole=True) if found.plan is not None else []
+    future = (*(text for row in rows for text in (row.kind.words, *list_row_lines(row))), *_list_remarks(found))
     return Document(
         Subject.IMAGE,
         catalog,
@@ -172,7 +180,7 @@ def make_explanation_document(
         f"Image {make_printable(found.key)} of catalog {make_printable(catalog)} on {describe_target(target, here)}",
         f"{format_count(len(found.builds), 'build')}." if found.builds else _NO_BUILD,
         blocks=(declared, *builds),
-        sections=(Section(title.removesuffix(":"), tuple(line.strip() for line in future)),),
+        sections=(Section("Next apply", tuple(map(make_printable, future))),),
     )
 
 

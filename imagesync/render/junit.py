@@ -16,8 +16,7 @@ from xml.etree import ElementTree
 from imagesync.errors import Diagnostic
 from imagesync.model.plan import Plan
 from imagesync.model.report import Outcome, Report, StepResult
-from imagesync.render.blocks import Row
-from imagesync.render.changes import Line
+from imagesync.render.blocks import Row, list_row_lines
 from imagesync.render.outcomes import find_outcome, list_step_errors
 from imagesync.render.place import name_target
 from imagesync.render.rows import make_rows
@@ -55,7 +54,7 @@ def format_plan_junit(plan: Plan, *, now: datetime, refusals: Sequence[str] = ()
     cases = [
         *(_Case("the limits of the policy", _FAILED, sentence) for sentence in refusals),
         *_make_error_cases(plan),
-        *(_Case(_name_row(row), output=_describe_row(row)) for row in make_rows(plan, now, whole=False)),
+        *(_Case(_name_row(row), output="\n".join(list_row_lines(row))) for row in make_rows(plan, now, whole=False)),
     ]
     nothing = [_Case("no changes", output=format_counts(plan))]
     return _format_suite(_Place(plan.catalog, name_target(plan.target_name, plan.target)), cases or nothing, now)
@@ -97,21 +96,12 @@ def _make_result_case(row: Row, results: Mapping[str, StepResult]) -> _Case:
     causes = dict.fromkeys(f"because {step.cause} was not done" for step in steps if step.cause)
     message = "; ".join(list_step_errors(row, results)) or ", ".join([outcome.value, *causes])
     seconds = sum(step.seconds for step in steps)
-    return _Case(_name_row(row), _RESULTS[outcome], message, _describe_row(row), seconds)
+    return _Case(_name_row(row), _RESULTS[outcome], message, "\n".join(list_row_lines(row)), seconds)
 
 
 def _name_row(row: Row) -> str:
     """``web: replace, new build``."""
-    return f"{row.key}: {', '.join(filter(None, (row.kind.verb, row.kind.why)))}"
-
-
-def _describe_row(row: Row) -> str:
-    return "\n".join(filter(None, (row.what, *map(_describe_line, (*row.alone, *row.lines)))))
-
-
-def _describe_line(line: Line) -> str:
-    mark = "! " if line.is_loud else ""
-    return f"{mark}{line.name}: {line.text}" if line.name else f"{mark}{line.text}"
+    return f"{row.key}: {row.kind.words}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,6 +164,25 @@ def test_notes_and_candidates_are_sections() -> None:
     assert "copy of another image's record" in sections["Notes"][0]
 
 
+def test_the_top_counts_errors() -> None:
+    """``No changes.`` alone would be misleading."""
+    problem = PlanError("x", Diagnostic("a.yaml", 3, 5, "images.x", "gone", "correct it"))
+    made = plan(catalog(spec("a")), inventory(live(spec("a"))))
+    found = make_plan_document(replace(made, errors=(problem,)), now=NOW)
+    assert (
+        found.summary == "No changes. 1 image matches the manifest. 1 image declared, 1 owned. 1 image with an error."
+    )
+    assert make_plan_document(made, now=NOW).summary.endswith("1 owned.")
+
+
+def test_a_report_has_the_notes_of_its_plan() -> None:
+    """They say which images the run left as they were."""
+    made = replace(plan(catalog(), inventory()), notes=("a: left as it is",))
+    run = Report(made, ())
+    assert [section.lines for section in make_report_document(run, now=NOW).sections] == [("a: left as it is",)]
+    assert make_report_document(run, now=NOW, detail=Detail.SUMMARY).sections == ()
+
+
 def make_run() -> Plan:
     """Two images are created, one is replaced, one is deleted."""
     wanted = catalog(spec("a", "b"), spec("b", **PUBLIC), spec("c"))
@@ -187,6 +206,7 @@ def test_a_report_says_what_was_done() -> None:
     """With the alerts in the past."""
     document = report()
     assert document.subject is Subject.REPORT
+    assert document.title == "Run for catalog base on store ./lab, project local"
     assert find_alerts(document) == {"became public": ("b",), "were deleted": ("e",)}
     assert {block.outcome for block in document.blocks} == {"done"}
     assert document.summary.startswith(

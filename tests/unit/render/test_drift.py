@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 
 from imagesync.model.drift import Drift, DriftReport, Remedy
-from imagesync.render.drift import drift_to_json, format_drift
+from imagesync.model.image import Identity
+from imagesync.render.drift import drift_to_json, format_drift, make_drift_document
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 FOUND = (
@@ -85,3 +86,19 @@ def test_the_json_has_every_value_and_its_command() -> None:
         "restore": "imagesync apply --drift-only",
     }
     assert [one["restore"] for one in document["drift"] if one["remedy"] == "none"] == [None]
+
+
+def test_the_document_has_the_counts_as_a_sentence() -> None:
+    """An image with drift is a block, and so is one that is missing."""
+    here = Identity("store", "/srv/lab", "id-1", label="./lab")
+    document = make_drift_document(DriftReport(FOUND, 3, ("x",)), "base", "lab", here, command_of, now=NOW)
+    assert document.title == "Drift of catalog base on target lab (store ./lab)"
+    assert document.summary == "Drift: 5 values changed on 3 images, 1 image deleted; 3 images checked."
+    assert [(block.labels, block.kind.verb) for block in document.blocks] == [
+        (("a",), "drifted"),
+        (("b",), "drifted"),
+        (("c",), "missing"),
+        (("d",), "drifted"),
+    ]
+    none = make_drift_document(DriftReport((), 1), "base", None, here, command_of, now=NOW)
+    assert (none.summary, none.blocks, none.commands) == ("No drift; 1 image checked.", (), ())

@@ -4,16 +4,28 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from imagesync.model.catalog import OnExpire, Place, UrlSource
+from imagesync.model.catalog import OnExpire, Place, UrlSource, Visibility
 from imagesync.model.explanation import ContentState, Explanation
 from imagesync.model.image import LiveImage
 from imagesync.model.policy import OnReplace
 from imagesync.planning.explanation import explain_key
 from imagesync.planning.planner import make_plan
-from imagesync.render.explanation import explanation_to_json, format_explanation
+from imagesync.render.explanation import explanation_to_json, format_explanation, make_explanation_document
 from imagesync.text import escape_commands
 from tests.ci_logs import HOSTILE, find_commands
-from tests.unit.factories import NOW, candidate, catalog, digest, inventory, live, plan_input, retired, rewrite, spec
+from tests.unit.factories import (
+    NOW,
+    TARGET,
+    candidate,
+    catalog,
+    digest,
+    inventory,
+    live,
+    plan_input,
+    retired,
+    rewrite,
+    spec,
+)
 
 KEEP = OnReplace(keep=2, delete_after=30)
 
@@ -67,6 +79,19 @@ def test_differences_and_steps_are_printed() -> None:
     assert "± a  replace  with cand, no upload  candidate published" in text
     changed = "\n".join(lines(explain(spec("a", min_ram=7), live(spec("a", min_ram=5)))))
     assert "  manifest    min_ram: 5 → 7" in changed
+
+
+def test_the_document_has_the_next_apply_without_columns() -> None:
+    """Spaces that align values are lost in Markdown and HTML."""
+    wanted = spec("a", min_ram=7, visibility=Visibility.PUBLIC)
+    document = make_explanation_document(
+        explain(wanted, live(spec("a", min_ram=5), "now")), "base", "lab", TARGET, now=NOW
+    )
+    (future,) = document.sections
+    assert future.title == "Next apply"
+    assert future.lines == ("update", "image: now", "min_ram: 5 → 7", "! visibility: private → public")
+    idle = make_explanation_document(explain(wanted, live(wanted)), "base", "lab", TARGET, now=NOW)
+    assert idle.sections[0].lines == ("nothing to do",)
 
 
 def test_an_expiry_has_its_day_and_action() -> None:
