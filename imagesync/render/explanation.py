@@ -148,7 +148,7 @@ def _format_future(found: Explanation, now: datetime, paint: Paint, width: int |
 
 
 def _list_remarks(found: Explanation) -> list[str]:
-    """What is to be said about the next apply besides its steps."""
+    """Facts about the next apply besides its steps."""
     lines = [f"the plan is refused: {make_printable(sentence)}" for sentence in found.refusals]
     if found.plan is not None:
         lines += [*([] if found.plan.steps or found.plan.errors else ["nothing to do"]), *found.plan.notes]

@@ -16,10 +16,14 @@ MAX_MARKER_CHARS: Final = 96
 _UNSAFE_IN_SPAN: Final = re.compile(r"([`|]+)")
 """A code span ends at a backtick, and a cell of a table ends at a bar; parsers differ on escapes of both."""
 _WORD: Final = re.compile(
-    r"""\(? (?: [^\W\d_]+ (?: ['’-] [^\W\d_]+ )* | [0-9]{1,6} (?: \.[0-9]{1,3} )? ) \)? [.,;:?]? | (?: → | … | % ) [.,;:?]?""",
+    r"""\(? (?: [^\W\d_]+ (?: ['’-] [^\W\d_]+ )* | [0-9]{1,6} (?: \.[0-9]{1,3} )? | [0-9]{4}-[0-9]{2}-[0-9]{2}
+    | [0-9]{2}:[0-9]{2}(?!\)?:) ) \)? [.,;:?]? | (?: → | … | %\)? ) [.,;:?]?""",
     re.VERBOSE,
 )
-"""A word of a sentence that no service interprets: letters, perhaps joined by a hyphen, or a number; with punctuation."""
+"""A word of a sentence that no service interprets: letters, perhaps joined by a hyphen, a number, a date or a time; with punctuation.
+
+A colon after a time would make an emoji.
+"""
 _PUNCTUATION: Final = ").,;:?"
 _NAME: Final = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*")
 _OUTER_UNDERSCORE: Final = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
