@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from contextlib import redirect_stdout
 from typing import Final, TextIO
 
 import typer
@@ -43,7 +44,8 @@ def confirm(question: str, command: str = "") -> bool:
         hint = f"pass --yes: {command}" if command else "pass --yes"
         raise UsageError("this command asks for confirmation, but standard input is not a terminal", hint)
     try:
-        return typer.confirm(question, err=True)
+        with redirect_stdout(sys.stdout if sys.stdout.isatty() else sys.stderr):  # the library prints a space to it
+            return typer.confirm(question, err=True)
     except BaseException:  # ^C and ^D leave the cursor behind the question
         typer.echo(err=True)
         raise

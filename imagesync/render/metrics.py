@@ -39,11 +39,11 @@ METRICS: Final[Mapping[str, str]] = {
 }
 """The metrics, each with its help, in the order of the file."""
 _ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
-_VALUE: Final = r'"(?:[^"\\]|\\[\\"n])*"'
+_VALUE: Final = r'"(?:[^"\\\n]|\\[\\"n])*"'
 _LINE: Final = re.compile(
-    rf"(?P<name>imagesync_[a-z_]+)\{{(?P<labels>catalog=(?P<catalog>{_VALUE}),target=(?P<target>{_VALUE})"
-    rf",command=(?P<command>{_VALUE})(?:,(?P<label>[a-z]+)={_VALUE})?)\}}"
-    r" (?P<value>-?[0-9]+(?:\.[0-9]+)?(?:e[+-][0-9]+)?)"
+    rf"(?P<name>imagesync_[a-z_]+)\{{"
+    rf"(?P<labels>(?P<place>catalog={_VALUE},target={_VALUE}),(?P<run>command={_VALUE})(?:,(?P<label>[a-z]+)={_VALUE})?)\}}"
+    r" (?P<value>-?[0-9]{1,18}(?:\.[0-9]{1,6})?)"
 )
 """A line that this module wrote."""
 
@@ -132,21 +132,29 @@ def _count_changes(plan: Plan) -> dict[str, float]:
 
 
 def format_metrics(measures: Measures, earlier: str = "") -> str:
-    """The text of the file. ``earlier``: the text of the file before; lines that are not of this module are dropped."""
-    own = _format_labels({"catalog": measures.catalog, "target": measures.target, "command": measures.command})
+    """The text of the file. ``earlier``: the text of the file before; lines that are not of this module are dropped.
+
+    Values of an earlier run whose names were not known are dropped, too, if they can be of the same catalog and target: an
+    alert about them would never end.
+    """
+    place, run = {"catalog": measures.catalog, "target": measures.target}, {"command": measures.command}
+    own = _format_labels({**place, **run})
+    unknown = {
+        _format_labels({**place, **dict.fromkeys(names, ""), **run}) for names in (["catalog"], ["target"], place)
+    }
     lines: dict[str, dict[str, str]] = {name: {} for name in METRICS}
-    for found in _read_lines(earlier):
-        is_kept_success = found["name"] == _LAST_SUCCESS and not measures.succeeded
-        if is_kept_success or not _is_replaced(found, own, measures.command):
-            lines[found["name"]][found["labels"]] = found["value"]
+    for name, labels, labels_of_run, value in _read_lines(earlier):
+        is_kept_success = labels == own and name == _LAST_SUCCESS and not measures.succeeded
+        if labels_of_run not in {own, *unknown} or is_kept_success:
+            lines[name][labels] = value
     for name, label, value in _list_samples(measures):
         further = f",{_format_labels({_LABELS[name]: label})}" if label else ""
         lines[name][f"{own}{further}"] = value
     return "".join(
         f"# HELP {name} {METRICS[name]}\n# TYPE {name} gauge\n"
-        + "".join(f"{name}{{{labels}}} {value}\n" for labels, value in sorted(values.items()))
-        for name, values in lines.items()
-        if values
+        + "".join(f"{name}{{{labels}}} {value}\n" for labels, value in sorted(found.items()))
+        for name, found in lines.items()
+        if found
     )
 
 
@@ -167,16 +175,9 @@ def _format_labels(labels: Mapping[str, str]) -> str:
     return ",".join(f'{name}="{make_printable(value).translate(_ESCAPES)}"' for name, value in labels.items())
 
 
-def _is_replaced(found: re.Match[str], own: str, command: str) -> bool:
-    """Whether a line is of the same catalog, target and command, or of an earlier failure whose place was not known."""
-    is_same = found["labels"] == own or found["labels"].startswith(f"{own},")
-    is_unknown = '""' in (found["catalog"], found["target"]) and found["command"] == f'"{command}"'
-    return is_same or is_unknown
-
-
-def _read_lines(text: str) -> Iterator[re.Match[str]]:
-    """Each line of a known metric with its labels."""
-    for line in text.split("\n", MAX_KEPT_LINES)[:MAX_KEPT_LINES]:
-        found = _LINE.fullmatch(line) if line.isprintable() else None
-        if found and found["name"] in METRICS and found["label"] == _LABELS.get(found["name"]):
-            yield found
+def _read_lines(text: str) -> Iterator[tuple[str, str, str, str]]:
+    """Name, labels, labels of the run, and value of each whole line of a known metric with its own label."""
+    for line in text.split("\n", MAX_KEPT_LINES)[:-1]:
+        found = _LINE.fullmatch(line)
+        if found and found["name"] in METRICS and found["label"] == _LABELS.get(found["name"]) and line.isprintable():
+            yield found["name"], found["labels"], f"{found['place']},{found['run']}", found["value"]

@@ -107,6 +107,13 @@ def test_values_of_other_runs_are_kept_and_own_ones_replaced() -> None:
         'imagesync_images{catalog="x",target="y",command="plan"} 1\n',
         'imagesync_images{catalog="x",target="y",command="plan",state="a",state="b"} 1\n',
         'imagesync_failures{catalog="x",target="y\u202e",command="plan"} 1\n',
+        'imagesync_images{catalog="x",target="y",command="plan",action="create"} 1\n',
+        'imagesync_images{catalog="x",target="y",command="plan",state="a",state="a"} 1\n',
+        'imagesync_failures{catalog="x",target="y",command="plan",evil="z"} 1\n',
+        'imagesync_failures{catalog="\\x",target="y",command="plan"} 1\n',
+        'imagesync_failures{catalog="\u202e",target="y",command="plan"} 1\n',
+        'imagesync_last_run_success{catalog="x",target="y",command="plan"} 1e999\n',
+        'imagesync_last_run_timestamp_seconds{catalog="x",target="y",command="plan"} 17',
     ],
 )
 def test_other_lines_of_an_earlier_file_are_dropped(earlier: str) -> None:
@@ -127,6 +134,22 @@ def test_a_failure_whose_place_was_not_known_ends_with_the_next_run(unknown: dic
     other = format_metrics(measures(command="plan"), failed)
     assert read(other).items() >= read(failed).items()
     assert format_metrics(measures(), failed) == format_metrics(measures())
+
+
+def test_a_value_that_an_earlier_file_has_twice_is_written_once() -> None:
+    """The collector refuses a whole file with two values of one series."""
+    line = 'imagesync_failures{catalog="x",target="y",command="plan"} '
+    text = format_metrics(measures(), f"{line}1\n{line}2\n")
+    assert find(text, "failures", catalog="x", target="y", command="plan") == 2
+
+
+@pytest.mark.parametrize("unknown", [{"catalog": ""}, {"target": ""}, {"catalog": "", "target": ""}])
+def test_a_failure_whose_names_were_unknown_ends_with_the_next_run(unknown: dict[str, str]) -> None:
+    """Its manifest could not be read. No later run would have its labels, so an alert about it would never end."""
+    failed = format_metrics(measures(**unknown, succeeded=False))
+    assert format_metrics(measures(), failed) == format_metrics(measures())
+    kept = format_metrics(measures(command="plan"), failed)
+    assert find(kept, "last_run_success", **{**OWN, **unknown}) == 0
 
 
 def test_a_plan_counts_what_is_pending() -> None:
