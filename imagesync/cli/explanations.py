@@ -44,6 +44,7 @@ def print_explanation(key: str, path: Path, options: Options, amount: Amount, ou
         raise UsageError(f"{option} has no effect on the explanation of a key", f"remove {option}")
     access = options.make_access()
     catalog, access = _read_catalog_of(key, path, options, access)
+    outputs.know(catalog.name, catalog.target.name)
     with open_selected(options, catalog.target) as backend:
         planner = workflow.Planner(backend, catalog, policy=options.policy(catalog.policy), access=access)
         found, here = workflow.explain(planner, key), backend.identity()

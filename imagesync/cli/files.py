@@ -10,6 +10,7 @@ import re
 import stat
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -72,16 +73,27 @@ def check_writable(*paths: Path | None) -> None:
             raise _refuse(path, what, "check its permissions and mount")
 
 
-def check_results(*paths: Path | None) -> None:
-    """``check_writable`` for the files of results; UsageError if two are the same file, or one looks like an input."""
-    named = [os.path.abspath(path) for path in paths if path is not None and _find_descriptor(path) is None]
+def check_results(*paths: Path | None, source: Path | None = None) -> None:
+    """``check_writable`` for the files of results; UsageError if two are the same file, or one looks like an input.
+
+    ``source``: the file or folder that the command reads, which is not overwritten either.
+    """
+    named = Counter(_find_place(path) for path in paths if path is not None and not is_stream(path))
     for path in paths:
         if path is not None:
             check_no_input(path)
-            if named.count(os.path.abspath(path)) > 1 and not is_stream(path):
-                message = f"two results would be written to {make_printable(str(path))}"
-                raise UsageError(message, "name a different file for each")
+        if path is not None and not is_stream(path):
+            display = make_printable(str(path))
+            if named[_find_place(path)] > 1:
+                raise UsageError(f"two results would be written to {display}", "name a different file for each")
+            if source is not None and _find_place(path) == _find_place(source):
+                raise UsageError(f"{display} is read by this command and is not overwritten", "name another file")
     check_writable(*paths)
+
+
+def _find_place(path: Path) -> tuple[str, str]:
+    """The folder of a file, without links, and its name; a link at the path itself is replaced, and not followed."""
+    return os.path.realpath(path.parent), path.name
 
 
 def check_no_input(path: Path) -> None:

@@ -3,47 +3,90 @@
 import os
 import re
 import stat
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from imagesync.backends import find_environment_cloud
 from imagesync.manifest.files import find_files
 
 MAX_HEAD_BYTES: Final = 2**20
 """The part of a manifest in which the name of its catalog is searched."""
-_NAMES: Final = re.compile(r"""^(catalog|default_target):[ \t]+["']?([A-Za-z0-9][A-Za-z0-9._-]{0,63})""", re.MULTILINE)
+_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+_NAMES: Final = re.compile(rf"""^(catalog|default_target):[ \t]+["']?({_NAME})""", re.MULTILINE)
+_TARGETS: Final = re.compile(r"^targets:[^\n]*\n((?:[ #][^\n]*\n|\n)*)", re.MULTILINE)
+_TARGET: Final = re.compile(rf"""( +)["']?({_NAME})["']?:""")
+_PLACE: Final = re.compile(r"""(?:^ *|[{,] *)(cloud|store): +["']?([^"'\n,}#]{1,1024}?)["']? *(?:$|[,}]| #)""")
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What a command was called for: the path of its manifests, and the target, cloud or store that an option names."""
+    """What a command was called for: the path of its manifests or saved plan, and what its options select.
+
+    ``place``: the cloud or store of an option. ``catalog``, ``target``: their names, as soon as they are known; ``target`` is
+    empty if it has none.
+    """
 
     path: Path
-    given: str = ""
+    place: str = ""
+    catalog: str = ""
+    target: str = ""
 
     def guess(self) -> tuple[str, str]:
         """The names of the catalog and of the target, as far as they are known without a valid manifest; else empty.
 
         A pipeline finds its comment on an earlier commit by these names.
         """
+        place = self.place or find_environment_cloud() or ""
+        if self.catalog:
+            return self.catalog, self.target or place
         names = _search_names(self.path)
-        target = self.given or os.environ.get("OS_CLOUD", "") or names.get("default_target", "")
-        return names.get("catalog", ""), target
+        target = _find_target(self.path, place) if place else names.get("default_target", "")
+        return names.get("catalog", ""), self.target or target
 
 
 def make_origin(path: Path | None, target: str | None, cloud: str | None, store: Path | None) -> Origin:
     """The origin of a command with these options."""
-    return Origin(path or Path(), target or cloud or str(store or ""))
+    return Origin(path or Path(), cloud or str(store or ""), target=target or "")
 
 
 def _search_names(path: Path) -> dict[str, str]:
     """The names of the catalog and of the default target in the text of manifests, which need not be valid."""
     found: dict[str, str] = {}
+    for _, text in _read_heads(path):
+        found = {**dict(_NAMES.findall(text)), **found}
+    return found
+
+
+def _find_target(path: Path, place: str) -> str:
+    """The first target of the manifests that names a cloud or a store; the cloud or store itself if none does."""
+    real = os.path.realpath(place)
+    for folder, text in _read_heads(path):
+        for name, field, value in _search_places(text):
+            if value == place if field == "cloud" else os.path.realpath(os.path.join(folder, value)) == real:
+                return name
+    return place
+
+
+def _search_places(text: str) -> Iterator[tuple[str, str, str]]:
+    """The name, ``cloud`` or ``store``, and its value, of each target in the text of a manifest, which need not be valid."""
+    for block in _TARGETS.findall(text):
+        indent, name = "", ""
+        for line in block.split("\n"):
+            if (found := _TARGET.match(line)) and found[1] == (indent or found[1]):
+                indent, name = found.groups()
+            if name and (place := _PLACE.search(line)):
+                yield name, place[1], place[2]
+
+
+def _read_heads(path: Path) -> Iterator[tuple[str, str]]:
+    """The folder and the beginning of each manifest that can be read."""
     for file in find_files(path)[0]:
         with suppress(OSError):
-            found = {**dict(_NAMES.findall(read_head(Path(file.real), MAX_HEAD_BYTES))), **found}
-    return found
+            text = read_head(Path(file.real), MAX_HEAD_BYTES)
+            yield file.folder, text
 
 
 def read_head(path: Path, size: int) -> str:

@@ -6,6 +6,7 @@ of an earlier run.
 
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -61,8 +62,12 @@ class Outputs:
 
     def check(self, *others: Path | None) -> None:
         """Check all files, and those of ``others``, before the run; see ``check_results``. No file is written without it."""
-        check_results(*others, *(path for _, path in self._files), self._copies.metrics)
+        check_results(*others, *(path for _, path in self._files), self._copies.metrics, source=self._origin.path)
         self._is_checked = True
+
+    def know(self, catalog: str, target: str | None) -> None:
+        """Take the names for an error that comes later; None: the target has no name. See ``Origin``."""
+        self._origin = replace(self._origin, catalog=catalog, target=target or "")
 
     def __enter__(self) -> Self:
         return self
@@ -74,17 +79,22 @@ class Outputs:
             self.fail(convert_error(error))
 
     def fail(self, error: ImagesyncError) -> None:
-        """Write an error to all files, because there is no result."""
-        if not (self._is_checked and self.has_files):
-            return
-        catalog, target = self._origin.guess()
-        for problem in self.write(Failure(self.command, error, catalog, target)):
-            streams.say(f"imagesync: {make_printable(str(problem))}")
+        """Write an error to all files, and print it if the output is not text, because there is no result."""
+        if self._is_checked and self.has_files:
+            catalog, target = self._origin.guess()
+            for problem in self.write(Failure(self.command, error, catalog, target)):
+                streams.say(f"imagesync: {make_printable(str(problem))}")
+        print_failure(self.command, self.form, self._origin, error)
 
     def publish(self, result: Result) -> None:
-        """Print a result, and write it to all files; the first error is raised after everything is written."""
+        """Write a result to all files, and print it; the first error is raised after that.
+
+        The files come first: a reader such as ``head`` may close the output.
+        """
+        problems = self.write(result)
         self.print(result)
-        self.save(result)
+        for problem in problems:
+            raise problem
 
     def save(self, result: Result) -> None:
         """Write a result to all files, and print nothing; the first error is raised at the end."""
@@ -135,6 +145,8 @@ def convert_error(error: BaseException) -> ImagesyncError:
         return error
     if isinstance(error, Interrupted):
         return ImagesyncError(error.text, "run it again")
+    if isinstance(error, OSError) and (isinstance(error, BrokenPipeError) or streams.is_full(error)):
+        return ImagesyncError(f"cannot write the output: {error.strerror}", "free some space, or name another output")
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return ImagesyncError("interrupted; nothing was changed", "run it again")
     return ImagesyncError("imagesync met an unexpected error", "its log is named on standard error; please report it")

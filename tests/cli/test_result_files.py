@@ -3,6 +3,8 @@
 import json
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,9 @@ import jsonschema
 import pytest
 
 from imagesync.schemas import load_schema
-from tests import forked
+from tests import command, forked
 from tests.command import Result, minimal_environment
+from tests.waiting import wait_until
 
 MANIFEST = """\
 version: 1
@@ -126,8 +129,8 @@ def test_a_run_that_the_policy_refuses_writes_the_reason(workspace: Workspace) -
 @pytest.mark.parametrize("form", ["json", "text"])
 def test_a_manifest_is_never_overwritten(workspace: Workspace, form: str) -> None:
     """Neither by the result nor by the error that refuses to write there."""
-    for command in ("plan", "apply"):
-        done = workspace.run(command, "web.yaml", "--also", f"{form}=web.yaml", code=64)
+    for name in ("plan", "apply"):
+        done = workspace.run(name, "web.yaml", "--also", f"{form}=web.yaml", code=64)
         assert "is not overwritten" in done.stderr
         assert workspace.manifest.read_text() == MANIFEST
     workspace.run("plan", "web.yaml", "--metrics", "web.yaml", code=64)
@@ -217,3 +220,92 @@ def test_a_quiet_drift_prints_nothing_and_writes_its_files(workspace: Workspace)
     assert done.output == ""
     assert workspace.read_json("drift.json")["drift"] == []
     assert "imagesync_last_run_success" in (workspace.folder / "x.prom").read_text()
+
+
+@pytest.mark.parametrize("words", [("--store", "store"), ("--target", "lab"), ()])
+def test_the_comment_of_a_target_is_found_after_each_end(workspace: Workspace, words: tuple[str, ...]) -> None:
+    """Whatever selects the target: a success, no change, a manifest that does not load, another key than those declared."""
+
+    def read_marker(*more: str, code: int = 0) -> str:
+        return workspace.run(*more, *words, "--format", "markdown", code=code).stdout.partition("\n")[0]
+
+    found = {
+        read_marker("plan", "web.yaml"),
+        read_marker("apply", "web.yaml", "--yes"),
+        read_marker("drift", "web.yaml"),
+        read_marker("show", "web", "web.yaml"),
+        read_marker("plan", "web.yaml", "--only", "other", code=64),
+        read_marker("rollback", "other", "web.yaml", "--yes", code=64),
+    }
+    for text in ("disk_format: rwa", "disk_format: ["):
+        workspace.manifest.write_text(MANIFEST.replace("disk_format: raw", text))
+        found.add(read_marker("plan", "web.yaml", code=1))
+    assert found == {"<!-- imagesync base lab -->"}
+
+
+def test_an_error_after_a_saved_plan_was_read_has_the_names_of_the_plan(workspace: Workspace) -> None:
+    """A stale plan, another target: a pipeline finds its comment, and Prometheus its series."""
+    workspace.run("plan", "web.yaml", "-o", "plan.json")
+    workspace.run("apply", "plan.json", "--yes")
+    for more, code in (((), 1), (("--store", "other"), 64)):
+        words = ("apply", "plan.json", "--yes", *more, "--also", "markdown=x.md", "--metrics", "x.prom")
+        done = workspace.run(*words, "--format", "markdown", code=code)
+        text = (workspace.folder / "x.md").read_text()
+        assert text.startswith("<!-- imagesync base lab -->")
+        assert done.stdout == text
+        assert 'success{catalog="base",target="lab",command="apply"} 0' in (workspace.folder / "x.prom").read_text()
+
+
+def test_a_saved_plan_is_not_overwritten_by_the_results_of_the_command_that_reads_it(workspace: Workspace) -> None:
+    """Also if the path is written in another way, or leads through a link."""
+    workspace.run("plan", "web.yaml", "-o", "plan.json")
+    before = (workspace.folder / "plan.json").read_bytes()
+    (workspace.folder / "link").symlink_to(workspace.folder)
+    for words in (("apply", "plan.json", "--yes", "-o"), ("show", "./plan.json", "--also")):
+        for path in ("plan.json", str(workspace.folder / "link/plan.json")):
+            done = workspace.run(*words, f"json={path}" if words[-1] == "--also" else path, code=64)
+            assert "is read by this command and is not overwritten" in done.stderr
+    assert (workspace.folder / "plan.json").read_bytes() == before
+
+
+def test_two_results_in_one_file_are_refused_also_through_a_link(workspace: Workspace) -> None:
+    """The second would replace the first."""
+    (workspace.folder / "link").symlink_to(workspace.folder)
+    path = workspace.folder / "link/x"
+    done = workspace.run("plan", "web.yaml", "--also", "json=x", "--also", f"text={path}", code=64)
+    assert "two results would be written to" in done.stderr
+
+
+@pytest.mark.parametrize(("form", "start"), [("json", "{"), ("markdown", "<!-- "), ("junit", "<?xml"), ("html", "<!D")])
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 1), ("", 130)])
+def test_the_output_has_one_document_after_each_answer(
+    workspace: Workspace, form: str, start: str, answer: str, code: int
+) -> None:
+    """The question is on standard error, also the space after it: an XML document may not begin with one."""
+    words = ("apply", "web.yaml", "--format", form)
+    with command.start(*words, folder=workspace.folder, typed=f"{answer}\n" if answer else "") as process:
+        wait_until(lambda: "[y/N]:" in process.read_output(), bool, "the question")
+        if not answer:
+            process.interrupt()
+        done = process.wait()
+    assert done.code == code
+    assert done.stdout.startswith(start)
+    assert "not approved" in done.stdout or answer != "n"
+    if form == "json":
+        assert isinstance(json.loads(done.stdout), dict)
+
+
+@pytest.mark.parametrize("form", ["text", "json", "markdown"])
+def test_an_output_that_cannot_take_the_result_does_not_change_its_files(workspace: Workspace, form: str) -> None:
+    """As with ``| head``; the files are whole and have the plan."""
+    words = ("plan", "web.yaml", "--format", form, "--also", "text=x.txt", "--also", "markdown=x.md")
+    with open("/dev/full", "w") as full:
+        program = [sys.executable, "-m", "imagesync", *words]
+        env = minimal_environment(XDG_CACHE_HOME=str(workspace.folder / "cache"))
+        done = subprocess.run(
+            program, cwd=workspace.folder, env=env, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert "cannot write the output" in done.stderr
+    assert "1 to create" in (workspace.folder / "x.txt").read_text()
+    assert "1 to create" in (workspace.folder / "x.md").read_text()

@@ -49,6 +49,7 @@ def adopt(
         access = options.make_access()
         with Run(results, outputs, yes=yes, is_quiet=logs.quiet) as run:
             catalog = read_catalog(path, options, access)
+            outputs.know(catalog.name, catalog.target.name)
             with open_selected(options, catalog.target, missing=MissingStore.CREATE, is_quiet=logs.quiet) as backend:
                 part = select_adoptable(backend, catalog)
                 if not part.images and outputs.form is ResultForm.TEXT and not outputs.has_files:

@@ -18,6 +18,7 @@ from imagesync.cli.options import (
 from imagesync.cli.result_options import Amount, Copies, Results
 
 if TYPE_CHECKING:
+    from imagesync.cli.outputs import Outputs
     from imagesync.model.plan import Plan
 
 app = make_command()
@@ -66,10 +67,11 @@ def apply(
             refuse_for_saved_plan(options, stage=stage, discard=discard_staged)
         with Run(results, outputs, yes=yes, is_quiet=logs.quiet) as run:
             if is_saved:
-                plan, policy = _read_saved(path, options), options.policy(AS_PLANNED)
+                plan, policy = _read_saved(path, options, outputs), options.policy(AS_PLANNED)
                 with open_target_of(plan, options, missing=MissingStore.CREATE, is_quiet=logs.quiet) as backend:
                     return run.finish(apply_saved(backend, plan, settings, run.hooks, policy, access))
             catalog = read_catalog(path, options, access)
+            outputs.know(catalog.name, catalog.target.name)
             with open_selected(options, catalog.target, missing=MissingStore.CREATE, is_quiet=logs.quiet) as backend:
                 planner = Planner(
                     backend, catalog, policy=options.policy(catalog.policy), make=make, jobs=options.jobs, access=access
@@ -77,13 +79,15 @@ def apply(
                 return run.finish(apply_catalog(planner, settings, run.hooks))
 
 
-def _read_saved(path: Path, options: Options) -> "Plan":
+def _read_saved(path: Path, options: Options, outputs: "Outputs") -> "Plan":
     """The complete plan of a file, whose target, paths and hosts these options permit."""
     from imagesync.cli.modes import check_target, refuse_values
     from imagesync.cli.plan_paths import check_paths
     from imagesync.cli.saved_plans import read_plan, restore_urls
+    from imagesync.render.place import name_target
 
     saved, missing = read_plan(path, allow_outside=options.allow_outside)
+    outputs.know(saved.catalog, name_target(saved.target_name, saved.target))
     check_target(saved, options)
     check_paths(
         saved,

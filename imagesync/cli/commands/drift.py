@@ -49,6 +49,7 @@ def drift(
     with Outputs("drift", form, copies, origin, color=color) as outputs:
         outputs.check()
         catalog = load_catalog(path, options)
+        outputs.know(catalog.name, catalog.target.name)
         with open_selected_to_read(options, catalog.target) as backend:
             report, here = find_drift(backend, catalog), backend.identity()
         result = DriftResult(report, catalog, here, command_of)

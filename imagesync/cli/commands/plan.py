@@ -61,6 +61,7 @@ def plan(
         make = choose_maker(options, stage=stage, discard=discard_staged)
         access = options.make_access()
         catalog = read_catalog(path, options, access)
+        outputs.know(catalog.name, catalog.target.name)
         with open_selected(options, catalog.target) as backend:
             planner = Planner(
                 backend, catalog, policy=options.policy(catalog.policy), make=make, jobs=options.jobs, access=access

@@ -61,6 +61,7 @@ def rollback(
         refuse_plan_file(path, "pass the path of the manifests instead")
         with Run(results, outputs, yes=yes, is_quiet=logs.quiet) as run:
             catalog = load_catalog(path, options)  # reads no source: a rollback must work while mirrors do not
+            outputs.know(catalog.name, catalog.target.name)
             _check_key(key, [spec.key for spec in catalog.images])
             with open_selected(options, catalog.target, missing=MissingStore.REFUSE) as backend:
                 planner = Planner(

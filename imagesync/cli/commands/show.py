@@ -49,10 +49,12 @@ def show(
     from imagesync.cli.outputs import Outputs
 
     set_up_logs(logs)
-    detail, origin = amount.choose(form), make_origin(path, options.target, options.cloud, options.store)
+    is_saved = path is None and is_plan(word)
+    detail = amount.choose(form)
+    origin = make_origin(Path(word) if is_saved else path, options.target, options.cloud, options.store)
     with Outputs("show", form, copies, origin, color=color, detail=detail) as outputs:
         outputs.check()
-        if path is None and is_plan(word):
+        if is_saved:
             show_saved_plan(Path(word), options, outputs)
         else:
             print_explanation(word, path or Path(), options, amount, outputs)

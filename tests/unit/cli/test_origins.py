@@ -67,3 +67,28 @@ def test_only_the_head_of_a_regular_file_is_read(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("x")
     with pytest.raises(OSError, match="symbolic"):
         read_head(tmp_path / "link", 3)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "targets:\n  lab: {cloud: eu}\n  prod: {cloud: west, only: [x]}\nimages: [",
+        "targets:\n  lab:\n    cloud: eu\n  prod:\n    only: [x]\n    cloud: 'west'  # the first\nimages:\n  x: {cloud: eu}\n",
+        'targets:\n  "lab": {"cloud": "eu"}\n\n# of the west\n  prod: {only: [x], cloud: "west"}\n',
+        "targets:\n  lab: {store: west}\n  prod: {store: stores/west}\n",
+    ],
+)
+def test_a_cloud_or_a_store_has_the_name_of_its_target(tmp_path: Path, text: str) -> None:
+    """As after a success: the same comment, and the same labels of metrics."""
+    (tmp_path / "x.yaml").write_text(text)
+    given = (None, None, tmp_path / "stores/west") if "stores" in text else (None, "west", None)
+    assert make_origin(tmp_path, *given).guess() == ("", "prod")
+    assert make_origin(tmp_path, "lab", None, None).guess() == ("", "lab")
+    assert make_origin(tmp_path, None, "east", None).guess() == ("", "east")
+
+
+def test_names_that_are_known_are_not_searched(tmp_path: Path) -> None:
+    """The manifest was read; its target may have no name."""
+    (tmp_path / "x.yaml").write_text("catalog: other\ndefault_target: other\ntargets:\n  prod: {cloud: west}\n")
+    assert Origin(tmp_path, "west", "base", "lab").guess() == ("base", "lab")
+    assert Origin(tmp_path, "west", "base").guess() == ("base", "west")
