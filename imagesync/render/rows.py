@@ -38,6 +38,13 @@ from imagesync.render.style import Ink, format_value
 from imagesync.text import format_size, make_printable
 
 _BESIDE: Final = (Reason.SUPERSEDED, Reason.DUPLICATE)
+_ALARMS_OF_DELETE: Final[Mapping[Reason, tuple[Alarm, ...]]] = {
+    Reason.INCOMPLETE: (),
+    Reason.DISCARDED: (),
+    Reason.SUPERSEDED: (Alarm.OLD_DELETED,),
+    Reason.OUTDATED: (Alarm.OLD_DELETED,),
+}
+"""Users never saw an unfinished upload or a candidate, and no longer see an old build: the image of its key stays."""
 _LOST: Final = (Reason.REMOVED, Reason.EXPIRED)
 _USUAL: Final[Mapping[str, Value]] = {"visibility": Visibility.PRIVATE.value, "protected": False, "hidden": False}
 """The defaults of a new image, which need no line."""
@@ -265,7 +272,7 @@ def _make_delete_row(view: _View, key: str, step: Step, delete: Delete) -> Row:
         _make_label(key, ", ".join(names)),
         is_last=True,
         alone=(Line("image", delete.image_id),),
-        alarms=() if step.reason is Reason.INCOMPLETE else (Alarm.DELETED,),
+        alarms=_ALARMS_OF_DELETE.get(step.reason, (Alarm.DELETED,)),
     )
 
 

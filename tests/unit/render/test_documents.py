@@ -15,7 +15,7 @@ from imagesync.render.document import Alert, Document, Subject
 from imagesync.render.documents import make_failure_document, make_plan_document, make_report_document
 from imagesync.render.style import Detail
 from imagesync.render.text import format_plan
-from tests.unit.factories import NOW, candidate, catalog, inventory, live, plan, spec
+from tests.unit.factories import NOW, candidate, catalog, inventory, live, plan, retired, spec
 
 
 def find_alerts(document: Document) -> dict[str, tuple[str, ...]]:
@@ -102,6 +102,17 @@ def test_a_removed_image_is_in_the_alerts(on_remove: OnRemove, words: Alarm) -> 
     made = plan(catalog(*map(spec, "abcdefg")), found, Policy(on_remove=on_remove))
     alerts = make_plan_document(made, now=NOW).alerts
     assert alerts == (Alert(words.value, ("h",), words.is_loss),)
+
+
+def test_a_candidate_that_is_dropped_is_not_in_the_alerts() -> None:
+    """Users never saw it, and the image of its key stays; an old build that goes is named as one."""
+    unwanted = candidate(spec("a", "old"), "old-candidate")
+    document = make(spec("a"), owned=(live(spec("a")), unwanted))
+    assert [block.kind.verb for block in document.blocks] == ["delete"]
+    assert document.alerts == ()
+    aged = retired(spec("a", "old"), "old", days=40)
+    outdated = make(spec("a", on_replace=OnReplace(delete_after=30)), owned=(live(spec("a")), aged))
+    assert find_alerts(outdated) == {"have old builds that are deleted": ("a (retired build 1)",)}
 
 
 def test_alerts_name_every_image_in_the_order_of_their_weight() -> None:
