@@ -105,7 +105,7 @@ def test_a_removed_image_is_in_the_alerts(on_remove: OnRemove, words: Alarm) -> 
 
 
 def test_a_candidate_that_is_dropped_is_not_in_the_alerts() -> None:
-    """Users never saw it, and the image of its key stays; an old build that goes is named as one."""
+    """Users never saw it, and the image of its key stays; an old build that is deleted is named as one."""
     unwanted = candidate(spec("a", "old"), "old-candidate")
     document = make(spec("a"), owned=(live(spec("a")), unwanted))
     assert [block.kind.verb for block in document.blocks] == ["delete"]
