@@ -400,7 +400,7 @@ def test_an_image_of_another_project_is_read_back_before_it_is_adopted(declared:
 def test_the_strongest_digest_proves_the_others() -> None:
     """The service's sha512 shows that an adopted image has the declared bytes, so their sha256 is known as well."""
     both = Fingerprint((Checksum("sha256", "a" * 64), Checksum("sha512", "b" * 128)), 4096)
-    hashed = {"os_hash_algo": "sha512", "os_hash_value": "b" * 128}
+    hashed: dict[str, Any] = {"os_hash_algo": "sha512", "os_hash_value": "b" * 128}
     image = replace(ADOPTED, owner=OTHER, disk_format="raw", container_format="bare", size=4096, **hashed)
     before, able = inventory(foreign=(image,)), Capabilities(hash_is_final=True)
     wanted = catalog(spec("z", adopt="adopted", fingerprint=both, owner=OTHER))
