@@ -213,6 +213,76 @@ def test_a_saved_plan_is_checked_again_under_the_lease(backend: Backend, tmp_pat
     assert len(backend.inventory("base")) == 1
 
 
+def test_the_report_of_a_saved_plan_names_the_target_as_the_backend_does(backend: Backend, tmp_path: Path) -> None:
+    """A plan file may give the same place another label."""
+    plan, output = planner(backend, tmp_path, 1).plan(), list[Plan]()
+    labeled = replace(plan, target=replace(plan.target, label="another lab"))
+    result = apply_saved(backend, labeled, hooks=Hooks(show=output.append))
+    assert [one.target for one in (*output, result.report.plan)] == [backend.identity()] * 2
+
+
+def test_a_saved_plan_for_another_place_is_refused(tmp_path: Path, backend: Backend) -> None:
+    """Also if it is a store, too. The message names both places."""
+    plan = planner(backend, tmp_path, 1).plan()
+    with open_backend(store=tmp_path / "other") as other:
+        with pytest.raises(
+            UsageError, match=r"the plan was made for store .*, but the selected target is store .*"
+        ) as found:
+            apply_saved(other, plan)
+        assert backend.identity().location in str(found.value)
+        assert other.identity().location in str(found.value)
+        assert other.images() == []
+
+
+def test_places_are_named_by_the_name_of_their_project(backend: Backend, tmp_path: Path) -> None:
+    """By its id only if its name is not known."""
+    plan = planner(backend, tmp_path, 1).plan()
+    for name, expected in (("prod", "store /elsewhere eu prod, but"), ("", f"store /elsewhere eu {'f' * 32}, but")):
+        target = replace(plan.target, location="/elsewhere", region="eu", project_name=name, project_id="f" * 32)
+        with pytest.raises(UsageError, match=f"the plan was made for {expected}"):
+            apply_saved(backend, replace(plan, target=target))
+
+
+def test_sources_are_asked_before_a_plan_is_shown(backend: Backend, tmp_path: Path) -> None:
+    """A file that is known to be no disk fails its key before the lease is taken, unless the caller forbids requests."""
+    path = write_manifest(tmp_path, 2)
+    (tmp_path / "0.raw").write_text("<!doctype html><title>Log in</title>" * 100)
+    (error,) = Planner(backend, read_catalog(path)).plan().errors
+    assert "k0" in str(error)
+    assert Planner(backend, read_catalog(path), access=SourceAccess(asks_sources=False)).plan().errors == ()
+
+
+def test_a_plan_with_the_same_steps_and_other_kept_builds_needs_a_second_approval(
+    backend: Backend, tmp_path: Path
+) -> None:
+    """The user saw that an earlier build stays, and it no longer exists."""
+    path = write_manifest(tmp_path, 1)
+    document = json.loads(path.read_text())
+    document["defaults"]["on_replace"] = {"keep": 3}
+    for build in range(2):
+        (tmp_path / "0.raw").write_bytes(b"build" + bytes([build]) * 1000)
+        path.write_text(json.dumps(document))
+        assert apply(Planner(backend, read_catalog(path))).report.succeeded
+    (tmp_path / "1.raw").write_bytes(b"\1" * 1000)
+    document["images"]["k1"] = {"source": "1.raw"}
+    path.write_text(json.dumps(document))
+    seen: list[Plan] = []
+
+    def delete_earlier(plan: Plan) -> bool:
+        seen.append(plan)
+        backend.delete_image(plan.kept[0].image_id)
+        return True
+
+    def approve_change(plan: Plan) -> bool:
+        seen.append(plan)
+        return True
+
+    hooks = Hooks(approve=delete_earlier, approve_change=approve_change)
+    assert apply(Planner(backend, read_catalog(path)), hooks=hooks).report.succeeded
+    assert [len(plan.kept) for plan in seen] == [1, 0]
+    assert seen[0].steps == seen[1].steps
+
+
 def test_a_saved_plan_that_is_declined_changes_nothing(backend: Backend, tmp_path: Path) -> None:
     """It is shown, and not executed."""
     plan, output = planner(backend, tmp_path, 1).plan(), list[Plan]()

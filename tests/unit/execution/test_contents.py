@@ -253,6 +253,17 @@ def test_converted_data_is_compared_by_its_published_digests(backend: Quiet, tmp
     assert (result.ids["a"] == image.id) is (data == DATA)
 
 
+@pytest.mark.parametrize("data", [DATA, OTHER])
+def test_a_hash_of_the_service_in_any_algorithm_is_compared(backend: Quiet, tmp_path: Path, data: bytes) -> None:
+    """The source is hashed with it, also if neither the record nor the manifest has a digest in it."""
+    assert apply(plan_for(backend, tmp_path, DATA, "sha1")).report.succeeded
+    image = forget_digests(backend)
+    digest = hashlib.sha384(DATA).hexdigest()
+    backend.hashes = {**NO_HASHES, "os_hash_algo": "sha384", "os_hash_value": digest}
+    result = apply(plan_for(backend, tmp_path, data, "sha256"))
+    assert (result.ids["a"] == image.id) is (data == DATA)
+
+
 class RefusesRecords(Quiet):
     """A store that refuses to change a record."""
 

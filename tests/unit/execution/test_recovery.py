@@ -190,8 +190,15 @@ def test_late_requests_are_refused_even_if_no_step_is_left(backend: Backend, tmp
         die_with_lease(backend)
         return True
 
-    report = apply(planner, hooks=Hooks(approve=let_another_run_do_it, approve_change=lambda _: True)).report
+    seen: list[Plan] = []
+
+    def approve_change(plan: Plan) -> bool:
+        seen.append(plan)
+        return True
+
+    report = apply(planner, hooks=Hooks(approve=let_another_run_do_it, approve_change=approve_change)).report
     assert report.results == ()
+    assert [plan.steps for plan in seen] == [()]  # it is another plan than the one that was approved
     with pytest.raises(Conflict):
         late[0]()
     assert [record.properties[STATE] for record in backend.leases("base")] == ["free"]
