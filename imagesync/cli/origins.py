@@ -11,6 +11,7 @@ from typing import Final
 
 from imagesync.backends import find_environment_cloud
 from imagesync.manifest.files import find_files
+from imagesync.secrets import hide_secrets
 
 MAX_HEAD_BYTES: Final = 2**20
 """The part of a manifest in which the name of its catalog is searched."""
@@ -37,14 +38,16 @@ class Origin:
     def guess(self) -> tuple[str, str]:
         """The names of the catalog and of the target, as far as they are known without a valid manifest; else empty.
 
+        A word that looks like a secret, which stands in the wrong place of a command line, is no name.
+
         A pipeline finds its comment on an earlier commit by these names.
         """
         place = self.place or find_environment_cloud() or ""
         if self.catalog:
             return self.catalog, self.target or place
         names = _search_names(self.path)
-        target = _find_target(self.path, place) if place else names.get("default_target", "")
-        return names.get("catalog", ""), self.target or target
+        target = self.target or (_find_target(self.path, place) if place else names.get("default_target", ""))
+        return names.get("catalog", ""), "" if hide_secrets(target) != target else target
 
 
 def make_origin(path: Path | None, target: str | None, cloud: str | None, store: Path | None) -> Origin:

@@ -92,3 +92,10 @@ def test_names_that_are_known_are_not_searched(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text("catalog: other\ndefault_target: other\ntargets:\n  prod: {cloud: west}\n")
     assert Origin(tmp_path, "west", "base", "lab").guess() == ("base", "lab")
     assert Origin(tmp_path, "west", "base").guess() == ("base", "west")
+
+
+@pytest.mark.parametrize("word", ["https://me:sesame@host/", "https://host/?token=sesame"])
+def test_a_word_that_looks_like_a_secret_is_no_name(tmp_path: Path, word: str) -> None:
+    """It was given to the wrong option."""
+    for given in ((word, None, None), (None, word, None)):
+        assert make_origin(tmp_path, *given).guess() == ("", "")
