@@ -10,6 +10,7 @@ from imagesync.backends.wire import (
     capabilities_from_wire,
     create_to_wire,
     image_from_wire,
+    is_being_deleted,
     member_from_wire,
     tasks_from_wire,
     update_to_wire,
@@ -311,3 +312,38 @@ def test_a_read_only_store_is_not_a_destination() -> None:
 def test_the_service_s_hash_is_final_if_no_store_keeps_only_an_address(stores: object, *, expected: bool) -> None:
     """The service lists stores of type http as read-only; without a list, their types are unknown."""
     assert capabilities_from_wire({}, {}, stores, {}).hash_is_final is expected
+
+
+def test_a_required_property_is_replaced_or_removed_and_never_added() -> None:
+    """The service then returns 409 if another run has removed it; other properties may be missing."""
+    properties: dict[str, str | None] = {"a": "1", "b": None, "c": "2", "d": None}
+    assert update_to_wire(UpdateFields(properties=properties, required=("a", "b"))) == [
+        {"op": "replace", "path": "/a", "value": "1"},
+        {"op": "remove", "path": "/b"},
+        {"op": "add", "path": "/c", "value": "2"},
+        {"op": "add", "path": "/d", "value": "00000000-0000-0000-0000-000000000000"},
+        {"op": "remove", "path": "/d"},
+    ]
+
+
+@pytest.mark.parametrize(
+    "attrs", [UpdateFields(properties={"a": "1"}, required=("b",)), UpdateFields(required=("a",), absent=True)]
+)
+def test_a_required_property_has_a_value(attrs: UpdateFields) -> None:
+    """Without one, or in a patch that only adds, nothing would be checked."""
+    with pytest.raises(InvalidRequest, match="required names properties that are not in properties"):
+        update_to_wire(attrs)
+
+
+@pytest.mark.parametrize(("usage", "limit"), [(None, 5), (True, 5), ("3", 5), (3, None), (3, True), (3.5, 5)])
+def test_a_quota_needs_two_numbers(usage: object, limit: object) -> None:
+    """Another one is unknown; those beside it are read."""
+    quotas = {"usage": {"a": {"usage": usage, "limit": limit}, "b": {"usage": 0, "limit": -1}}}
+    assert capabilities_from_wire(None, None, None, quotas).usage == {"b": Usage(0, -1)}
+
+
+@pytest.mark.parametrize(("status", "expected"), [("deleted", True), ("pending_delete", True), ("active", False)])
+def test_an_image_is_being_deleted(status: str, *, expected: bool) -> None:
+    """At once, or after the delay of the service."""
+    assert is_being_deleted({"status": status}) is expected
+    assert not is_being_deleted([status])

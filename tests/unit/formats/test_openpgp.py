@@ -105,3 +105,14 @@ def test_random_data_is_not_recognized() -> None:
         b"\xc4\x0d",
     ):
         assert sum(is_openpgp(begin + chance.randbytes(700)) for _ in range(1000)) <= 1
+
+
+def test_a_signature_ends_with_the_data_or_before_another_packet() -> None:
+    """A longer one was cut, or the data only begins like one."""
+    signature = b"\x88\x14\4\0\x01\x08".ljust(22, b"\x07")
+    assert is_openpgp(signature)
+    assert is_openpgp(signature + signature)
+    assert not is_openpgp(signature[:-1])
+    assert not is_openpgp(signature + bytes(16))
+    assert not is_openpgp(KEY[:-1])
+    assert not is_openpgp(KEY)

@@ -1,12 +1,14 @@
 """Defaults, profiles, images and targets to one definition, and unknown names."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from imagesync.errors import ManifestError
+from imagesync.errors import Diagnostic, ManifestError
 from imagesync.manifest.loader import load
 from imagesync.manifest.resolution import resolve
+from imagesync.model.catalog import Compression, FileSource, ImageSpec
 from tests.unit.manifest.one_file import problems, wanted
 
 
@@ -119,3 +121,65 @@ def test_a_placeholder_counts_in_each_file_of_an_image(
         resolve(load(tmp_path), target="t")
     (problem,) = caught.value.diagnostics
     assert (problem.where, Path(problem.file).name) == ("images.a.min_ram", f"{section}.yaml")
+
+
+def test_a_source_is_replaced_as_a_whole_and_an_empty_mapping_changes_nothing(tmp_path: Path) -> None:
+    """Only properties and on_replace are merged key by key."""
+    text = """
+defaults: {disk_format: raw, container_format: bare, properties: {b: 1}, source: {path: x.img, compression: gz}}
+images: {a: {source: {path: y.img}, properties: {}}}
+"""
+    (spec,) = wanted(tmp_path, text).images
+    assert spec.source.transfer is not None
+    assert spec.source.transfer.compression is Compression.NONE
+    assert spec.properties == {"b": "1"}
+
+
+@pytest.mark.parametrize("target", ["t", None])
+def test_the_place_of_a_value_is_in_the_part_that_wins(tmp_path: Path, target: str | None) -> None:
+    """Of a path, and of a problem; the place of the image is its own."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "m.yaml").write_text(
+        "version: 1\ncatalog: base\nvalues: {r: x}\n"
+        "images: {a: {disk_format: raw, container_format: bare, source: a.img}, b: {min_ram: '${r}'}}\n"
+    )
+    (tmp_path / "sub/t.yaml").write_text(
+        "version: 1\n\ntargets: {t: {store: ../s, images: {a: {source: a.img}, b: {min_ram: '${r}'}}}}\n"
+    )
+    found: list[ImageSpec] = []
+
+    def note(specs: Sequence[ImageSpec]) -> Iterator[Diagnostic]:
+        found.extend(spec for spec in specs if spec.key == "a")
+        return iter(())
+
+    with pytest.raises(ManifestError) as caught:
+        resolve(load(tmp_path), target=target, checks=[note])
+    (spec,) = found
+    assert isinstance(spec.source, FileSource)
+    assert spec.source.display == ("sub/a.img" if target else "a.img")
+    (problem,) = caught.value.diagnostics
+    winner = ("t.yaml", 3) if target else ("m.yaml", 4)
+    for place, expected in ((problem, winner), (spec.source_place, winner), (spec.places["image"], ("m.yaml", 4))):
+        assert (Path(place.file).name, place.line) == expected
+
+
+TOKEN = "ghp_" + "a1B2c3D4" * 4
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("images: {}\ndefaults: {profiles: [x]}", "defaults.profiles[0]: there is no profile 'x'; known: none"),
+        (
+            "images: {a: {}}\ntargets: {t: {store: s, images: {a: {profiles: [p]}}}}\nprofiles: {p: {}}",
+            "targets.t.images.a.profiles: a target cannot change profiles; list the fields",
+        ),
+        (f"images: {{a: {{profiles: [{TOKEN}]}}}}", "there is no profile (36 characters, not shown"),
+        (f"images: {{}}\ndefault_target: {TOKEN}", "there is no target (36 characters, not shown"),
+    ],
+)
+def test_an_unknown_name_is_reported_without_a_secret(tmp_path: Path, text: str, expected: str) -> None:
+    """Of an image, of the defaults, and of a target."""
+    (problem,) = problems(tmp_path, text)
+    assert expected in problem
+    assert TOKEN not in problem.splitlines()[0]

@@ -23,6 +23,7 @@ NO_QUOTES = "the quotes make it text: write"
         ("hidden: Off", "hidden: 'Off' is not true or false; write false"),
         ("protected: 'true'", f"protected: 'true' is not true or false; {NO_QUOTES} true without them"),
         ("protected: 'no'", "protected: 'no' is not true or false; write false without quotes"),
+        ("protected: '5'", "protected: '5' is not true or false"),
         ("protected: maybe", "protected: 'maybe' is not true or false"),
         ("protected: [true]", "protected: a list is not true or false"),
         ("on_replace: {hide: no}", "on_replace.hide: 'no' is not true or false; write false"),
@@ -137,3 +138,17 @@ def test_nothing_below_the_name_of_a_secret_is_shown(tmp_path: Path, field: str,
     assert secret in "".join(problems(tmp_path, text.replace("NAME", "lab")))
     (problem,) = problems(tmp_path, text.replace("NAME", "secret"))
     assert secret not in problem.splitlines()[0]
+
+
+def test_a_list_that_may_hold_a_secret_is_not_written_out(tmp_path: Path) -> None:
+    """Whatever its field is called."""
+    (problem,) = problems(tmp_path, "images: {a: {tags: 'password=hunter22, b'}}")
+    assert "write tags: [A, B]" in problem
+    assert "hunter22" not in problem.splitlines()[0]
+
+
+def test_a_key_of_a_source_is_explained_only_in_an_image(tmp_path: Path) -> None:
+    """At the top of a file it is something else."""
+    (problem,) = problems(tmp_path, "images: {}\nurl: x")
+    assert problem.startswith("4:1: url: unknown key")
+    assert "below source" not in problem

@@ -249,3 +249,10 @@ def test_a_field_in_the_pattern_of_a_name_has_no_dollar(tmp_path: Path, field: s
     (problem,) = problems(tmp_path, f"images: {{a: {{{field}}}}}")
     assert ("write {name}, without the $" in problem) is is_pattern
     assert ("define it under values" in problem) is not is_pattern
+
+
+def test_each_value_is_filled_once(tmp_path: Path) -> None:
+    """31 values that each name the next one twice: filled each time they are named, the last would be filled 2**30 times."""
+    names = ", ".join(f"v{number}: '${{v{number + 1}}}${{v{number + 1}}}'" for number in range(1, 31))
+    (spec,) = wanted(tmp_path, f"values: {{{names}, v31: ''}}\nimages: {{a: {{name: 'x${{v1}}'}}}}").images
+    assert spec.name == "x"

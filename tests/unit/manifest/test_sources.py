@@ -306,6 +306,7 @@ ANY = "write ALGORITHM:HEX: md5 (32 digits), sha1 (40 digits), sha256 (64 digits
             "a list of digests is declared as checksum_url: https://h/SHA256SUMS",
         ),
         ("https://h/SUMS?sig=x", "a list of digests is declared as checksum_url: URL"),
+        ("https://h/SUMS?v=2", "a list of digests is declared as checksum_url: URL"),
         ("https://me:geheim12@h/SUMS", "a list of digests is declared as checksum_url: URL"),
         (f"https://h/{'s' * 51}", "a list of digests is declared as checksum_url: URL"),
         (f"'sha256:{'a' * 128}'", "sha256 has 64 digits, this has 128"),

@@ -175,3 +175,24 @@ def test_the_same_digest_of_two_paths_is_kept_for_each(tmp_path: Path) -> None:
     cache = DigestCache(tmp_path / "digests.db", settled_now)
     assert [digest(cache, tmp_path / name)[1] for name in ("one", "two", "one", "two")] == [True, True, False, False]
     assert [digest(DigestCache(None, settled_now), tmp_path / "one")[1] for _ in range(2)] == [True, True]
+
+
+class Changing(BufferedReader):
+    """A file that another program changes while it is read."""
+
+    def readinto(self, buffer: object) -> int:
+        os.utime(self.fileno(), ns=(OLD, OLD))
+        return super().readinto(buffer)  # type: ignore[arg-type]  # a buffer
+
+
+def test_the_digest_of_a_file_that_changes_while_it_is_read_is_not_kept(tmp_path: Path) -> None:
+    """It may be of neither content, although the change is long past when the reading ends."""
+    path, kept = tmp_path / "disk", tmp_path / "cache.db"
+    path.write_bytes(b"x")
+    cache = DigestCache(kept, settled_now)
+    with Changing(open(path, "rb", buffering=0)) as file:
+        cache.read_digest(file, str(path))
+    assert not kept.exists()
+    with opened(path) as same:
+        cache.read_digest(same, str(path))
+    assert kept.exists()

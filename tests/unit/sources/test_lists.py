@@ -537,3 +537,51 @@ def test_a_digest_of_another_length_than_its_algorithm_is_refused(name: str, mor
     assert find_digests(text, "/other")[0].value == HEX[name]
     with pytest.raises(SourceError):
         find_digests(text, "/disk")
+
+
+def test_objects_of_get_filehash_are_complete_and_end_with_the_next_one() -> None:
+    """A field that is there already begins the next object; only an indented line continues a value."""
+    text = (
+        f"Path : other.qcow2\nAlgorithm : SHA256\nHash : {B}\n"
+        f"Path : disk.qcow2\nAlgorithm : SHA256\nHash : {S256}\nmade today\n"
+        f"Algorithm : SHA256\nHash : {A}\nPath : third.qcow2\nmade today\n"
+    )
+    for name, value in (("other.qcow2", B), ("disk.qcow2", S256), ("third.qcow2", A)):
+        assert find_digests(text, f"/{name}") == (Checksum("sha256", value),)
+    assert "is not in the checksum list" in explain(f"Path : disk.qcow2\nHash : {S256}\n\n{A}  other\n")
+
+
+def test_the_label_of_a_digest_counts_before_that_of_its_name() -> None:
+    """A name with an algorithm, and a digest of another one below it."""
+    text = f"SHA256 hash of file disk.qcow2:\nSHA512: {S512}\n"
+    assert find_digests(text, PLACE) == (Checksum("sha512", S512),)
+
+
+def test_after_a_digest_without_a_label_no_other_belongs_to_its_name() -> None:
+    """It may be of the next file; but the name of the next file begins anew."""
+    text = f"disk.qcow2\n{S256}\nMD5: {HEX['md5']}\n"
+    assert find_digests(text, PLACE) == (Checksum("sha256", S256),)
+    text = f"disk.qcow2\nMD5: {HEX['md5']}\nother.qcow2\n{B}\n"
+    assert find_digests(text, "/other.qcow2") == (Checksum("sha256", B),)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"{A} {B} other.img disk.qcow2\n{S256}  third.img\n", "line 1 has more than one digest"),
+        (f"{A} {B} one two three four five disk.qcow2\n{S256}  third.img\n", "line 1 has more than one digest"),
+        (f"| disk.qcow2 | SHA256 | SHA512 | {A} |\n", "line 1 has more than one cell that could be the name"),
+        (f"\nother.iso\nsome words\n{B}\n", "line 2 names a file in an unknown form"),
+        (f"commit:{B}  disk.qcow2\n", "nothing in it can be read as a checksum"),
+        (f"other.img: NOTE = {group(S256)}\n{A}\n", "line 1 names a file in an unknown form"),
+    ],
+)
+def test_why_a_line_is_ambiguous(text: str, message: str) -> None:
+    """Its number, and the reason; each of its words may be the name."""
+    assert message in explain(text)
+
+
+def test_a_name_with_a_dot_is_no_heading() -> None:
+    """Although its parts are words of headings."""
+    for line in ("SHA512.sum", "file.sha512", "checksum.md5.file"):
+        assert find_digests(f"{line}\n{S256}  disk.qcow2\n", PLACE) == (Checksum("sha256", S256),)

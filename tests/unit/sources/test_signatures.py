@@ -221,3 +221,9 @@ def test_what_a_key_signed_before_it_expired_is_right() -> None:
     """As GnuPG has it, which says "Good signature"."""
     signature = (SIGNED / "valid-subkey.sig.asc").read_bytes()
     assert verify_signature(LIST, signature, (SIGNED / "expired-subkey.key.asc").read_bytes()) == LIST
+
+
+def test_a_changed_list_of_a_key_that_expired_later_is_called_changed() -> None:
+    """The key was valid when it signed, so it is not the reason."""
+    signature, keyring = ((SIGNED / name).read_bytes() for name in ("valid-subkey.sig.asc", "expired-subkey.key.asc"))
+    assert "the list is not what key D6E752A65076FDD0 in keys.asc signed" in explain(LIST + b"x", signature, keyring)
