@@ -38,7 +38,7 @@ class Origin:
     def guess(self) -> tuple[str, str]:
         """The names of the catalog and of the target, as far as they are known without a valid manifest; else empty.
 
-        A word that looks like a secret, which stands in the wrong place of a command line, is no name.
+        A word that looks like a secret is not a name: a user gave it to the wrong option.
 
         A pipeline finds its comment on an earlier commit by these names.
         """

@@ -1,4 +1,4 @@
-"""A pipeline on the real service: what the files of each format have after a plan, an apply, somebody's drift and a refusal."""
+"""A pipeline on the real service: what the files of each format have after a plan, an apply, a drift and a refusal."""
 
 import json
 from pathlib import Path
