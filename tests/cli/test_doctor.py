@@ -94,6 +94,8 @@ def test_a_manifest_with_problems_hides_no_other_check(folder: Path) -> None:
     (folder / "base.yaml").write_text(json.dumps({"version": 1, "catalog": "base", "images": {"a": {"x": 1, "y": 2}}}))
     found = check(folder, ".", "--store", "lab", code=1)
     assert found["manifest"][0] == "problem"
+    assert "images.a.x: unknown key" in found["manifest"][1]
+    assert " (and 1 more)" in found["manifest"][1]
     assert "see all problems: imagesync validate . --store lab" in found["manifest"][1]
     assert {"target", "store", "write", "disk"} <= set(found)
 

@@ -230,6 +230,10 @@ TOKEN = "ghp_" + "a1B2c3D4" * 4
     ("field", "message"),
     [
         (f"name: '${{{TOKEN}}}'", "is not defined"),
+        (
+            f"name: '${{x}}'}}}}\nvalues: {{x: '${{{TOKEN}}}', {TOKEN}: '${{{TOKEN}}}'}}\nprofiles: {{p: {{}}, q: {{min_ram: 1",
+            "in a circle",
+        ),
         (f"name: '${{images.{TOKEN}.id}}'", "is known only when the plan is applied"),
         (f"properties: {{k: '${{images.{TOKEN}.id}}'}}", "is not an image of this catalog"),
     ],
@@ -238,6 +242,13 @@ def test_a_name_that_looks_like_a_secret_is_not_shown(tmp_path: Path, field: str
     """A user may have put a token between the braces."""
     (problem,) = problems(tmp_path, f"images: {{a: {{{field}}}}}")
     assert message in problem
+    assert TOKEN not in problem.splitlines()[0]
+
+
+def test_a_circle_shows_no_name_that_looks_like_a_secret(tmp_path: Path) -> None:
+    """Neither in the ring nor in the place."""
+    (problem,) = problems(tmp_path, f"values: {{{TOKEN}: '${{{TOKEN}}}'}}\nimages: {{a: {{name: '${{{TOKEN}}}'}}}}")
+    assert "in a circle" in problem
     assert TOKEN not in problem.splitlines()[0]
 
 

@@ -558,7 +558,7 @@ def test_the_label_of_a_digest_counts_before_that_of_its_name() -> None:
 
 
 def test_after_a_digest_without_a_label_no_other_belongs_to_its_name() -> None:
-    """It may be of the next file; but the name of the next file begins again."""
+    """It may be of the next file, whose own name is read as before."""
     text = f"disk.qcow2\n{S256}\nMD5: {HEX['md5']}\n"
     assert find_digests(text, PLACE) == (Checksum("sha256", S256),)
     text = f"disk.qcow2\nMD5: {HEX['md5']}\nother.qcow2\n{B}\n"
