@@ -23,6 +23,11 @@ class Outcome(StrEnum):
     INTERRUPTED = "interrupted"
     NOT_STARTED = "not-started"
 
+    @property
+    def words(self) -> str:
+        """For people: ``not started``."""
+        return self.value.replace("-", " ")
+
 
 @dataclass(frozen=True, slots=True)
 class Performed:

@@ -52,7 +52,7 @@ def make_report_document(report: Report, *, now: datetime, detail: Detail = Deta
     done, others = list[Row](), list[Row]()
     for row in make_rows(plan, now, whole=whole):
         (done if find_outcome(row, results) is Outcome.DONE else others).append(row)
-    finished = [replace(block, outcome=Outcome.DONE.value) for block in _make_blocks(done, share=not whole)]
+    finished = [replace(block, outcome=Outcome.DONE.words) for block in _make_blocks(done, share=not whole)]
     errors = [*list_errors(plan), *(f"not as planned: {make_printable(item)}" for item in report.leftover)]
     return Document(
         Subject.REPORT,
@@ -122,7 +122,7 @@ def _make_unfinished(rows: Sequence[Row], results: Mapping[str, StepResult], pla
     return [
         replace(
             _make_block(row, row.lines),
-            outcome=outcome.value,
+            outcome=outcome.words,
             error="; ".join(list_step_errors(row, results)),
             place=make_printable(places.get(row.key, "")),
         )

@@ -94,7 +94,7 @@ def _make_error_cases(plan: Plan) -> Iterator[_Case]:
 def _make_result_case(row: Row, results: Mapping[str, StepResult]) -> _Case:
     outcome, steps = find_outcome(row, results), [results[step] for step in row.steps if step in results]
     causes = dict.fromkeys(f"because {step.cause} was not done" for step in steps if step.cause)
-    message = "; ".join(list_step_errors(row, results)) or ", ".join([outcome.value, *causes])
+    message = "; ".join(list_step_errors(row, results)) or ", ".join([outcome.words, *causes])
     seconds = sum(step.seconds for step in steps)
     return _Case(_name_row(row), _RESULTS[outcome], message, "\n".join(list_row_lines(row)), seconds)
 

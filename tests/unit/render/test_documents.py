@@ -234,7 +234,7 @@ def test_what_was_not_done_comes_first_with_its_error_and_place() -> None:
     assert found == [
         (("b",), "failed", "boom"),
         (("e",), "skipped", ""),
-        (("c",), "not-started", ""),
+        (("c",), "not started", ""),
         (("a",), "done", ""),
     ]
     assert document.blocks[0].place == "x.yaml:1:b"

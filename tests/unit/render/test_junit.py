@@ -89,7 +89,8 @@ def test_each_outcome_of_a_step_is_a_result(outcome: Outcome, kind: Any) -> None
     """With its message and the time that it took."""
     made = plan(catalog(spec("a")), inventory())
     step = made.steps[0]
-    error = "" if outcome in (Outcome.DONE, Outcome.SKIPPED) else "boom"
+    error = "boom" if outcome in (Outcome.FAILED, Outcome.INTERRUPTED, Outcome.DEFERRED) else ""
+    message = "not started" if outcome is Outcome.NOT_STARTED else "skipped, because create:z was not done"
     cause = "create:z" if outcome is Outcome.SKIPPED else None
     suite, cases = read(
         format_report_junit(Report(made, (StepResult(step, outcome, None, error, cause, 1.25),)), now=NOW)
@@ -98,7 +99,7 @@ def test_each_outcome_of_a_step_is_a_result(outcome: Outcome, kind: Any) -> None
     assert [type(result) for result in case.result] == ([] if kind is None else [kind])
     assert (case.time, suite.time) == (1.25, 1.25)
     if kind is not None:
-        assert case.result[0].message == (error or "skipped, because create:z was not done")
+        assert case.result[0].message == (error or message)
     assert "visibility: private" in case.system_out
 
 
