@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import Generator, Iterator
 
+import hypothesis
 import pytest
 
 from tests import points
@@ -16,6 +17,10 @@ from tests.trials import note
 
 EXHAUSTIVE_SECONDS = 7200
 """The time-out of a loop over every point; that of any other test is in pyproject.toml."""
+
+hypothesis.settings.register_profile("imagesync", deadline=None)
+hypothesis.settings.load_profile("imagesync")
+"""Without it, an example that takes 200 ms fails its test, and a busy machine is slow."""
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """A shell starts a background job with SIGINT ignored, and the commands that the tests start would inherit this."""
