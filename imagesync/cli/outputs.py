@@ -5,6 +5,7 @@ of an earlier run.
 """
 
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -87,19 +88,17 @@ class Outputs:
         print_failure(self.command, self.form, self._origin, error)
 
     def publish(self, result: Result) -> None:
-        """Write a result to all files, and print it; the first error is raised after that.
+        """Write a result to all files, and print it; for errors see ``raise_last``.
 
         The files come first: a reader such as ``head`` may close the output.
         """
         problems = self.write(result)
         self.print(result)
-        for problem in problems:
-            raise problem
+        raise_last(problems)
 
     def save(self, result: Result) -> None:
-        """Write a result to all files, and print nothing; the first error is raised at the end."""
-        for error in self.write(result):
-            raise error
+        """Write a result to all files, and print nothing; for errors see ``raise_last``."""
+        raise_last(self.write(result))
 
     def print(self, result: Result) -> None:
         """Print a result to standard output, in the requested format."""
@@ -137,6 +136,14 @@ class Outputs:
             earlier = read_head(path, MAX_EARLIER_BYTES)
         measures = result.measure(self._started, datetime.now(UTC))
         write_private(path, format_metrics(measures, earlier), mode=PUBLIC)
+
+
+def raise_last(problems: Sequence[ImagesyncError]) -> None:
+    """Raise the last problem; print one line for each other one."""
+    for error in problems[:-1]:
+        streams.say(f"imagesync: {make_printable(str(error))}")
+    for error in problems[-1:]:
+        raise error
 
 
 def convert_error(error: BaseException) -> ImagesyncError:

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from imagesync.cli.files import write_json
 from imagesync.cli.interrupts import Interrupted, Interrupts
 from imagesync.cli.logs import has_log_file, note
 from imagesync.cli.options import Locking, Options, parse_pairs
-from imagesync.cli.outputs import Outputs
+from imagesync.cli.outputs import Outputs, raise_last
 from imagesync.cli.partial_report import ReportSoFar
 from imagesync.cli.pasting import format_command
 from imagesync.cli.progress import EventLines, LogLines, ProgressStyle, Watcher, open_watcher
@@ -171,7 +171,7 @@ class Run:
         if self._plan is None:
             raise Interrupted("interrupted before the plan was made; nothing was changed", number) from error
         with self._ending:
-            _raise_last(self._write_files(self._so_far.make_report(self._plan), self._plan.ids))
+            raise_last(self._write_files(self._so_far.make_report(self._plan), self._plan.ids))
         raise Interrupted("interrupted before the first step; nothing was changed", number) from error
 
     def _show(self, plan: Plan) -> None:
@@ -244,7 +244,7 @@ class Run:
             problems = [*self._write(report, result.ids), *self._problems]
             if report.bug:
                 raise Bug(report.bug)
-            _raise_last(problems)
+            raise_last(problems)
             if report.interrupted:
                 return self._interrupts.exit_code
             return ExitCode.DONE if report.succeeded else ExitCode.FAILED
@@ -299,11 +299,3 @@ class Run:
             say(
                 "Stopped at once: the outcome of the interrupted steps is unknown. The next run reads it from the service."
             )
-
-
-def _raise_last(problems: Sequence[ImagesyncError]) -> None:
-    """Raise the last problem; print one line for each other one."""
-    for error in problems[:-1]:
-        say(f"imagesync: {make_printable(str(error))}")
-    for error in problems[-1:]:
-        raise error

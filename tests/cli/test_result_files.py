@@ -309,3 +309,13 @@ def test_an_output_that_cannot_take_the_result_does_not_change_its_files(workspa
     assert "cannot write the output" in done.stderr
     assert "1 to create" in (workspace.folder / "x.txt").read_text()
     assert "1 to create" in (workspace.folder / "x.md").read_text()
+
+
+@pytest.mark.parametrize("words", [("plan",), ("drift",), ("apply", "--yes")])
+def test_each_file_that_cannot_be_written_is_named(workspace: Workspace, words: tuple[str, ...]) -> None:
+    """The others are written."""
+    workspace.run("apply", "web.yaml", "--yes")
+    files = ("--also", "text=/dev/full", "--also", "json=x.json", "--metrics", "/dev/full")
+    done = workspace.run(*words, "web.yaml", *files, code=1)
+    assert done.stderr.count("imagesync: /dev/full cannot be written: No space left on device") == 2
+    assert workspace.read_json("x.json")
