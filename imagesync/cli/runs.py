@@ -171,6 +171,7 @@ class Run:
         if self._plan is None:
             raise Interrupted("interrupted before the plan was made; nothing was changed", number) from error
         with self._ending:
+            self._is_ended = True
             raise_last(self._write_files(self._so_far.make_report(self._plan), self._plan.ids))
         raise Interrupted("interrupted before the first step; nothing was changed", number) from error
 
@@ -281,7 +282,8 @@ class Run:
         """Write the results up to now and end the process, whatever still runs. It runs in its own thread."""
         if self._ending.acquire(timeout=MAX_ENDING):  # else another thread hangs while it writes the results
             with suppress(Exception):
-                self._write_so_far()
+                if not self._is_ended:  # else the results are written, and a second report would follow the first
+                    self._write_so_far()
         with suppress(Exception):
             streams.flush(ExitCode.DONE)
         os._exit(self._interrupts.exit_code)
