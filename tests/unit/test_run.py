@@ -14,6 +14,7 @@ from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
 from imagesync.errors import LeaseLost
 from imagesync.lease.holding import Held
+from imagesync.lease.record import Times
 from imagesync.lease.taking import find_published_keys
 from imagesync.model.catalog import Checksum, Fingerprint
 from imagesync.model.plan import Reason
@@ -162,6 +163,27 @@ def test_a_run_that_is_canceled_ends_without_the_final_listing(store: Watched, t
     report = apply(plan_for(store, tmp_path, 2), Settings(jobs=1), hooks).report
     assert [one.outcome for one in report.results] == [Outcome.DONE, Outcome.NOT_STARTED]
     assert (report.interrupted, report.leftover) == (True, ())
+
+
+def test_a_run_that_lost_its_lease_ends_without_the_final_listing(store: Watched, tmp_path: Path) -> None:
+    """Another run may be at work: what it changes is not held against this one."""
+    is_lost = threading.Event()
+
+    def notify(event: Event) -> None:
+        if isinstance(event, Finished) and event.result.image_id:
+            store.update_image(event.result.image_id, name="theirs")
+            for record in store.leases("base"):
+                store.delete_image(record)
+            assert is_lost.wait(60)
+
+    def warn(text: str) -> None:
+        if "is lost" in text:
+            is_lost.set()
+
+    hooks = Hooks(warn=warn, watch=lambda _: nullcontext(Watch(notify)))
+    report = apply(plan_for(store, tmp_path, 1), Settings(lease_times=Times(beat=0.05)), hooks).report
+    assert [one.outcome for one in report.results] == [Outcome.DONE]
+    assert ("its record was deleted" in report.stopped, report.leftover) == (True, ())
 
 
 def test_the_keys_with_a_published_image_are_recorded_after_each_run(store: Watched, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from imagesync.model.catalog import (
     UrlSource,
     Visibility,
 )
-from imagesync.model.image import Capabilities, LiveImage
+from imagesync.model.image import IMPORT_TASK, Capabilities, LiveImage
 from imagesync.model.plan import Create, Plan
 from imagesync.model.policy import OnReplace
 from imagesync.model.record import ID, MANAGED, ROLE, read
@@ -424,6 +424,20 @@ def test_a_record_with_data_is_marked_before_it_is_discarded(tmp_path: Path, sto
     assert not apply(service, want_image(tmp_path, b"\0data")).succeeded
     assert service.images() == []
     assert [call for call in service.calls if call != "read"] == calls
+
+
+class Importing(Refusing):
+    """A service that rejects the data while an import is at work on the image."""
+
+    def images(self, image_id: str | None = None) -> list[LiveImage]:
+        return [replace(one, service={IMPORT_TASK: "task"}) for one in super().images(image_id)]
+
+
+def test_a_build_that_failed_is_discarded_whatever_is_at_work_on_it(tmp_path: Path) -> None:
+    """Only a run that was stopped leaves an import to the next run."""
+    service = Importing(tmp_path / "store")
+    assert not apply(service, want_image(tmp_path, b"\0data")).succeeded
+    assert service.images() == []
 
 
 class Choosing(Local):

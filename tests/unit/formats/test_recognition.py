@@ -24,6 +24,7 @@ from tests.samples import GIB, archive, fat, gpt, iso, luks, partitioned, qcow2,
         (b"\xeb\x3c\x90".ljust(HEAD, b"\0"), Formats("raw")),
         (b"WithoutFreeSpace" + bytes(HEAD), Formats("ploop")),
         (archive("box.ovf", "box.vmdk"), Formats("vmdk", "ova")),
+        (archive("BOX.OVF", "BOX.VMDK"), Formats("vmdk", "ova")),
         (gpt()[:512] + iso()[512:], Formats("iso")),
     ],
 )

@@ -201,6 +201,8 @@ def test_content_without_a_digest_is_that_of_any_of_its_mirrors() -> None:
     assert not spec.is_published_at(None)
     secret = ImageSpec("a", "a", UrlSource(("https://x.example/1?sig=1", "https://x.example/2?sig=1")))
     assert not any(secret.is_published_at(identity) for identity in known)
+    mirror = ImageSpec("a", "a", UrlSource(("https://x.example/1", "https://x.example/2?sig=1")))
+    assert not mirror.is_published_at(None)
     assert ImageSpec("a", "a", FILE).is_published_at(None)
     assert not ImageSpec("a", "a", FILE).is_published_at(known[0])
 

@@ -175,6 +175,15 @@ def test_a_reference_to_a_moved_key_is_no_drift() -> None:
     assert [(one.key, one.path) for one in report.found] == [("kernel", ("image",))]
 
 
+def test_the_drift_of_an_image_that_is_to_get_a_new_key_waits_for_apply() -> None:
+    """``apply --drift-only`` changes nothing of a key that is moved."""
+    wanted = spec("new", min_ram=512, moved_from=("old",))
+    image = live(spec("old", min_ram=512, name="new"), min_ram=9)
+    report = find(wanted, image, moved={"new": ("old",)})
+    assert values(report) == [("min_ram", 512, 9, Remedy.APPLY)]
+    assert values(find(wanted, rewrite(image, key="new"))) == [("min_ram", 512, 9, Remedy.DRIFT_ONLY)]
+
+
 def test_only_limits_the_keys() -> None:
     """Of live images and of missing ones."""
     wanted, lacking = (spec("a", min_ram=1), spec("b", min_ram=1)), (spec("c"), spec("d"))

@@ -87,6 +87,15 @@ def test_a_hidden_image_in_whose_favor_a_visible_one_retires_is_shown(role: Role
     assert changed == [("name",), ("hidden",)]  # the new one keeps hidden, the old one retires
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_an_image_that_another_user_hid_stays_hidden(number: int) -> None:
+    """The manifest does not declare whether it is hidden, and it replaces no visible image."""
+    images = [live(spec("a"), f"old-{one}", generation=one, hidden=True) for one in range(1, number + 1)]
+    made = plan(catalog(spec("a", min_ram=1)), inventory(*images))
+    changes = [change for step in made.steps if isinstance(step.action, Update) for change in step.action.changes]
+    assert [change.path for change in changes] == [("min_ram",)]
+
+
 def test_a_staging_record_with_the_pinned_id_is_never_deleted() -> None:
     """The service would not give the id out again."""
     kept = spec("a", "a", id="pinned", status=Status.ACTIVE)

@@ -121,6 +121,10 @@ FORGED: dict[str, tuple[Callable[[Plan], Plan], str]] = {
     "no data": (lambda p: change_action(p, "create:a", source=Content.UNMANAGED), "no data to make an image from"),
     "fill": (lambda p: change_action(p, "create:a", image_id="one", fill="other"), "cannot fill image other"),
     "owner": (lambda p: change_state(p, "create:a", fields={"owner": "x"}), "its owner x is not the project"),
+    "owner of another key": (
+        lambda p: replace(change_state(p, "create:a", fields={"owner": "x"}), owners={"b": "x"}),
+        "its owner x is not the project",
+    ),
     "lease": (
         lambda p: change_state(p, "create:a", properties={"imagesync_lease": "base"}),
         "which a manifest cannot set",

@@ -410,6 +410,20 @@ def test_a_rollback_uses_the_images_that_references_mean_now() -> None:
         plan_rollback(catalog(spec("kernel", "c"), root), inventory(*found.owned[1:]), "root")
 
 
+def test_a_rollback_refers_to_no_candidate_of_another_key() -> None:
+    """The next apply would publish it; until then, users have the current image of that key."""
+    root = spec("root", "b", properties={"kernel_id": "${images.kernel.id}"})
+    found = inventory(
+        live(spec("kernel"), "k"),
+        candidate(spec("kernel", "c"), "staged"),
+        retired(replace(root, fingerprint=spec("root").fingerprint), "one"),
+        live(root, "two", generation=2),
+    )
+    made = plan_rollback(catalog(spec("kernel", "c"), root), found, "root")
+    written = [change.after for step in made.steps if isinstance(step.action, Update) for change in step.action.changes]
+    assert ("k" in written, "staged" in written) == (True, False)
+
+
 def test_a_rollback_needs_a_build_other_than_the_current_one() -> None:
     """The current image is named only after an interrupted rollback, which left two."""
     found = inventory(live(spec("a", "b"), "now", generation=2), retired(spec("a"), "old"))

@@ -87,6 +87,15 @@ def test_a_name_that_was_taken_meanwhile_makes_a_plan_stale(attrs: dict[str, Any
     assert find_stale_reliances(made, inventory(foreign=(foreign,))) == expected
 
 
+@pytest.mark.parametrize(("owner", "is_stale"), [("project-2", True), (PROJECT, False)])
+def test_a_name_is_taken_in_the_project_that_the_key_names(owner: str, is_stale: bool) -> None:
+    """The new image of a key with ``owner`` is in that project: an image of the session's project is not in its way."""
+    made = plan(catalog(spec("a", owner="project-2")), inventory())
+    foreign = LiveImage("foreign", name="a", owner=owner)
+    assert bool(find_stale_reliances(made, inventory(foreign=(foreign,)))) is is_stale
+    assert find_clashes_of(made, inventory(foreign=(foreign,))) == is_stale
+
+
 def test_a_name_is_taken_whatever_a_plan_says_it_relied_on() -> None:
     """A forged plan may name the image that holds the name, or a rejected candidate, as relied on."""
     made = plan(catalog(spec("a")), inventory())
@@ -280,6 +289,16 @@ def test_a_plan_relies_on_the_fields_in_which_its_new_build_differs() -> None:
     assert find_stale_reliances(made, inventory(replace(old, min_disk=9))) == ()
     assert find_stale_reliances(made, inventory(replace(old, min_ram=9))) == (
         "a: min_ram of image old changed meanwhile",
+    )
+
+
+def test_of_two_current_images_a_plan_relies_on_the_fields_of_the_one_that_it_shows() -> None:
+    """The plan shows in which fields the new build differs from the newest of them."""
+    first, last = live(spec("a"), "first"), live(spec("a", min_ram=1), "last", generation=2)
+    made = plan(catalog(spec("a", "b", min_ram=3)), inventory(first, last))
+    assert find_stale_reliances(made, inventory(replace(first, min_ram=9), last)) == ()
+    assert find_stale_reliances(made, inventory(first, replace(last, min_ram=9))) == (
+        "a: min_ram of image last changed meanwhile",
     )
 
 

@@ -286,3 +286,14 @@ def test_every_text_is_printable() -> None:
     texts = list_texts(replace(document, catalog="", target=""))
     assert any("vso" in text for text in texts)
     assert [text for text in texts if not text.isprintable() or "##" in text] == []
+
+
+@pytest.mark.parametrize("detail", [Detail.USUAL, Detail.WHOLE])
+def test_a_field_of_a_candidate_that_is_published_is_listed_once(detail: Detail) -> None:
+    """Its change, or that it differs from the old build."""
+    staged = candidate(spec("a", "b"), min_ram=2)
+    document = make(spec("a", "b", min_ram=4, **PUBLIC), owned=(live(spec("a", name="old")), staged), detail=detail)
+    (block,) = [one for one in document.blocks if one.kind.verb == "replace"]
+    names = [line.name for line in block.lines if line.name]
+    assert {"name", "visibility", "min_ram"} <= set(names)
+    assert len(names) == len(set(names))

@@ -1,7 +1,6 @@
 """The local store as a Backend: several writers, failed uploads, and operations that it does not have."""
 
 import os
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -47,16 +46,17 @@ def test_an_image_deleted_during_its_upload_does_not_exist(tmp_path: Path) -> No
     """The upload fails, and its data is deleted."""
     backend = open_backend(store=tmp_path)
     image = add_queued(backend)
-    deleted = threading.Event()
+    statuses = []
 
-    def chunks() -> "list[bytes]":
+    def chunks() -> Iterator[bytes]:
+        yield b"a"
+        statuses.append(backend.images(image.id)[0].status)
         backend.delete_image(image.id)
-        deleted.set()
-        return [b"data"]
+        yield b"data"
 
     with pytest.raises(BackendError, match="does not exist"):
-        backend.upload(image.id, (chunk for chunk in [b"a", *chunks()]), None)
-    assert deleted.is_set()
+        backend.upload(image.id, chunks(), None)
+    assert statuses == [Status.SAVING]
     assert os.listdir(tmp_path / "content") == []
 
 
