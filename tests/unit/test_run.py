@@ -166,7 +166,7 @@ def test_a_run_that_is_canceled_ends_without_the_final_listing(store: Watched, t
 
 
 def test_a_run_that_lost_its_lease_ends_without_the_final_listing(store: Watched, tmp_path: Path) -> None:
-    """Another run may be at work: what it changes is not held against this one."""
+    """Another run may be running: what it changes is not held against this one."""
     is_lost = threading.Event()
 
     def notify(event: Event) -> None:

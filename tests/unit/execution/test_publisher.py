@@ -427,7 +427,7 @@ def test_a_record_with_data_is_marked_before_it_is_discarded(tmp_path: Path, sto
 
 
 class Importing(Refusing):
-    """A service that rejects the data while an import is at work on the image."""
+    """A service that rejects the data while the service imports the image."""
 
     def images(self, image_id: str | None = None) -> list[LiveImage]:
         return [replace(one, service={IMPORT_TASK: "task"}) for one in super().images(image_id)]

@@ -18,7 +18,7 @@ from imagesync.model.diagnosis import Grade
 def test_the_free_space_after_the_next_apply_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, needed: int, left: int, grade: Grade
 ) -> None:
-    """What the files of the catalog need is not free any more."""
+    """What the files of the catalog need is no longer free."""
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=needed + left))
     (check,) = [one for one in examine_store(tmp_path / "store", needed) if one.name == "disk"]
     assert check.grade is grade
