@@ -426,7 +426,7 @@ def test_a_record_with_data_is_marked_before_it_is_discarded(tmp_path: Path, sto
     assert [call for call in service.calls if call != "read"] == calls
 
 
-class Importing(Refusing):
+class ImportingService(Refusing):
     """A service that rejects the data while the service imports the image."""
 
     def images(self, image_id: str | None = None) -> list[LiveImage]:
@@ -435,7 +435,7 @@ class Importing(Refusing):
 
 def test_a_build_that_failed_is_discarded_whatever_is_at_work_on_it(tmp_path: Path) -> None:
     """Only a run that was stopped leaves an import to the next run."""
-    service = Importing(tmp_path / "store")
+    service = ImportingService(tmp_path / "store")
     assert not apply(service, want_image(tmp_path, b"\0data")).succeeded
     assert service.images() == []
 
