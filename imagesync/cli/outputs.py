@@ -18,7 +18,8 @@ import typer
 from imagesync.cli import streams
 from imagesync.cli.files import check_results, write_private
 from imagesync.cli.interrupts import Interrupted
-from imagesync.cli.origins import Origin, read_head
+from imagesync.cli.options import Options
+from imagesync.cli.origins import Origin, make_origin, read_head
 from imagesync.cli.result_options import MAX_BYTES, Copies, ResultForm, ReviewForm
 from imagesync.cli.results import Failure, Look, Measured, Result, format_result
 from imagesync.cli.terminal import choose_paint, find_width
@@ -136,6 +137,21 @@ class Outputs:
             earlier = read_head(path, MAX_EARLIER_BYTES)
         measures = result.measure(self._started, datetime.now(UTC))
         write_private(path, format_metrics(measures, earlier), mode=PUBLIC)
+
+
+def open_outputs(
+    command: str,
+    form: ResultForm | ReviewForm,
+    copies: Copies,
+    path: Path | None,
+    options: Options,
+    *,
+    color: bool | None = None,
+    detail: Detail = Detail.USUAL,
+) -> Outputs:
+    """The outputs of a command for the manifests or the saved plan at ``path``; see ``Outputs``."""
+    origin = make_origin(path, options.target, options.cloud, options.store)
+    return Outputs(command, form, copies, origin, color=color, detail=detail)
 
 
 def raise_last(problems: Sequence[ImagesyncError]) -> None:

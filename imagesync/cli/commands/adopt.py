@@ -33,8 +33,7 @@ def adopt(
     are.
     """
     from imagesync.backends.base import MissingStore
-    from imagesync.cli.origins import make_origin
-    from imagesync.cli.outputs import Outputs
+    from imagesync.cli.outputs import open_outputs
     from imagesync.cli.runs import Run, make_settings, read_catalog
     from imagesync.cli.saved_plans import refuse_plan_file
     from imagesync.cli.targets import open_selected
@@ -42,8 +41,7 @@ def adopt(
     from imagesync.workflow import Planner, apply, select_adoptable
 
     set_up_logs(logs)
-    origin = make_origin(path, options.target, options.cloud, options.store)
-    with Outputs("adopt", results.form, copies, origin, color=results.color) as outputs:
+    with open_outputs("adopt", results.form, copies, path, options, color=results.color) as outputs:
         outputs.check(results.out, results.ids, results.events)
         refuse_plan_file(path, "apply it with: imagesync apply PATH")
         access = options.make_access()

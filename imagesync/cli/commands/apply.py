@@ -46,8 +46,7 @@ def apply(
     """
     from imagesync.backends.base import MissingStore
     from imagesync.cli.modes import choose_maker, refuse_for_saved_plan
-    from imagesync.cli.origins import make_origin
-    from imagesync.cli.outputs import Outputs
+    from imagesync.cli.outputs import open_outputs
     from imagesync.cli.runs import Run, make_settings, read_catalog
     from imagesync.cli.saved_plans import is_plan_file
     from imagesync.cli.targets import open_selected, open_target_of
@@ -57,8 +56,8 @@ def apply(
     set_up_logs(logs)
     if logs.quiet and yes:
         amount.check_not_shown()
-    detail, origin = amount.choose(), make_origin(path, options.target, options.cloud, options.store)
-    with Outputs("apply", results.form, copies, origin, color=results.color, detail=detail) as outputs:
+    detail = amount.choose()
+    with open_outputs("apply", results.form, copies, path, options, color=results.color, detail=detail) as outputs:
         outputs.check(results.out, results.ids, results.events)
         make = choose_maker(options, stage=stage, discard=discard_staged)
         access, settings = options.make_access(), make_settings(path, options, locking)

@@ -31,8 +31,7 @@ def drift(
     enough, nothing is written, and no source is read.
     """
     from imagesync.cli.catalogs import load_catalog
-    from imagesync.cli.origins import make_origin
-    from imagesync.cli.outputs import Outputs
+    from imagesync.cli.outputs import open_outputs
     from imagesync.cli.pasting import format_command
     from imagesync.cli.results import DriftResult
     from imagesync.cli.targets import open_selected_to_read
@@ -45,8 +44,7 @@ def drift(
     def command_of(remedy: Remedy) -> str:
         return format_command("apply", path, options, *words.get(remedy, []))
 
-    origin = make_origin(path, options.target, options.cloud, options.store)
-    with Outputs("drift", form, copies, origin, color=color) as outputs:
+    with open_outputs("drift", form, copies, path, options, color=color) as outputs:
         outputs.check()
         catalog = load_catalog(path, options)
         outputs.know(catalog.name, catalog.target.name)

@@ -42,8 +42,7 @@ def plan(
     """Show what apply would do. Example: imagesync plan images/ --cloud eu-prod -o plan.json"""
     from imagesync.cli.files import find_folder, write_json
     from imagesync.cli.modes import choose_maker
-    from imagesync.cli.origins import make_origin
-    from imagesync.cli.outputs import Outputs
+    from imagesync.cli.outputs import open_outputs
     from imagesync.cli.results import PlanResult
     from imagesync.cli.runs import describe_running, make_pins, make_unlock_command, read_catalog, show_plan
     from imagesync.cli.saved_plans import refuse_plan_file, save_plan
@@ -54,8 +53,7 @@ def plan(
 
     set_up_logs(logs)
     detail = amount.choose(form)
-    origin = make_origin(path, options.target, options.cloud, options.store)
-    with Outputs("plan", form, copies, origin, color=color, detail=detail) as outputs:
+    with open_outputs("plan", form, copies, path, options, color=color, detail=detail) as outputs:
         outputs.check(out, ids)
         refuse_plan_file(path, "print it with: imagesync show PATH")
         make = choose_maker(options, stage=stage, discard=discard_staged)

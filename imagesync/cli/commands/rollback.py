@@ -46,8 +46,7 @@ def rollback(
     """
     from imagesync.backends.base import MissingStore
     from imagesync.cli.catalogs import load_catalog
-    from imagesync.cli.origins import make_origin
-    from imagesync.cli.outputs import Outputs
+    from imagesync.cli.outputs import open_outputs
     from imagesync.cli.runs import Run, make_settings
     from imagesync.cli.saved_plans import refuse_plan_file
     from imagesync.cli.targets import open_selected
@@ -55,8 +54,7 @@ def rollback(
     from imagesync.workflow import Planner, apply
 
     set_up_logs(logs)
-    origin = make_origin(path, options.target, options.cloud, options.store)
-    with Outputs("rollback", results.form, copies, origin, color=results.color) as outputs:
+    with open_outputs("rollback", results.form, copies, path, options, color=results.color) as outputs:
         outputs.check(results.out, results.ids, results.events)
         refuse_plan_file(path, "pass the path of the manifests instead")
         with Run(results, outputs, yes=yes, is_quiet=logs.quiet) as run:

@@ -45,14 +45,13 @@ def show(
     file or ends with .json is a plan; with PATH, it is a key. The right to read is enough, and nothing is written.
     """
     from imagesync.cli.explanations import print_explanation, show_saved_plan
-    from imagesync.cli.origins import make_origin
-    from imagesync.cli.outputs import Outputs
+    from imagesync.cli.outputs import open_outputs
 
     set_up_logs(logs)
     is_saved = path is None and is_plan(word)
     detail = amount.choose(form)
-    origin = make_origin(Path(word) if is_saved else path, options.target, options.cloud, options.store)
-    with Outputs("show", form, copies, origin, color=color, detail=detail) as outputs:
+    place = Path(word) if is_saved else path
+    with open_outputs("show", form, copies, place, options, color=color, detail=detail) as outputs:
         outputs.check()
         if is_saved:
             show_saved_plan(Path(word), options, outputs)
