@@ -29,6 +29,7 @@ from imagesync.text import format_size
 
 if TYPE_CHECKING:  # what only a run needs is imported when it runs
     from imagesync.execution.executor import Cancelled
+    from imagesync.execution.slots import Slots
     from imagesync.execution.writes import Writes
     from imagesync.lease.holding import Held
 
@@ -39,7 +40,8 @@ JOBS: Final = 8
 class Settings:
     """How a run is carried out.
 
-    ``jobs``: steps or requests at the same time. ``lock``: whether the run takes the catalog's lease. ``lock_timeout``:
+    ``jobs``: steps or requests at the same time. ``slots``: those of all targets of the run, if it has several; then
+    ``targets`` is the number of targets that share them. ``lock``: whether the run takes the catalog's lease. ``lock_timeout``:
     seconds to wait while another run holds it, and for late requests of a dead run. ``lease_times``: the durations of
     the lease protocol. ``unlock``: the command that breaks the lease, for messages.
     """
@@ -49,6 +51,8 @@ class Settings:
     lock_timeout: float = LOCK_TIMEOUT
     lease_times: Times = USUAL
     unlock: str = UNLOCK
+    slots: "Slots | None" = None
+    targets: int = 1
 
     def __post_init__(self) -> None:
         if self.jobs < 1:
@@ -56,6 +60,10 @@ class Settings:
 
 
 def _ignore(_value: object) -> None:
+    pass
+
+
+def _never() -> None:
     pass
 
 
@@ -87,6 +95,8 @@ class Hooks:
     plan is applied instead; without it ``approve`` is called again. ``warn`` gets sentences for the user, from any
     thread: which run holds the lease, or that it was lost.
 
+    ``check`` is called while the run waits or compares before its steps; its error, such as RunStopped, ends the run.
+
     ``watch`` gets the plan and returns a context manager, which gives a ``Watch`` and is open while the steps run. To
     receive only the events: ``watch=lambda plan: nullcontext(Watch(notify=print))``.
     """
@@ -96,6 +106,7 @@ class Hooks:
     approve_change: Callable[[Plan], bool] | None = None
     watch: Callable[[Plan], AbstractContextManager[Watch]] = _watch_nothing
     warn: Callable[[str], None] = _ignore
+    check: Callable[[], None] = _never
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +159,7 @@ def settle(
     from imagesync.execution.contents import settle_contents
 
     def check_lease() -> None:
+        hooks.check()
         if lease is not None:
             lease.check()
 
@@ -178,6 +190,7 @@ def hold_lease(backend: Backend, plan: Plan, settings: Settings, hooks: Hooks) -
         unlock=settings.unlock,
         warn=hooks.warn,
         is_new=lambda: not list_own(backend, plan),
+        check=hooks.check,
     )
 
 
@@ -252,7 +265,15 @@ def run_plan(
         )
         performer.writes.is_contested = lease is not None and lease.before is not None
         try:
-            report = execute(plan, performer, jobs=settings.jobs, notify=control.notify, cancelled=control)
+            report = execute(
+                plan,
+                performer,
+                jobs=settings.jobs,
+                notify=control.notify,
+                cancelled=control,
+                slots=settings.slots,
+                targets=settings.targets,
+            )
         finally:
             if lease is not None and performer.writes.is_unanswered:
                 lease.is_settled = False

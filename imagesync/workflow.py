@@ -217,6 +217,11 @@ def apply(planner: Planner, settings: Settings = Settings(), hooks: Hooks = Hook
         return RunResult(Report(display, ()), display.ids)
     if not hooks.approve(display):
         return RunResult(Report(display, ()), display.ids, approved=False)
+    return carry_out(planner, display, settings, hooks)
+
+
+def carry_out(planner: Planner, display: Plan, settings: Settings, hooks: Hooks) -> RunResult:
+    """Apply a plan that the planner made, that has steps, and that was shown and approved; errors as for ``apply``."""
     with hold_lease(planner.backend, display, settings, hooks) as lease:
         planner.lease = lease
         plan, is_as_shown = _plan_again(planner, display, settings, hooks, lease)
@@ -252,13 +257,19 @@ def apply_saved(
         return RunResult(Report(plan, ()), plan.ids)
     if not hooks.approve(plan):
         return RunResult(Report(plan, ()), plan.ids, approved=False)
+    return carry_out_saved(backend, plan, settings, hooks, policy, access or SourceAccess())
+
+
+def carry_out_saved(
+    backend: Backend, plan: Plan, settings: Settings, hooks: Hooks, policy: Policy, access: SourceAccess
+) -> RunResult:
+    """Apply a saved plan that ``check_saved`` accepted, that has steps, and that was approved; errors as for ``apply_saved``."""
     with hold_lease(backend, plan, settings, hooks) as lease:
         check_saved(backend, plan, policy)
         if untimely := find_untimely_steps(plan, read_time(backend, lease)):
             raise StalePlan(shorten_list(untimely))
         if lease is not None and lease.before is not None:
             plan = recover(backend, plan, settings, lease)
-        access = access or SourceAccess()
         settled = settle(backend, plan, settings, hooks, lease, access)
         plan, undone = drop_settled(plan, settled)
         for key in sorted(undone):

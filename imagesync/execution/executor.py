@@ -9,10 +9,11 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Protocol
+from typing import Final, Protocol
 
 from imagesync.errors import ImagesyncError, RunStopped
 from imagesync.execution.deletions import Waiting
+from imagesync.execution.slots import Seat, Slots
 from imagesync.model.plan import Delete, Plan, Step
 from imagesync.model.report import (
     Advance,
@@ -26,6 +27,9 @@ from imagesync.model.report import (
     StepResult,
     Transferred,
 )
+
+TICK: Final = 0.2
+"""Seconds between two looks at ``cancelled``."""
 
 
 class Perform(Protocol):
@@ -48,27 +52,42 @@ class Cancelled(Protocol):
 
 
 def execute(
-    plan: Plan, perform: Perform, *, jobs: int, notify: Callable[[Event], None], cancelled: Cancelled
+    plan: Plan,
+    perform: Perform,
+    *,
+    jobs: int,
+    notify: Callable[[Event], None],
+    cancelled: Cancelled,
+    slots: Slots | None = None,
+    targets: int = 1,
 ) -> Report:
-    """Carry out every step whose needs are done, at most ``jobs`` at once."""
+    """Carry out every step whose needs are done, at most ``jobs`` at once.
+
+    ``slots``: the limit that ``targets`` targets of one run share.
+    """
     run = _Run(plan, notify)
-    with ThreadPoolExecutor(jobs) as pool:
+    with (slots or Slots(jobs)).join(targets) as seat, ThreadPoolExecutor(seat.most) as pool:
         working: dict[Future[StepResult], Step] = {}
         while True:
             run.skip_blocked()
-            for step in run.find_ready()[: jobs - len(working)] if not cancelled.is_set() else ():
+            ready = run.find_ready() if not cancelled.is_set() else []
+            while ready and seat.take():
+                step = ready.pop(0)
                 run.started.add(step.id)
                 notify(Started(step))
                 working[pool.submit(run.attempt, step, perform)] = step
-            if not working:
-                if deletes := run.find_ready_deletes() if not cancelled.is_set() else ():
-                    run.delete(deletes, perform, jobs, cancelled)
-                    continue
+            if working:
+                done, _ = wait(working, timeout=TICK, return_when=FIRST_COMPLETED)
+                for future in done:
+                    run.finish(future.result())
+                    del working[future]
+                    seat.release()
+            elif ready:
+                seat.wait(TICK)
+            elif deletes := run.find_ready_deletes() if not cancelled.is_set() else ():
+                run.delete(deletes, perform, seat, cancelled)
+            else:
                 break
-            done, _ = wait(working, timeout=0.2, return_when=FIRST_COMPLETED)
-            for future in done:
-                run.finish(future.result())
-                del working[future]
     return run.make_report(interrupted=cancelled.is_set())
 
 
@@ -130,8 +149,18 @@ class _Run:
             step, made.outcome, made.image_id, made.remark, None, time.monotonic() - begun, made.bytes_sent
         )
 
-    def delete(self, steps: Sequence[Step], perform: Perform, jobs: int, cancelled: Cancelled) -> None:
-        """Carry out all deletions together. If the run is canceled, the others are reported as not started."""
+    def delete(self, steps: Sequence[Step], perform: Perform, seat: Seat, cancelled: Cancelled) -> None:
+        """Carry out all deletions together, in one slot. If the run is canceled, the others are reported as not started."""
+        while not seat.take():
+            seat.wait(TICK)
+            if cancelled.is_set():
+                return
+        try:
+            self._delete(steps, perform, seat.most, cancelled)
+        finally:
+            seat.release()
+
+    def _delete(self, steps: Sequence[Step], perform: Perform, jobs: int, cancelled: Cancelled) -> None:
         for step in steps:
             self.started.add(step.id)
             self._notify(Started(step))

@@ -29,6 +29,8 @@ from imagesync.lease.record import (
 
 SETTLING_FACTOR: Final = 4
 """After a dead run, the next one waits this many times the backend's settling time: some 19 retries of the service."""
+CHECK_SECONDS: Final = 1.0
+"""Seconds between two checks whether a run that waits was canceled."""
 MAX_LOST_POSTS: Final = 3
 """POSTs of a record that may have no answer and no effect, before the run fails."""
 
@@ -46,7 +48,9 @@ class _Taking:
         unlock: str,
         *,
         is_new: Callable[[], bool],
+        check: Callable[[], None],
     ) -> None:
+        self._check = check
         self._chain, self._times, self._world, self._warn, self._unlock = chain, times, world, warn, unlock
         self._is_new, self._has_seen = is_new, False
         self._timeout, self._begun = timeout, world.clock()
@@ -100,7 +104,7 @@ class _Taking:
             raise
         if confirmed is None:
             self._step_back(lease, before, is_fresh=is_fresh)
-            self._world.sleep(self._times.poll * self._world.chance())
+            self._sleep(self._times.poll * self._world.chance())
             return None
         for old in confirmed.found:
             self._chain.remove(old.id)
@@ -123,7 +127,10 @@ class _Taking:
                 f"the lease of catalog {self._chain.catalog} could not be taken within {self._count_seconds_waited():.0f} s",
                 "nothing was changed; run again, wait longer (--lock-timeout), or run without the lease (--no-lock)",
             )
-        self._world.sleep(self._times.poll * self._world.chance())
+        self._sleep(self._times.poll * self._world.chance())
+
+    def _sleep(self, seconds: float) -> None:
+        sleep(seconds, self._world, self._check)
 
     def _confirm(self, lease: Lease, sent: float) -> Listing | None:
         """List until the record of this run is the only live one; None if another record has precedence.
@@ -186,7 +193,15 @@ class _Taking:
                 f"(if that run is dead, break its lease: {self._unlock})"
             )
             self._has_warned = True
-        self._world.sleep(min(self._times.poll, left))
+        self._sleep(min(self._times.poll, left))
+
+
+def sleep(seconds: float, world: World, check: Callable[[], None]) -> None:
+    """Sleep; ``check`` is called before each ``CHECK_SECONDS``, and its error ends the sleep."""
+    while seconds > 0:
+        check()
+        world.sleep(min(seconds, CHECK_SECONDS))
+        seconds -= CHECK_SECONDS
 
 
 def count_seconds_to_settle(before: Lease, times: Times, world: World) -> float:
@@ -209,20 +224,28 @@ def take(
     world: World | None = None,
     unlock: str = UNLOCK,
     is_new: Callable[[], bool] = lambda: False,
+    check: Callable[[], None] = lambda: None,
 ) -> Held:
     """Take the lease of a catalog as soon as no other run has it; LeaseHeld after ``timeout`` seconds.
 
     LeaseUnsettled if too little time is left to wait for late requests of a dead holder. ``Held.before`` is the lease
     of that holder, and the caller must call ``wait_for_last_holder``. ``unlock``: the command that breaks the lease,
     for messages. ``is_new`` is called if no record is found; it returns whether the catalog has no image, because then
-    an earlier lease is unlikely.
+    an earlier lease is unlikely. ``check`` is called while the run waits; its error ends the wait.
     """
     world = world or make_world()
     chain = Chain(backend, catalog, times, world)
-    return _Taking(chain, times, world, timeout, warn, unlock, is_new=is_new).take()
+    return _Taking(chain, times, world, timeout, warn, unlock, is_new=is_new, check=check).take()
 
 
-def wait_for_last_holder(held: Held, catalog: str, times: Times, world: World, warn: Callable[[str], None]) -> None:
+def wait_for_last_holder(
+    held: Held,
+    catalog: str,
+    times: Times,
+    world: World,
+    warn: Callable[[str], None],
+    check: Callable[[], None] = lambda: None,
+) -> None:
     """Wait until a holder that did not release the lease has noticed its end and its requests have arrived.
 
     LeaseLost if this run lost the lease meanwhile.
@@ -232,7 +255,7 @@ def wait_for_last_holder(held: Held, catalog: str, times: Times, world: World, w
     seconds = count_seconds_to_settle(held.before, times, world)
     waiting = f"; waiting {seconds:.0f} s for its late requests" if seconds else ""
     warn(f"catalog {catalog}: {describe_end(held.before)}{waiting}")
-    world.sleep(seconds)
+    sleep(seconds, world, check)
     held.has_waited = True
     held.check_listing()  # the late request may be the POST of another run's record
     held.check()
@@ -248,6 +271,7 @@ def hold(
     unlock: str,
     warn: Callable[[str], None],
     is_new: Callable[[], bool] = lambda: False,
+    check: Callable[[], None] = lambda: None,
 ) -> Iterator[Held]:
     """Hold the lease with heartbeats while the block runs; arguments and errors as for ``take``.
 
@@ -257,10 +281,20 @@ def hold(
     settled = backend.settling_time()
     times = replace(times, settling=min(times.settling, SETTLING_FACTOR * settled), lag=min(times.lag, settled))
     world = make_world()
-    held = take(backend, catalog, timeout=timeout, warn=warn, times=times, world=world, unlock=unlock, is_new=is_new)
+    held = take(
+        backend,
+        catalog,
+        timeout=timeout,
+        warn=warn,
+        times=times,
+        world=world,
+        unlock=unlock,
+        is_new=is_new,
+        check=check,
+    )
     try:
         held.start()
-        wait_for_last_holder(held, catalog, times, world, warn)
+        wait_for_last_holder(held, catalog, times, world, warn, check)
         yield held
     finally:
         held.release()

@@ -59,6 +59,7 @@ class _Chosen:
     cloud: str | None = None
     store: str | None = None
     only: tuple[str, ...] = ()
+    wave: int = 0
 
 
 def resolve(
@@ -175,8 +176,8 @@ class _Resolver:
             self._problems += values.problems
 
     def _read_target(self, name: str, part: Part) -> _Chosen:
-        lines_of_text = {field: value.data for field, value in part.items() if field in ("cloud", "store", "only")}
-        data = self._fill_and_check(lines_of_text, "target", ("targets", name), part)
+        own = {field: value.data for field, value in part.items() if field in ("cloud", "store", "only", "wave")}
+        data = self._fill_and_check(own, "target", ("targets", name), part)
         if data is None:
             return _Chosen(name)
         if "only" in data:
@@ -188,7 +189,7 @@ class _Resolver:
             if not self._allow_outside and (problem := find_place_problem(store, self._manifest.base)):
                 where = format_path(("targets", name, "store"))
                 self._problems.append(part["store"].problem(where, problem, MOVE))
-        return _Chosen(name, data.get("cloud"), store, tuple(data.get("only", ())))
+        return _Chosen(name, data.get("cloud"), store, tuple(data.get("only", ())), data.get("wave", 0))
 
     def _check_braces(self, name: str, part: Part) -> None:
         """Report a cloud or store with ``{name}`` instead of ``${name}``: a folder of that name would be created."""
@@ -259,7 +260,7 @@ class _Resolver:
         warnings: Sequence[str],
     ) -> Catalog:
         target = self._target
-        place = Target(target.name, target.cloud, target.store, self._find_place)
+        place = Target(target.name, target.cloud, target.store, target.wave, self._find_place)
         here = [spec for spec in specs if is_match(spec.key, target.only)]
         picked = tuple(spec for spec in here if is_match(spec.key, only))
         for pattern in only:

@@ -4,7 +4,7 @@ The overlay of a target (``values``, ``images``, ``only``) belongs to that targe
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -66,6 +66,37 @@ def select_target(manifest: Manifest, choice: Choice, values: Mapping[str, str])
     return _find_default(manifest, places, values) or Target()
 
 
+def select_targets(manifest: Manifest, names: Sequence[str], values: Mapping[str, str]) -> tuple[Target, ...]:
+    """The targets of these names, or all of them without names, in the order of the manifest.
+
+    UsageError: there is no such target, there are no targets at all, or two of them name the same cloud or store.
+    """
+    places = dict(_find_places(manifest, values))
+    if not places and not names:
+        raise UsageError("--all-targets: the manifest declares no targets", "pass --cloud NAME or --store DIR")
+    for name in names:
+        _get_target(manifest, places, name)
+    chosen = tuple(place for name, place in places.items() if not names or name in names)
+    _refuse_same_places(chosen)
+    return chosen
+
+
+def _refuse_same_places(targets: Sequence[Target]) -> None:
+    """UsageError for two targets that name the same cloud or the same folder; links are followed."""
+    found: dict[tuple[str, str], Target] = {}
+    for target in targets:
+        kind, place = ("store", os.path.realpath(target.store)) if target.store else ("cloud", target.cloud or "")
+        other = found.setdefault((kind, place), target)
+        if other is not target:
+            raise refuse_same_place(str(other.name), str(target.name), f"{kind} {target.store or place}")
+
+
+def refuse_same_place(name: str, other: str, place: str) -> UsageError:
+    """The error for two targets of one run that are the same place: each would undo what the other did."""
+    message = f"targets {make_printable(name)} and {make_printable(other)} are the same place: {make_printable(place)}"
+    return UsageError(message, "run them one after the other, or correct the manifest")
+
+
 def _find_places(manifest: Manifest, given: Mapping[str, str]) -> Iterator[tuple[str, Target]]:
     """Each target with its place; the resolution reports problems of the place."""
     for name, part in manifest.targets.items():
@@ -77,7 +108,8 @@ def _find_places(manifest: Manifest, given: Mapping[str, str]) -> Iterator[tuple
         store = texts.get("store")
         folder = manifest.folders.get(part.file, manifest.base)
         find_place = partial(_find_place, part, "store" if store is not None else "cloud")
-        yield name, Target(name, texts.get("cloud"), _join(folder, store) if store is not None else None, find_place)
+        place = _join(folder, store) if store is not None else None
+        yield name, Target(name, texts.get("cloud"), place, find_place=find_place)
 
 
 def _find_place(part: Part, name: str) -> Place:

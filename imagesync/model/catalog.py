@@ -401,12 +401,14 @@ def is_match(key: str, patterns: Sequence[str]) -> bool:
 class Target:
     """The place that a catalog is applied to: a cloud of clouds.yaml, a local store (absolute path), or neither.
 
-    ``find_place`` returns where the manifest names the cloud or store; it may read the whole file again.
+    ``wave``: in a run of several targets, waves run in ascending order. ``find_place`` returns where the manifest names
+    the cloud or store; it may read the whole file again.
     """
 
     name: str | None = None
     cloud: str | None = None
     store: str | None = None
+    wave: int = 0
     find_place: Callable[[], Place] = field(default=Place, compare=False, repr=False)
 
 

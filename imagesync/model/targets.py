@@ -30,6 +30,19 @@ class TargetOutcome(StrEnum):
         return self.value.replace("-", " ")
 
 
+def judge_run(report: Report | None, error: str = "", *, interrupted: bool = False) -> TargetOutcome:
+    """How a run ended. ``report`` None: no step was to do, or ``error`` says why none was started."""
+    if interrupted or (report is not None and report.interrupted):
+        return TargetOutcome.INTERRUPTED
+    if report is None:
+        return TargetOutcome.NOT_STARTED if error else TargetOutcome.UNCHANGED
+    if report.stopped:
+        return TargetOutcome.LOST
+    if error or not report.succeeded:
+        return TargetOutcome.FAILED
+    return TargetOutcome.DONE if report.results else TargetOutcome.UNCHANGED
+
+
 @dataclass(frozen=True, slots=True)
 class PlannedTarget:
     """The plan of one target. ``wave``: see the manifest's ``targets.NAME.wave``.

@@ -68,10 +68,15 @@ def decode_plan(document: object, *, folder: str, display: str) -> Plan:
         raise UsageError(f"{display} was altered after it was made: its digest does not match its content", AGAIN)
     if (place := _find_unprintable(document)) is not None:
         raise UsageError(f"{display} is not a saved plan: {place} has control characters", AGAIN)
-    plan = _read_plan(document, os.path.normpath(os.path.join(folder, document["manifest"]["base"])))
+    plan = read_trusted_plan(document, folder=folder)
     if write_summary(plan) != document["summary"]:
         raise UsageError(f"{display} is not a saved plan: its summary does not match its steps", AGAIN)
     return plan
+
+
+def read_trusted_plan(document: Json, *, folder: str) -> Plan:
+    """The plan of a document that this process made, without the checks of ``decode_plan``."""
+    return _read_plan(document, os.path.normpath(os.path.join(folder, document["manifest"]["base"])))
 
 
 def _read_plan(document: Json, base: str) -> Plan:

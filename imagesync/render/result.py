@@ -16,6 +16,7 @@ from imagesync.model.report import (
     list_rejected_candidates,
     list_waiting_candidates,
 )
+from imagesync.model.targets import judge_run
 from imagesync.render.place import place_to_json
 from imagesync.render.problems import list_problems
 from imagesync.secrets import clean_diagnostic
@@ -60,24 +61,11 @@ def run_finished_to_json(report: Report | None, error: str = "", *, interrupted:
     counts = {outcome.value: sum(result.outcome is outcome for result in results) for outcome in Outcome}
     return {
         "event": "run-finished",
-        "outcome": _judge(report, error, interrupted=interrupted),
+        "outcome": judge_run(report, error, interrupted=interrupted).value,
         "counts": counts,
         "sent_bytes": sum(result.bytes_sent for result in results),
         "error": error or (report.stopped if report else "") or None,
     }
-
-
-def _judge(report: Report | None, error: str, *, interrupted: bool) -> str:
-    """The outcome of a run: done, unchanged, failed, lost, interrupted or not-started."""
-    if interrupted or (report is not None and report.interrupted):
-        return "interrupted"
-    if report is None:
-        return "not-started" if error else "unchanged"
-    if report.stopped:
-        return "lost"
-    if error or not report.succeeded:
-        return "failed"
-    return "done" if report.results else "unchanged"
 
 
 def result_to_json(result: StepResult) -> Json:
@@ -139,10 +127,10 @@ def failure_to_json(command: str, error: ImagesyncError) -> Json:
 
     One object for each problem of the manifests, each refusal or each change of a stale plan; else one for the error.
     """
-    return {"command": command, "errors": list(map(_describe_problem, list_problems(error)))}
+    return {"command": command, "errors": list(map(problem_to_json, list_problems(error)))}
 
 
-def _describe_problem(problem: Diagnostic) -> Json:
+def problem_to_json(problem: Diagnostic) -> Json:
     """The form of ``diagnostics_to_json``; the place is null if there is none."""
     if not problem.file:
         return {**dict.fromkeys(("file", "line", "column", "where")), "message": problem.message, "hint": problem.hint}

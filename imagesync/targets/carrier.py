@@ -1,0 +1,80 @@
+"""Tasks -> what runs them, and their messages. The only place that chooses what that is: threads of this process.
+
+An engine on other hosts is another class with the same three methods. Tasks and messages are plain values for that reason.
+"""
+
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from queue import Empty, SimpleQueue
+from typing import Any, Final, Protocol, TypeAlias
+
+from imagesync.execution.executor import Cancelled
+from imagesync.targets.messages import Message, Task, encode_ended
+
+MAX_PARALLEL: Final = 64
+"""Targets that are worked for at the same time: each has a connection and some threads."""
+
+Emit: TypeAlias = Callable[[Mapping[str, Any]], None]
+"""Sends the document of a message to the run."""
+Work: TypeAlias = Callable[[Task, Emit, Cancelled], None]
+"""Carries out a task. Its last message is ``ended``, also after an error."""
+
+
+class Carrier(Protocol):
+    """What runs the tasks of a run."""
+
+    def submit(self, task: Task) -> None:
+        """Start a task, or let it wait until there is room. It returns at once."""
+
+    def events(self, seconds: float) -> list[Message]:
+        """The messages that came since the last call; without any, those of the next ``seconds``."""
+
+    def cancel(self) -> None:
+        """Stop all tasks in good order: steps that run end or are interrupted, and no further step starts."""
+
+
+class ThreadCarrier:
+    """Runs tasks in threads of this process, ``parallel`` at a time. ``work`` is called in a thread for each task."""
+
+    def __init__(self, work: Work, parallel: int = MAX_PARALLEL) -> None:
+        self._work, self._parallel = work, parallel
+        self._tasks: SimpleQueue[Task] = SimpleQueue()
+        self._messages: SimpleQueue[Message] = SimpleQueue()
+        self._cancelled = threading.Event()
+        self._submitted = 0
+
+    def submit(self, task: Task) -> None:
+        """Start a task, or let it wait until a thread is free."""
+        if self._submitted < self._parallel:
+            # the process must end although a thread waits for a silent server
+            threading.Thread(target=self._run_all, name=f"imagesync-target-{self._submitted}", daemon=True).start()
+        self._submitted += 1
+        self._tasks.put(task)
+
+    def _run_all(self) -> None:
+        while True:
+            self._run(self._tasks.get())
+
+    def _run(self, task: Task) -> None:
+        def emit(document: Mapping[str, Any]) -> None:
+            self._messages.put(Message(task.target, task.verb, document))
+
+        try:
+            self._work(task, emit, self._cancelled)
+        except BaseException:  # the run waits for the end of each task
+            emit(encode_ended(bug=traceback.format_exc()))
+
+    def events(self, seconds: float) -> list[Message]:
+        """The messages that came since the last call; without any, those of the next ``seconds``."""
+        found: list[Message] = []
+        try:
+            found.append(self._messages.get(timeout=seconds))
+            while True:
+                found.append(self._messages.get_nowait())
+        except Empty:
+            return found
+
+    def cancel(self) -> None:
+        """Tell all tasks to stop."""
+        self._cancelled.set()

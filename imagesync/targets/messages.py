@@ -1,0 +1,155 @@
+"""What travels between a run of several targets and the places that work for it: plain values, encoded and decoded. Pure.
+
+A task names a target and what to do. Its answer is a sequence of messages: JSON objects, each with an ``event``.
+
+    task plan    planned (the plan, and why it is refused), then ended (problems)
+    task apply   changed (another plan is applied instead), run (the steps begin), started, progress, finished (a step),
+                 warning, then ended (report, ids, problems)
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Final, TypeAlias
+
+from imagesync.errors import Diagnostic
+from imagesync.model.plan import Plan, Step
+from imagesync.model.report import Event, Finished, Outcome, Progress, Report, Started, StepResult, Transferred
+from imagesync.planfile.reader import read_trusted_plan
+from imagesync.planfile.writer import encode_plan
+from imagesync.render.result import event_to_json, problem_to_json, result_to_json
+from imagesync.version import __version__
+
+Json: TypeAlias = dict[str, Any]
+
+
+class Verb(StrEnum):
+    """What a task asks for."""
+
+    PLAN = "plan"
+    APPLY = "apply"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Work for one target. ``peers``: how many targets of its wave have not ended, to share the limits of the run."""
+
+    target: str
+    verb: Verb
+    peers: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One answer to a task."""
+
+    target: str
+    verb: Verb
+    document: Mapping[str, Any]
+
+    @property
+    def event(self) -> str:
+        """What happened; ``ended`` is the last one of each task."""
+        return str(self.document["event"])
+
+
+PLANNED: Final = "planned"
+CHANGED: Final = "changed"
+RUN: Final = "run"
+WARNING: Final = "warning"
+ENDED: Final = "ended"
+
+
+def encode_planned(plan: Plan, refusals: Sequence[str] = (), *, folder: str = "/", event: str = PLANNED) -> Json:
+    """A plan as the document of a file in ``folder``, and why the policy refuses it."""
+    return {
+        "event": event,
+        "folder": folder,
+        "plan": encode_plan(plan, tool=f"imagesync {__version__}", folder=folder),
+        "places": dict(plan.places),
+        "refusals": list(refusals),
+    }
+
+
+def decode_planned(document: Mapping[str, Any]) -> tuple[Plan, tuple[str, ...]]:
+    """The plan, and why the policy refuses it. URLs with secrets are shown without them."""
+    plan = read_trusted_plan(document["plan"], folder=document["folder"])
+    return replace(plan, places=document["places"]), tuple(document["refusals"])
+
+
+def encode_problems(problems: Sequence[Diagnostic]) -> list[Json]:
+    """Problems as in the schema ``errors``."""
+    return [problem_to_json(problem) for problem in problems]
+
+
+def decode_problems(documents: Sequence[Mapping[str, Any]]) -> tuple[Diagnostic, ...]:
+    """The problems of ``encode_problems``."""
+    return tuple(
+        Diagnostic(
+            one["file"] or "", one["line"] or 0, one["column"] or 0, one["where"] or "", one["message"], one["hint"]
+        )
+        for one in documents
+    )
+
+
+def encode_ended(
+    report: Report | None = None,
+    ids: Mapping[str, str] | None = None,
+    problems: Sequence[Diagnostic] = (),
+    *,
+    bug: str = "",
+) -> Json:
+    """The end of a task. ``bug``: the traceback of an error in imagesync."""
+    document = None
+    if report is not None:
+        document = {
+            "results": [result_to_json(result) for result in report.results],
+            "interrupted": report.interrupted,
+            "stopped": report.stopped,
+            "leftover": list(report.leftover),
+        }
+    return {
+        "event": ENDED,
+        "report": document,
+        "ids": dict(ids or {}),
+        "problems": encode_problems(problems),
+        "bug": bug or (report.bug if report else ""),
+    }
+
+
+def decode_report(document: Mapping[str, Any], plan: Plan, bug: str) -> Report:
+    """The report of a run of ``plan``."""
+    steps = {step.id: step for step in plan.steps}
+    results = tuple(_decode_result(one, steps) for one in document["results"])
+    return Report(plan, results, document["interrupted"], bug, tuple(document["leftover"]), document["stopped"])
+
+
+def _decode_result(document: Mapping[str, Any], steps: Mapping[str, Step]) -> StepResult:
+    return StepResult(
+        steps[document["step"]],
+        Outcome(document["outcome"]),
+        document["image_id"],
+        document["error"] or "",
+        document["cause"],
+        document["seconds"],
+        document["sent_bytes"],
+    )
+
+
+def encode_event(event: Event) -> Json:
+    """An event of a step."""
+    return event_to_json(event)
+
+
+def decode_event(document: Mapping[str, Any], steps: Mapping[str, Step]) -> Event:
+    """The event of a step; ``steps``: those of the plan by id."""
+    match document["event"]:
+        case "started":
+            return Started(steps[document["step"]])
+        case "progress":
+            amount = Transferred(
+                document["sent_bytes"], document["total_bytes"], document["read_bytes"], document["source_bytes"]
+            )
+            return Progress(steps[document["step"]], amount)
+        case _:
+            return Finished(_decode_result(document, steps))

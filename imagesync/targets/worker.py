@@ -1,0 +1,178 @@
+"""A task -> the plan or the run of one target in this process, and its messages. I/O through backends and sources."""
+
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+
+from imagesync import workflow
+from imagesync.backends.base import Backend
+from imagesync.errors import Bug, ImagesyncError, PlanRefused, RunStopped
+from imagesync.execution.executor import Cancelled
+from imagesync.execution.slots import Slots
+from imagesync.model.catalog import Catalog, Target
+from imagesync.model.plan import Plan
+from imagesync.model.policy import Policy
+from imagesync.planning.planner import make_plan
+from imagesync.render.problems import list_problems
+from imagesync.run import Hooks, RunResult, Settings, Watch
+from imagesync.sources import SourceAccess, check_sources
+from imagesync.targets.carrier import Emit
+from imagesync.targets.messages import CHANGED, RUN, WARNING, Task, Verb, encode_ended, encode_event, encode_planned
+from imagesync.workflow import AS_PLANNED, Maker, Planner
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a run asks of each target.
+
+    ``open_target``: opens the backend of a target. ``limit``: the policy of a run from that of the manifest, or of a saved
+    plan. ``accepts_changes``: whether a target is applied although its images changed after its plan was shown.
+    ``folder``: the paths in the documents of plans are relative to it.
+    """
+
+    open_target: Callable[[Target], Backend]
+    limit: Callable[[Policy], Policy] = lambda policy: policy
+    make: Maker = make_plan
+    settings: Settings = Settings()
+    access: SourceAccess = field(default_factory=SourceAccess)
+    accepts_changes: bool = False
+    folder: str = "/"
+
+
+class Worker:
+    """Works for the targets of one run. ``subjects``: by target, the catalog, the saved plan, or why there is none.
+
+    A target's backend stays open between its plan and its run; ``close`` closes all.
+    """
+
+    def __init__(self, order: Order, subjects: Mapping[str, Catalog | Plan | ImagesyncError]) -> None:
+        self._order, self._subjects = order, subjects
+        self._slots = Slots(order.settings.jobs)
+        self._prepared: dict[str, _Prepared] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, task: Task, emit: Emit, cancelled: Cancelled) -> None:
+        """Carry out a task. See ``messages`` for what it emits."""
+        try:
+            if task.verb is Verb.PLAN:
+                self._plan(task, emit)
+            else:
+                self._apply(task, emit, cancelled)
+        except ImagesyncError as error:
+            emit(encode_ended(problems=list_problems(error)))
+        except Exception:
+            emit(encode_ended(bug=traceback.format_exc()))
+
+    def close(self) -> None:
+        """Close the backends of all targets."""
+        with self._lock:
+            prepared, self._prepared = self._prepared, {}
+        for one in prepared.values():
+            with suppress(ImagesyncError):
+                one.backend.__exit__(None, None, None)
+
+    def _plan(self, task: Task, emit: Emit) -> None:
+        subject = self._subjects[task.target]
+        if isinstance(subject, ImagesyncError):
+            raise subject
+        prepared = self._prepare(subject)
+        with self._lock:
+            self._prepared[task.target] = prepared
+        plan, refusals = prepared.plan()
+        emit(encode_planned(plan, refusals, folder=self._order.folder))
+        emit(encode_ended())
+
+    def _prepare(self, subject: Catalog | Plan) -> "_Prepared":
+        order = self._order
+        if isinstance(subject, Plan):
+            return _SavedPlan(order, order.open_target(locate_saved(subject)), subject)
+        backend = order.open_target(subject.target)
+        planner = Planner(
+            backend,
+            subject,
+            policy=order.limit(subject.policy),
+            make=order.make,
+            jobs=order.settings.jobs,
+            access=order.access,
+        )
+        return _FreshPlan(planner)
+
+    def _apply(self, task: Task, emit: Emit, cancelled: Cancelled) -> None:
+        with self._lock:
+            prepared = self._prepared[task.target]
+        hooks = _make_hooks(prepared.made, emit, cancelled, accepts_changes=self._order.accepts_changes)
+        settings = replace(self._order.settings, slots=self._slots, targets=task.peers)
+        result = prepared.carry_out(settings, hooks)
+        emit(encode_ended(result.report, result.ids))
+
+
+def locate_saved(plan: Plan) -> Target:
+    """The place of a saved plan."""
+    if plan.target.kind == "store":
+        return Target(plan.target_name, store=plan.target.location)
+    return Target(plan.target_name, cloud=plan.target.label or None)
+
+
+class _FreshPlan:
+    """The target of a catalog: it is planned again under the lease. ``made``: the plan that was shown."""
+
+    def __init__(self, planner: Planner) -> None:
+        self._planner, self.backend = planner, planner.backend
+        self.made: Plan | None = None
+
+    def plan(self) -> tuple[Plan, tuple[str, ...]]:
+        self.made = plan = self._planner.plan()
+        try:
+            self._planner.check_limits(plan)
+        except PlanRefused as refused:
+            return plan, refused.refusals
+        return plan, ()
+
+    def carry_out(self, settings: Settings, hooks: Hooks) -> RunResult:
+        if self.made is None:
+            raise Bug("a target is applied that was not planned")
+        return workflow.carry_out(self._planner, self.made, settings, hooks)
+
+
+class _SavedPlan:
+    """The target of a saved plan, which is carried out exactly."""
+
+    def __init__(self, order: Order, backend: Backend, plan: Plan) -> None:
+        self.backend, self.made = backend, plan
+        self._policy, self._access = order.limit(AS_PLANNED), order.access
+
+    def plan(self) -> tuple[Plan, tuple[str, ...]]:
+        check_sources(self.made)
+        self.made = replace(self.made, target=workflow.check_saved(self.backend, self.made, self._policy))
+        return self.made, ()
+
+    def carry_out(self, settings: Settings, hooks: Hooks) -> RunResult:
+        return workflow.carry_out_saved(self.backend, self.made, settings, hooks, self._policy, self._access)
+
+
+_Prepared = _FreshPlan | _SavedPlan
+
+
+def _make_hooks(shown: Plan | None, emit: Emit, cancelled: Cancelled, *, accepts_changes: bool) -> Hooks:
+    """The hooks of a run whose plan was ``shown`` and approved."""
+
+    def check() -> None:
+        if cancelled.is_set():
+            raise RunStopped
+
+    def approve_change(plan: Plan) -> bool:
+        if accepts_changes:
+            emit(encode_planned(plan, event=CHANGED))
+        return accepts_changes
+
+    @contextmanager
+    def watch(plan: Plan) -> Iterator[Watch]:
+        emit({"event": RUN} if plan == shown else encode_planned(plan, event=RUN))
+        yield Watch(lambda event: emit(encode_event(event)), cancelled)
+
+    def warn(text: str) -> None:
+        emit({"event": WARNING, "text": text})
+
+    return Hooks(approve_change=approve_change, watch=watch, warn=warn, check=check)
