@@ -8,6 +8,7 @@ NAMES: Final = (
     "manifest",
     "problems",
     "plan",
+    "plans",
     "report",
     "events",
     "errors",

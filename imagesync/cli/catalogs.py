@@ -65,7 +65,7 @@ def load_every_catalog(
             for problem in error.diagnostics:
                 found[problem].append(target)
     if found:
-        raise ManifestError(_name_targets(found, checked))
+        raise ManifestError(name_targets(found, checked))
     return catalogs, list(find_unused_names(manifest))
 
 
@@ -96,7 +96,7 @@ def _list_targets(manifest: Manifest, options: Options) -> Iterator[str | None]:
         yield from manifest.targets
 
 
-def _name_targets(found: Mapping[Diagnostic, Sequence[str | None]], checked: Sequence[str | None]) -> list[Diagnostic]:
+def name_targets(found: Mapping[Diagnostic, Sequence[str | None]], checked: Sequence[str | None]) -> list[Diagnostic]:
     """The problems; a problem that only some targets have names the first of them."""
     return [
         problem

@@ -72,7 +72,7 @@ class Display:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: Plan | None,
         stream: TextIO,
         *,
         has_colors: bool,
@@ -81,8 +81,7 @@ class Display:
     ) -> None:
         self._progress, self._clock, self._lock = RunProgress(plan), clock, threading.Lock()
         self._stream, self._with_reason = stream, with_reason
-        self._keys = max((cell_len(make_printable(step.action.key)) for step in plan.steps), default=0)
-        self._has_total = len(plan.steps) > 1
+        self._measure_keys()
         self._console = Console(
             file=TerminalStream(stream),  # type: ignore[arg-type]  # it has every method that rich calls
             force_terminal=True,
@@ -103,6 +102,16 @@ class Display:
         )
         self._unfinished = ""
         self._open = ExitStack()
+
+    def _measure_keys(self) -> None:
+        self._keys = max((cell_len(make_printable(key)) for key in self._progress.keys), default=0)
+        self._has_total = self._progress.steps > 1
+
+    def put(self, target: str, plan: Plan) -> None:
+        """Take the plan of a target."""
+        with self._lock:
+            self._progress.put(target, plan)
+            self._measure_keys()
 
     def __enter__(self) -> Self:
         self._console.line()

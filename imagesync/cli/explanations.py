@@ -1,8 +1,10 @@
 """The words of ``show`` -> a saved plan, or the explanation of a key, printed. Does I/O, and only reads."""
 
 import glob
+import os
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 from imagesync import workflow
 from imagesync.cli.catalogs import load_catalog
@@ -10,14 +12,15 @@ from imagesync.cli.files import find_folder
 from imagesync.cli.options import Options
 from imagesync.cli.outputs import Outputs
 from imagesync.cli.result_options import Amount
-from imagesync.cli.results import ExplanationResult, PlanResult
+from imagesync.cli.results import ExplanationResult, PlanResult, PlansResult
 from imagesync.cli.runs import read_catalog, show_plan
-from imagesync.cli.saved_plans import read_plan
+from imagesync.cli.saved_plans import decode, read_document
 from imagesync.cli.targets import open_selected
 from imagesync.errors import UsageError
 from imagesync.model.catalog import Catalog
 from imagesync.sources import SourceAccess
-from imagesync.text import quote_word
+from imagesync.targets.saved import decode_plans, holds_several
+from imagesync.text import make_printable, quote_word
 
 
 def show_saved_plan(path: Path, options: Options, outputs: Outputs) -> None:
@@ -29,12 +32,24 @@ def show_saved_plan(path: Path, options: Options, outputs: Outputs) -> None:
         hint = f"remove it; if {word} is a key, add the path of its manifest: imagesync show {word} PATH"
         raise UsageError(f"{option} has no effect on a saved plan", hint)
     try:
-        plan, _ = read_plan(path)
+        document = read_document(path)
+        result = _read_plans(document, path) if holds_several(document) else None
+        plan = decode(document, path)[0] if result is None else None
     except UsageError as error:
         word = quote_word(str(path))
         hint = f"{error.hint}; if {word} is a key, add the path of its manifest: imagesync show {word} PATH"
         raise UsageError(error.message, hint) from error
-    show_plan(PlanResult(plan, find_folder(path)), outputs)
+    if result is not None:
+        outputs.publish(result)
+    elif plan is not None:
+        show_plan(PlanResult(plan, find_folder(path)), outputs)
+
+
+def _read_plans(document: Any, path: Path) -> PlansResult:
+    catalog, planned = decode_plans(
+        document, folder=os.path.abspath(find_folder(path)), display=make_printable(str(path))
+    )
+    return PlansResult(catalog, planned, {one["target"]: one["plan"] for one in document["targets"] if one["plan"]})
 
 
 def print_explanation(key: str, path: Path, options: Options, amount: Amount, outputs: Outputs) -> None:

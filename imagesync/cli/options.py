@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 MAX_LIMIT_DIGITS: Final = 9
 MAX_PERCENT: Final = 100
+MAX_PARALLEL: Final = 64
+"""Targets that are worked for at the same time: each has a connection and some threads."""
 _NO_HOST: Final = re.compile(r"[\s/\\@]")
 CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
 
@@ -84,6 +86,16 @@ TargetName = Annotated[
     str | None,
     typer.Option("--target", help="Use this target of the manifest.", metavar="NAME", autocompletion=complete_targets),
 ]
+TargetNames = Annotated[
+    list[str],
+    typer.Option(
+        "--target",
+        help="Use this target of the manifest (repeatable).",
+        metavar="NAME",
+        autocompletion=complete_targets,
+    ),
+]
+AllTargets = Annotated[bool, typer.Option("--all-targets", help="Use every target of the manifest.")]
 CloudName = Annotated[
     str | None,
     typer.Option("--cloud", help="Use this cloud of clouds.yaml.", metavar="NAME", autocompletion=complete_clouds),
@@ -258,6 +270,88 @@ class Options:
             reactivate=self.reactivate,
             drift_only=self.drift_only,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class TargetChoice:
+    """Which targets of the manifest a command is for; UsageError if the options contradict each other."""
+
+    targets: TargetNames = field(default_factory=list)
+    all_targets: AllTargets = False
+    parallel_targets: Annotated[
+        int | None,
+        typer.Option(
+            "--parallel-targets",
+            help=f"Work for this many targets at the same time (default: {MAX_PARALLEL}).",
+            metavar="N",
+            min=1,
+            max=MAX_PARALLEL,
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.all_targets and self.targets:
+            raise UsageError("--target and --all-targets exclude each other", "pass one of them")
+        for name in self.targets:
+            if self.targets.count(name) > 1:
+                raise UsageError(f"--target {make_printable(name)} is given twice", "pass it once")
+
+    @property
+    def is_several(self) -> bool:
+        """Whether the command is for several targets; also if the manifest has only one of them."""
+        return self.all_targets or len(self.targets) > 1
+
+    @property
+    def parallel(self) -> int:
+        """How many targets work at the same time."""
+        return self.parallel_targets or MAX_PARALLEL
+
+    def fill_in(self, options: Options) -> Options:
+        """The options with the only target; for several targets unchanged, because each gets its own."""
+        if not self.is_several:
+            return replace(options, target=self.targets[0]) if self.targets else options
+        word = "--all-targets" if self.all_targets else "--target"
+        for other, value in (("--cloud", options.cloud), ("--store", options.store)):
+            if value is not None:
+                raise UsageError(f"{word} and {other} exclude each other: each selects a place", "keep one")
+        return options
+
+    def refuse_limits(self) -> None:
+        """UsageError for an option that only matters for several targets."""
+        if self.parallel_targets is not None:
+            raise refuse_lone("--parallel-targets")
+
+
+def refuse_lone(option: str) -> UsageError:
+    """The error for an option that only matters for several targets."""
+    return UsageError(f"{option} has no effect on a run of one target", "remove it, or pass --all-targets")
+
+
+@dataclass(frozen=True, slots=True)
+class WaveOptions:
+    """When the next wave of targets starts."""
+
+    max_failed_targets: Annotated[
+        str | None,
+        typer.Option(
+            "--max-failed-targets",
+            help="Start the next wave if at most this number, or percentage, of the targets failed (default: 0).",
+            metavar="N|N%",
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        parse_limit("max-failed-targets", self.max_failed_targets)
+
+    @property
+    def limit(self) -> Limit:
+        """The limit of failed targets."""
+        return parse_limit("max-failed-targets", self.max_failed_targets) or Limit(0)
+
+    def refuse(self) -> None:
+        """UsageError if the option was given, for a run of one target."""
+        if self.max_failed_targets is not None:
+            raise refuse_lone("--max-failed-targets")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TextIO
 
 import typer
 
@@ -103,14 +103,17 @@ class Outputs:
 
     def print(self, result: Result) -> None:
         """Print a result to standard output, in the requested format."""
-        look = Look(
+        typer.echo(format_result(result, self.form, self.make_look(sys.stdout)), color=True)
+
+    def make_look(self, stream: TextIO) -> Look:
+        """How a result is printed to a stream."""
+        return Look(
             datetime.now(UTC),
-            choose_paint(sys.stdout, self._color),
-            find_width(sys.stdout),
+            choose_paint(stream, self._color),
+            find_width(stream),
             self.detail,
             self._copies.max_bytes or MAX_BYTES,
         )
-        typer.echo(format_result(result, self.form, look), color=True)
 
     def write(self, result: Result) -> list[ImagesyncError]:
         """Write a result to all files. Returns the errors, because one bad file must not prevent the others."""
@@ -136,7 +139,9 @@ class Outputs:
         with suppress(OSError):
             earlier = read_head(path, MAX_EARLIER_BYTES)
         measures = result.measure(self._started, datetime.now(UTC))
-        write_private(path, format_metrics(measures, earlier), mode=PUBLIC)
+        for one in measures if isinstance(measures, tuple) else (measures,):
+            earlier = format_metrics(one, earlier)
+        write_private(path, earlier, mode=PUBLIC)
 
 
 def open_outputs(

@@ -52,7 +52,9 @@ def _print_failure(ctx: Any, error: BaseException) -> None:
     from imagesync.cli.origins import make_origin
     from imagesync.cli.outputs import print_failure
 
-    origin = make_origin(given.get("path"), given.get("target"), given.get("cloud"), given.get("store"))
+    targets = given.get("targets") or [given.get("target")]
+    target = targets[0] if len(targets) == 1 else None
+    origin = make_origin(given.get("path"), target, given.get("cloud"), given.get("store"))
     print_failure(ctx.info_name, ResultForm(form), origin, error)
 
 

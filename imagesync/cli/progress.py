@@ -35,6 +35,9 @@ class Watcher(Protocol):
     def __call__(self, event: Event, /) -> None:
         """Take one event."""
 
+    def put(self, target: str, plan: Plan) -> None:
+        """Take the plan of a target; see ``RunProgress.put``."""
+
     def close(self) -> None:
         """Print nothing more; a second call does nothing."""
 
@@ -52,8 +55,11 @@ class ProgressStyle:
     color: bool | None = None
 
 
-def open_watcher(plan: Plan, stream: TextIO, style: ProgressStyle) -> AbstractContextManager[Watcher]:
-    """A watcher for a stream: bars on a terminal; lines on other streams and for a quiet run."""
+def open_watcher(plan: Plan | None, stream: TextIO, style: ProgressStyle) -> AbstractContextManager[Watcher]:
+    """A watcher for a stream: bars on a terminal; lines on other streams and for a quiet run.
+
+    ``plan`` None: the plans of several targets are given to ``put``.
+    """
     if style.is_quiet or not can_move_cursor(stream):
         return LogLines(plan, partial(_write_line, stream), style)
     from imagesync.cli.display import Display
@@ -77,7 +83,7 @@ class LogLines:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: Plan | None,
         write: Callable[[str], None],
         style: ProgressStyle = ProgressStyle(),
         *,
@@ -98,6 +104,11 @@ class LogLines:
     def close(self) -> None:
         """Print nothing more."""
         self._ended.set()
+
+    def put(self, target: str, plan: Plan) -> None:
+        """Take the plan of a target."""
+        with self._lock:
+            self._progress.put(target, plan)
 
     def __call__(self, event: Event) -> None:
         """Take one event."""
@@ -150,39 +161,44 @@ class EventLines:
     def __init__(self, path: Path | None, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._path, self._clock, self._lock = path, clock, threading.Lock()
         self._error: OSError | None = None
-        self._plan: Plan | None = None
-        self._sent: dict[str, float] = {}
+        self._target = ""
+        self._sent: dict[tuple[str, str], float] = {}
         self._file: TextIO | None = None
         if path is not None:
             self._file = open_private(path)
 
     def start(self, plan: Plan) -> None:
         """Write that the run begins with this plan; again if another plan is applied instead."""
-        self._plan = plan
-        self._write(run_started_to_json(plan))
+        self._target = plan.target_name or describe_place(plan)
+        self.write(run_started_to_json(plan), self._target)
 
     def __call__(self, event: Event) -> None:
         """Take one event of a step."""
+        self.note(event, self._target)
+
+    def note(self, event: Event, target: str) -> None:
+        """Take one event of a step of this target."""
         if isinstance(event, Progress):
             with self._lock:
-                at, last = self._clock(), self._sent.get(event.step.id)
+                at, last = self._clock(), self._sent.get((target, event.step.id))
                 if last is not None and at - last < MIN_EVENT_SECONDS:
                     return
-                self._sent[event.step.id] = at
-        self._write(event_to_json(event))
+                self._sent[target, event.step.id] = at
+        self.write(event_to_json(event), target)
 
     def end(self, document: dict[str, Any]) -> None:
         """Write the last line."""
-        self._write(document)
+        self.write(document, self._target)
 
-    def _write(self, document: dict[str, Any]) -> None:
-        target = {"target": self._plan.target_name or describe_place(self._plan)} if self._plan else {}
+    def write(self, document: dict[str, Any], target: str) -> None:
+        """Write a line about this target; empty: it is not known."""
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         with self._lock:
             if self._file is None or self._error is not None:
                 return
             try:
-                self._file.write(format_json({"at": at, **target, **document}, indent=None) + "\n")
+                line = {"at": at, **({"target": target} if target else {}), **document}
+                self._file.write(format_json(line, indent=None) + "\n")
                 self._file.flush()
             except OSError as error:
                 self._error = error

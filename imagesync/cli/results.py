@@ -18,14 +18,16 @@ from imagesync.model.explanation import Explanation
 from imagesync.model.image import Identity
 from imagesync.model.plan import Plan
 from imagesync.model.report import Report
+from imagesync.model.targets import PlannedTarget, TargetRun
 from imagesync.planfile.writer import format_document
 from imagesync.render.place import describe_target, name_target, place_to_json
 from imagesync.render.problems import describe_error, list_problems
 from imagesync.render.style import Detail, Paint, leave_plain
 from imagesync.text import format_json, make_printable
+from imagesync.version import __version__
 
 if TYPE_CHECKING:
-    from imagesync.render.document import Document
+    from imagesync.render.document import Collection, Document
     from imagesync.render.drift import CommandOf
     from imagesync.render.metrics import Measures
 
@@ -125,6 +127,92 @@ class RunReport:
         from imagesync.render.metrics import measure_report
 
         return measure_report(self.report, command=self.command, started=started, ended=ended)
+
+
+@dataclass(frozen=True, slots=True)
+class PlansResult:
+    """The plans of several targets. ``documents``: by target, the document of its plan."""
+
+    catalog: str
+    planned: tuple[PlannedTarget, ...]
+    documents: Mapping[str, Mapping[str, Any]]
+
+    def make_text(self, look: Look) -> str:
+        """The text: equal plans once."""
+        from imagesync.render.target_text import format_target_plans
+
+        return format_target_plans(self.planned, look.paint, now=look.now, detail=look.detail, width=look.width)
+
+    def make_json(self) -> str:
+        """The document of a saved file of plans."""
+        return format_json(self.to_document())
+
+    def to_document(self) -> dict[str, Any]:
+        """The JSON as a value."""
+        from imagesync.targets.saved import encode_plans
+
+        return encode_plans(self.catalog, self.planned, self.documents, tool=f"imagesync {__version__}")
+
+    def make_document(self, look: Look) -> "Collection":
+        """The plans for a reviewer."""
+        from imagesync.render.collections import make_plans_collection
+
+        return make_plans_collection(self.catalog, self.planned, now=look.now, detail=look.detail)
+
+    def make_junit(self, look: Look) -> str:
+        """One test suite for each target."""
+        from imagesync.render.junit import format_plans_junit
+
+        return format_plans_junit(self.planned, now=look.now)
+
+    def measure(self, started: datetime, ended: datetime) -> "tuple[Measures, ...]":
+        """The pending changes of each target."""
+        from imagesync.render.metrics import measure_plans
+
+        return measure_plans(self.catalog, self.planned, started=started, ended=ended)
+
+
+@dataclass(frozen=True, slots=True)
+class RunsReport:
+    """How the run of each target ended."""
+
+    command: str
+    catalog: str
+    runs: tuple[TargetRun, ...]
+
+    def make_text(self, look: Look) -> str:
+        """The closing lines of the run."""
+        from imagesync.render.target_text import format_target_runs
+
+        return format_target_runs(self.runs, look.paint, width=look.width)
+
+    def make_json(self) -> str:
+        """The document of ``--out``."""
+        return format_json(self.to_document())
+
+    def to_document(self) -> dict[str, Any]:
+        """The JSON as a value."""
+        from imagesync.render.run_result import runs_to_json
+
+        return runs_to_json(self.catalog, self.runs)
+
+    def make_document(self, look: Look) -> "Collection":
+        """The report for a reviewer."""
+        from imagesync.render.collections import make_runs_collection
+
+        return make_runs_collection(self.command, self.catalog, self.runs, now=look.now, detail=look.detail)
+
+    def make_junit(self, look: Look) -> str:
+        """One test suite for each target."""
+        from imagesync.render.junit import format_runs_junit
+
+        return format_runs_junit(self.runs, now=look.now)
+
+    def measure(self, started: datetime, ended: datetime) -> "tuple[Measures, ...]":
+        """What the run did on each target."""
+        from imagesync.render.metrics import measure_runs
+
+        return measure_runs(self.command, self.catalog, self.runs, started=started, ended=ended)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,11 +320,11 @@ class Failure:
         return measure_failure(self.command, catalog=self.catalog, target=self.target, started=started, ended=ended)
 
 
-Result: TypeAlias = PlanResult | RunReport | DriftResult | ExplanationResult | Failure
+Result: TypeAlias = PlanResult | PlansResult | RunReport | RunsReport | DriftResult | ExplanationResult | Failure
 """What a command found or did."""
-Tested: TypeAlias = PlanResult | RunReport | Failure
+Tested: TypeAlias = PlanResult | PlansResult | RunReport | RunsReport | Failure
 """The results that have a test report."""
-Measured: TypeAlias = PlanResult | RunReport | DriftResult | Failure
+Measured: TypeAlias = PlanResult | PlansResult | RunReport | RunsReport | DriftResult | Failure
 """The results that have numbers for monitoring."""
 
 

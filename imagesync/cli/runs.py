@@ -52,6 +52,11 @@ MAX_ENDING: Final = 5.0
 """Seconds that an immediate stop waits for results that are being written."""
 
 
+UNKNOWN: Final = (
+    "Stopped at once: the outcome of the interrupted steps is unknown. The next run reads it from the service."
+)
+
+
 def read_catalog(path: Path, options: Options, access: SourceAccess) -> Catalog:
     """The catalog of one target, with the digests and sizes of its sources."""
     return workflow.read_catalog(
@@ -298,6 +303,4 @@ class Run:
         for problem in self._write(report, self._so_far.find_ids(self._plan)):
             say(f"imagesync: {make_printable(str(problem))}")
         if self._so_far.has_running:
-            say(
-                "Stopped at once: the outcome of the interrupted steps is unknown. The next run reads it from the service."
-            )
+            say(UNKNOWN)

@@ -15,6 +15,7 @@ from imagesync.model.plan import Create, Plan, Step
 from imagesync.paths import check_way
 from imagesync.planfile.reader import decode_plan, find_withheld_urls
 from imagesync.planfile.writer import Json, encode_plan, format_document
+from imagesync.targets.saved import holds_several
 from imagesync.text import make_printable, quote_word
 from imagesync.version import __version__
 
@@ -43,11 +44,11 @@ def save_plan(plan: Plan, path: Path) -> None:
     write_private(path, format_document(make_document(plan, find_folder(path))))
 
 
-def read_plan(path: Path, *, allow_outside: bool | None = None) -> tuple[Plan, frozenset[str]]:
-    """The plan in a file, and the keys of the images whose URLs the file does not contain in full.
+def read_document(path: Path, *, allow_outside: bool | None = None) -> Any:
+    """The JSON of a file; UsageError if it cannot be read, or is not JSON.
 
     ``allow_outside`` permits a relative path that leaves the working directory through a link; None: the command has no
-    such option. UsageError for an unreadable file or one that is not a saved plan.
+    such option.
     """
     display = make_printable(str(path))
     check_way(path, option="" if allow_outside is None else "--allow-outside", is_allowed=bool(allow_outside))
@@ -57,13 +58,26 @@ def read_plan(path: Path, *, allow_outside: bool | None = None) -> tuple[Plan, f
         if len(content) > MAX_PLAN_BYTES:
             message = f"{display} is larger than {MAX_PLAN_BYTES >> 20} MiB, the limit of a saved plan"
             raise UsageError(message, "make the plan again: imagesync plan PATH -o PLAN.json")
-        document = json.loads(content, object_pairs_hook=_make_object)
+        return json.loads(content, object_pairs_hook=_make_object)
     except OSError as error:
         raise UsageError(f"{display} cannot be read: {error.strerror}", "check the path") from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{display} is not a saved plan", "make one: imagesync plan PATH -o PLAN.json") from error
-    plan = decode_plan(document, folder=os.path.abspath(find_folder(path)), display=display)
+
+
+def decode(document: Any, path: Path) -> tuple[Plan, frozenset[str]]:
+    """The plan in a file, and the keys of the images whose URLs the file does not contain in full."""
+    plan = decode_plan(document, folder=os.path.abspath(find_folder(path)), display=make_printable(str(path)))
     return plan, find_withheld_urls(document)
+
+
+def read_plan(path: Path, *, allow_outside: bool | None = None) -> tuple[Plan, frozenset[str]]:
+    """``decode`` for the file at ``path``; UsageError also if it holds the plans of several targets."""
+    document = read_document(path, allow_outside=allow_outside)
+    if holds_several(document):
+        message = f"{make_printable(str(path))} holds the plans of several targets"
+        raise UsageError(message, "use the path of the manifests, with --target NAME")
+    return decode(document, path)
 
 
 def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -77,7 +91,8 @@ def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def restore_urls(plan: Plan, missing: frozenset[str], options: Options) -> Plan:
     """The plan with the URLs that its file must not contain, read from the manifests that it was made from.
 
-    The file cannot show whether these URLs have changed, but their data must have the digest in the plan.
+    ``missing``: the keys of these URLs. The file cannot show whether they have changed, but their data must have the
+    digest in the plan.
     """
     if not missing:
         return plan

@@ -46,9 +46,14 @@ def open_existing(options: Options, *, further: str = "") -> Backend:
 def open_target_of(plan: Plan, options: Options, *, missing: MissingStore, is_quiet: bool = False) -> Backend:
     """The backend that --cloud, --store or the environment select; without these, the backend of the saved plan."""
     check_links(options, option="--allow-outside")
-    made_for, given = plan.target, _find_given(options)
-    declared = Target(store=made_for.location) if made_for.kind == "store" else Target(cloud=made_for.label or None)
-    return _open(given if given.cloud or given.store else declared, options, missing, is_quiet=is_quiet)
+    given = _find_given(options)
+    return _open(given if given.cloud or given.store else locate(plan), options, missing, is_quiet=is_quiet)
+
+
+def locate(plan: Plan) -> Target:
+    """The place of a saved plan."""
+    store, cloud = plan.target.location, plan.target.label
+    return Target(store=store) if plan.target.kind == "store" else Target(cloud=cloud or None)
 
 
 def _find_given(options: Options) -> Target:

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from typing import Final
 
 TOPICS: Final = {
-    "Target": "--target --cloud --from-cloud --clouds-file --store",
+    "Target": "--target --all-targets --cloud --from-cloud --clouds-file --store",
     "Manifest": "--set --only --strict --allow-outside --file --dry-run",
     "Selection": "--manifest --key --name --owner --tag --visibility --role --unmanaged --all-owners --managed --allow-missing",
     "Sources": "--source-hosts --min-source-rate --no-source-check --keyring",
     "Actions": "--stage --discard-staged --to --reactivate --drift-only --stale",
     "Limits": "--max-delete --max-update --allow-protected --destroy",
-    "Run": "--yes --jobs --lock-timeout --no-lock",
+    "Run": "--yes --jobs --parallel-targets --max-failed-targets --spool --spool-limit --lock-timeout --no-lock",
     "Results": "--format --also --max-bytes --detail --summary --out --ids --events --metrics --detailed-exitcode "
     "--catalog --force --members --columns --color",
     "Log": "--quiet --verbose --log-file",

@@ -63,7 +63,7 @@ def decode_plan(document: object, *, folder: str, display: str) -> Plan:
         raise UsageError(
             f"{display} has format_version {quote_value(version)}; this imagesync reads {FORMAT_VERSION}", AGAIN
         )
-    _check_shape(document, display)
+    check_shape(document, display)
     if compute_digest(document) != document["digest"]:
         raise UsageError(f"{display} was altered after it was made: its digest does not match its content", AGAIN)
     if (place := _find_unprintable(document)) is not None:
@@ -151,12 +151,13 @@ def _read_kept(kept: Json) -> Kept:
     )
 
 
-def _check_shape(document: Json, display: str) -> None:
+def check_shape(document: Json, display: str, *, schema: str = "plan") -> None:
+    """UsageError if a document does not match its schema."""
     import jsonschema_rs
 
     from imagesync.schemas import load_schema
 
-    error = next(iter(jsonschema_rs.validator_for(load_schema("plan")).iter_errors(document)), None)
+    error = next(iter(jsonschema_rs.validator_for(load_schema(schema)).iter_errors(document)), None)
     if error is not None:
         place = ".".join(show_key(str(part)) for part in error.instance_path) or "the document"
         raise UsageError(f"{display} is not a saved plan: {place} does not match the schema", AGAIN)

@@ -5,7 +5,8 @@ they are the bytes read, because its unpacked size is unknown before its end.
 """
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Final
 
 from imagesync.model.plan import Create, Deactivate, Delete, Plan, Reactivate, Reason, Step, Update, is_promotion
@@ -116,14 +117,33 @@ def _estimate_seconds(done: int, total: int | None, rate: float | None) -> float
 class RunProgress:
     """The progress of a run, computed from its events. Not thread-safe."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.steps = len(plan.steps)
+    def __init__(self, plan: Plan | None = None) -> None:
+        self._plans: dict[str, Plan] = {}
         self.ended = self.done = self.failed = 0
         self.running: dict[str, Step] = {}
         """The running steps by id, in the order in which they began."""
         self._begun: dict[str, float] = {}
-        self._transfers = {step.id: _Transfer(step.action) for step in plan.steps if is_transfer(step)}  # type: ignore[arg-type]
+        self._transfers: dict[str, _Transfer] = {}
         self._moved, self._rate = 0, Rate()
+        if plan is not None:
+            self.put("", plan)
+
+    def put(self, target: str, plan: Plan) -> None:
+        """Add the plan of a target, or replace the one that it had; none of its steps may have started."""
+        for step in self._plans[target].steps if target in self._plans else ():
+            self._transfers.pop(step.id, None)
+        self._plans[target] = plan
+        self._transfers |= {step.id: _Transfer(step.action) for step in plan.steps if is_transfer(step)}  # type: ignore[arg-type]
+
+    @property
+    def steps(self) -> int:
+        """The number of steps of all plans."""
+        return sum(len(plan.steps) for plan in self._plans.values())
+
+    @property
+    def keys(self) -> Iterator[str]:
+        """The key of each step."""
+        return (step.action.key for plan in self._plans.values() for step in plan.steps)
 
     def note(self, event: Event, at: float) -> None:
         """Take one event; ``at`` is its time."""
@@ -177,6 +197,26 @@ class RunProgress:
         if left is not None:  # the whole cannot end before one of its parts
             left = max([left, *(self.measure(step, at).left or 0 for step in self.list_transfers())])
         return Moved(done, total, rate, left)
+
+
+def label_step(step: Step, target: str) -> Step:
+    """A step whose id and key name its target, for the progress of several targets."""
+    action = replace(step.action, key=f"{target}: {step.action.key}")
+    return replace(step, id=f"{target}: {step.id}", action=action)
+
+
+def label_plan(plan: Plan, target: str) -> Plan:
+    """A plan whose steps name its target."""
+    return replace(plan, steps=tuple(label_step(step, target) for step in plan.steps))
+
+
+def label_event(event: Event, target: str) -> Event:
+    """An event whose step names its target."""
+    match event:
+        case Finished(result=result):
+            return Finished(replace(result, step=label_step(result.step, target)))
+        case Started() | Progress():
+            return replace(event, step=label_step(event.step, target))
 
 
 def is_transfer(step: Step) -> bool:

@@ -13,9 +13,9 @@ VERBS: Final = ("move", "create", "update", "replace", "deactivate", "reactivate
 """What a plan counts, in the order of the closing line."""
 
 
-def format_heading(plan: Plan) -> str:
-    """``Catalog base on cloud eu, project images: 3 images declared, 2 owned``."""
-    return f"Catalog {plan.catalog} on {describe_place(plan)}: {format_scope(plan)}"
+def format_heading(plan: Plan, places: str = "") -> str:
+    """``Catalog base on cloud eu, project images: 3 images declared, 2 owned``; ``places`` instead of the plan's own."""
+    return f"Catalog {plan.catalog} on {places or describe_place(plan)}: {format_scope(plan)}"
 
 
 def format_scope(plan: Plan) -> str:
@@ -50,6 +50,12 @@ def note_copies(copies: Sequence[str]) -> list[str]:
         f"{len(copies)} {are} a copy of another image's record, as snapshots of servers do; imagesync does not change "
         "them; to list their ids, pass -v"
     ]
+
+
+def count_changes(plan: Plan) -> int:
+    """The number of changes that the counts of the plan add up to."""
+    counts = summarize(plan)
+    return sum(getattr(counts, verb) for verb in VERBS)
 
 
 def format_counts(plan: Plan) -> str:

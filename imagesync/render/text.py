@@ -24,13 +24,16 @@ def format_plan(
     now: datetime | None = None,
     detail: Detail = Detail.USUAL,
     width: int | None = None,
+    places: str = "",
 ) -> str:
     """The text of a plan: its place, what happens to each image, what stays, notes, errors and counts.
+
+    ``places``: the places of all targets that have this plan, if there are several.
 
     ``now``: the reader's clock, for dates and ages; without it they are left out. ``width``: the columns of a line; None
     does not wrap.
     """
-    heading = [paint(Ink.BOLD, line) for line in wrap(format_heading(plan), width, "  ")]
+    heading = [paint(Ink.BOLD, line) for line in wrap(format_heading(plan, places), width, "  ")]
     counts = [paint(Ink.BOLD, line) for line in wrap(format_counts(plan), width, "  ")]
     errors = [each for line in describe_errors(plan) for each in wrap(line, width, "    ")]
     if detail is Detail.SUMMARY:

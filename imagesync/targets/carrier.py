@@ -7,13 +7,10 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping
 from queue import Empty, SimpleQueue
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from imagesync.execution.executor import Cancelled
 from imagesync.targets.messages import Message, Task, encode_ended
-
-MAX_PARALLEL: Final = 64
-"""Targets that are worked for at the same time: each has a connection and some threads."""
 
 Emit: TypeAlias = Callable[[Mapping[str, Any]], None]
 """Sends the document of a message to the run."""
@@ -37,7 +34,7 @@ class Carrier(Protocol):
 class ThreadCarrier:
     """Runs tasks in threads of this process, ``parallel`` at a time. ``work`` is called in a thread for each task."""
 
-    def __init__(self, work: Work, parallel: int = MAX_PARALLEL) -> None:
+    def __init__(self, work: Work, parallel: int) -> None:
         self._work, self._parallel = work, parallel
         self._tasks: SimpleQueue[Task] = SimpleQueue()
         self._messages: SimpleQueue[Message] = SimpleQueue()

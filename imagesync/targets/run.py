@@ -86,24 +86,13 @@ class _Course:
     document: Mapping[str, object] = field(default_factory=dict)
 
 
-class TargetsRun:
-    """One run of several targets. ``waves``: the wave of each target, in the order of the manifest."""
+class TargetPlans:
+    """The plans of several targets. ``waves``: the wave of each target, in the order of the manifest."""
 
-    def __init__(
-        self,
-        carrier: Carrier,
-        waves: Mapping[str, int],
-        audience: Audience,
-        *,
-        cancelled: Cancelled,
-        max_failed: Limit = NO_FAILURE,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._carrier, self._waves, self._audience, self._cancelled = carrier, waves, audience, cancelled
-        self._max_failed, self._clock = max_failed, clock
+    def __init__(self, carrier: Carrier, waves: Mapping[str, int]) -> None:
+        self._carrier, self.waves = carrier, waves
         self._courses = {name: _Course() for name in waves}
         self._places: dict[str, str] = {}
-        self._has_begun = False
         self.bugs: list[str] = []
         """The tracebacks of errors in imagesync."""
 
@@ -124,6 +113,67 @@ class TargetsRun:
             self._receive()
         return self.planned
 
+    def _submit_plans(self) -> None:
+        for name in sorted(self.waves, key=lambda one: self.waves[one]):
+            self._carrier.submit(Task(name, Verb.PLAN))
+
+    def _receive(self) -> None:
+        for message in self._carrier.events(TICK):
+            self._take(message)
+
+    def _take(self, message: Message) -> None:
+        self._take_plan(message)
+
+    def _take_plan(self, message: Message) -> None:
+        name, document = message.target, message.document
+        course = self._courses[name]
+        if message.event == PLANNED:
+            plan, refusals = decode_planned(document)
+            course.plan, course.steps = plan, {step.id: step for step in plan.steps}
+            course.document = document["plan"]
+            course.planned = PlannedTarget(name, plan, refusals, self._find_same_place(name, plan), self.waves[name])
+        elif message.event == ENDED and course.planned is None:
+            course.planned = PlannedTarget(name, None, (), self._read_problems(document), self.waves[name])
+
+    def _read_problems(self, document: Mapping[str, object]) -> tuple[Diagnostic, ...]:
+        problems = decode_problems(document["problems"])  # type: ignore[arg-type]
+        if bug := str(document["bug"]):
+            self.bugs.append(bug)
+            what = bug.rstrip().rsplit("\n", 1)[-1].partition(":")[0]
+            return (*problems, Diagnostic("", 0, 0, "", f"a bug in imagesync: {what}"))
+        return problems
+
+    def _find_same_place(self, name: str, plan: Plan) -> tuple[Diagnostic, ...]:
+        """The problem of a target that turns out to be the place of another one."""
+        other = self._places.setdefault(plan.target.fingerprint, name)
+        if other == name:
+            return ()
+        return list_problems(refuse_same_place(other, name, describe_target(None, plan.target)))
+
+
+class TargetRuns(TargetPlans):
+    """One run of several targets."""
+
+    def __init__(
+        self,
+        carrier: Carrier,
+        waves: Mapping[str, int],
+        audience: Audience,
+        *,
+        cancelled: Cancelled,
+        max_failed: Limit = NO_FAILURE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(carrier, waves)
+        self._audience, self._cancelled = audience, cancelled
+        self._max_failed, self._clock = max_failed, clock
+        self._has_begun = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no task is running; after a cancellation some targets may still be planned."""
+        return all(course.planned is not None and not course.is_running for course in self._courses.values())
+
     def apply(self, *, asks: bool) -> tuple[TargetRun, ...] | None:
         """Plan and apply every target; None if ``asks`` and the audience did not approve."""
         self._submit_plans()
@@ -142,52 +192,14 @@ class TargetsRun:
                 if asks and not self._ask():
                     return None
             self._start_ready()
+        return self.list_runs()
+
+    def list_runs(self) -> tuple[TargetRun, ...]:
+        """The targets whose run has ended, in the order of the manifest."""
         return tuple(course.run for course in self._courses.values() if course.run is not None)
 
-    def make_runs_so_far(self) -> tuple[TargetRun, ...]:
-        """How the run of each target would end now; a running target has no report here."""
-        for name, course in self._courses.items():
-            if course.run is None:
-                outcome = TargetOutcome.INTERRUPTED if course.is_running else TargetOutcome.NOT_STARTED
-                course.run = TargetRun(name, outcome, wave=self._waves[name])
-        return tuple(course.run for course in self._courses.values() if course.run is not None)
-
-    def _submit_plans(self) -> None:
-        for name in sorted(self._waves, key=lambda one: self._waves[one]):
-            self._carrier.submit(Task(name, Verb.PLAN))
-
-    def _receive(self) -> None:
-        for message in self._carrier.events(TICK):
-            if message.verb is Verb.PLAN:
-                self._take_plan(message)
-            else:
-                self._take_run(message)
-
-    def _take_plan(self, message: Message) -> None:
-        name, document = message.target, message.document
-        course = self._courses[name]
-        if message.event == PLANNED:
-            plan, refusals = decode_planned(document)
-            course.plan, course.steps = plan, {step.id: step for step in plan.steps}
-            course.document = document["plan"]
-            course.planned = PlannedTarget(name, plan, refusals, self._find_same_place(name, plan), self._waves[name])
-        elif message.event == ENDED and course.planned is None:
-            course.planned = PlannedTarget(name, None, (), self._read_problems(document), self._waves[name])
-
-    def _read_problems(self, document: Mapping[str, object]) -> tuple[Diagnostic, ...]:
-        problems = decode_problems(document["problems"])  # type: ignore[arg-type]
-        if bug := str(document["bug"]):
-            self.bugs.append(bug)
-            what = bug.rstrip().rsplit("\n", 1)[-1].partition(":")[0]
-            return (*problems, Diagnostic("", 0, 0, "", f"a bug in imagesync: {what}"))
-        return problems
-
-    def _find_same_place(self, name: str, plan: Plan) -> tuple[Diagnostic, ...]:
-        """The problem of a target that turns out to be the place of another one."""
-        other = self._places.setdefault(plan.target.fingerprint, name)
-        if other == name:
-            return ()
-        return list_problems(refuse_same_place(other, name, describe_target(None, plan.target)))
+    def _take(self, message: Message) -> None:
+        (self._take_plan if message.verb is Verb.PLAN else self._take_run)(message)
 
     def _show(self, fresh: Sequence[PlannedTarget]) -> None:
         self._audience.show(fresh)
@@ -206,12 +218,12 @@ class TargetsRun:
     def _start_ready(self) -> None:
         """Start the targets of the lowest wave that has not ended; end the others if too many targets failed."""
         left = [name for name, course in self._courses.items() if course.run is None]
-        wave = min((self._waves[name] for name in left), default=0)
-        if wave > min(self._waves.values()) and (why := self._refuse_wave(wave)):
+        wave = min((self.waves[name] for name in left), default=0)
+        if wave > min(self.waves.values()) and (why := self._refuse_wave(wave)):
             for name in left:
-                self._end(TargetRun(name, TargetOutcome.NOT_STARTED, problems=(why,), wave=self._waves[name]))
+                self._end(TargetRun(name, TargetOutcome.NOT_STARTED, problems=(why,), wave=self.waves[name]))
             return
-        ready = [name for name in left if self._waves[name] == wave]
+        ready = [name for name in left if self.waves[name] == wave]
         for name in ready:
             course = self._courses[name]
             if course.is_shown and not course.is_running and course.plan is not None:
@@ -220,7 +232,7 @@ class TargetsRun:
     def _start(self, name: str, plan: Plan, peers: int) -> None:
         if not plan.steps:
             report = Report(plan, ())
-            self._end(TargetRun(name, judge_run(report), report, plan.ids, wave=self._waves[name]))
+            self._end(TargetRun(name, judge_run(report), report, plan.ids, wave=self.waves[name]))
             return
         if not self._has_begun:
             self._has_begun = True
@@ -256,7 +268,7 @@ class TargetsRun:
                 self._audience.notify(name, decode_event(document, course.steps))
 
     def _make_run(self, name: str, course: _Course, document: Mapping[str, object]) -> TargetRun:
-        problems, wave = self._read_problems(document), self._waves[name]
+        problems, wave = self._read_problems(document), self.waves[name]
         found, ids = document["report"], document["ids"]
         if not isinstance(found, Mapping) or course.plan is None or not isinstance(ids, Mapping):
             outcome = TargetOutcome.INTERRUPTED if self._cancelled.is_set() else TargetOutcome.FAILED
@@ -273,7 +285,7 @@ class TargetsRun:
         """After a cancellation, end every target that is not running."""
         for name, course in self._courses.items():
             if course.run is None and not course.is_running:
-                self._end(TargetRun(name, TargetOutcome.NOT_STARTED, wave=self._waves[name]))
+                self._end(TargetRun(name, TargetOutcome.NOT_STARTED, wave=self.waves[name]))
 
     def _is_over(self) -> bool:
         return all(course.run is not None for course in self._courses.values())

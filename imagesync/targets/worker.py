@@ -11,7 +11,7 @@ from imagesync.backends.base import Backend
 from imagesync.errors import Bug, ImagesyncError, PlanRefused, RunStopped
 from imagesync.execution.executor import Cancelled
 from imagesync.execution.slots import Slots
-from imagesync.model.catalog import Catalog, Target
+from imagesync.model.catalog import Catalog
 from imagesync.model.plan import Plan
 from imagesync.model.policy import Policy
 from imagesync.planning.planner import make_plan
@@ -20,6 +20,7 @@ from imagesync.run import Hooks, RunResult, Settings, Watch
 from imagesync.sources import SourceAccess, check_sources
 from imagesync.targets.carrier import Emit
 from imagesync.targets.messages import CHANGED, RUN, WARNING, Task, Verb, encode_ended, encode_event, encode_planned
+from imagesync.targets.saved import NotPlanned
 from imagesync.workflow import AS_PLANNED, Maker, Planner
 
 
@@ -27,12 +28,13 @@ from imagesync.workflow import AS_PLANNED, Maker, Planner
 class Order:
     """What a run asks of each target.
 
-    ``open_target``: opens the backend of a target. ``limit``: the policy of a run from that of the manifest, or of a saved
-    plan. ``accepts_changes``: whether a target is applied although its images changed after its plan was shown.
-    ``folder``: the paths in the documents of plans are relative to it.
+    ``open_target``: opens the backend of a target; of a saved plan, the place that it was made for. ``limit``: the
+    policy of a run from that of the manifest, or of a saved plan. ``accepts_changes``: whether a target is applied
+    although its images changed after its plan was shown. ``folder``: the paths in the documents of plans are relative
+    to it.
     """
 
-    open_target: Callable[[Target], Backend]
+    open_target: Callable[[Catalog | Plan], Backend]
     limit: Callable[[Policy], Policy] = lambda policy: policy
     make: Maker = make_plan
     settings: Settings = Settings()
@@ -60,6 +62,8 @@ class Worker:
                 self._plan(task, emit)
             else:
                 self._apply(task, emit, cancelled)
+        except NotPlanned as error:
+            emit(encode_ended(problems=error.problems))
         except ImagesyncError as error:
             emit(encode_ended(problems=list_problems(error)))
         except Exception:
@@ -87,8 +91,8 @@ class Worker:
     def _prepare(self, subject: Catalog | Plan) -> "_Prepared":
         order = self._order
         if isinstance(subject, Plan):
-            return _SavedPlan(order, order.open_target(locate_saved(subject)), subject)
-        backend = order.open_target(subject.target)
+            return _SavedPlan(order, order.open_target(subject), subject)
+        backend = order.open_target(subject)
         planner = Planner(
             backend,
             subject,
@@ -106,13 +110,6 @@ class Worker:
         settings = replace(self._order.settings, slots=self._slots, targets=task.peers)
         result = prepared.carry_out(settings, hooks)
         emit(encode_ended(result.report, result.ids))
-
-
-def locate_saved(plan: Plan) -> Target:
-    """The place of a saved plan."""
-    if plan.target.kind == "store":
-        return Target(plan.target_name, store=plan.target.location)
-    return Target(plan.target_name, cloud=plan.target.label or None)
 
 
 class _FreshPlan:

@@ -1,7 +1,7 @@
 """``imagesync apply``: change the cloud to match the manifests, or apply a saved plan. Does I/O."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.logs import LogOptions, set_up_logs
@@ -11,9 +11,11 @@ from imagesync.cli.options import (
     Options,
     PathOrPlan,
     Stage,
+    TargetChoice,
+    WaveOptions,
     Yes,
     make_command,
-    with_options,
+    without_options,
 )
 from imagesync.cli.result_options import Amount, Copies, Results
 
@@ -25,10 +27,11 @@ app = make_command()
 
 
 @app.command()
-@with_options
+@without_options("target")
 def apply(
     path: PathOrPlan = Path(),
     *,
+    chosen: TargetChoice,
     options: Options,
     yes: Yes = False,
     stage: Stage = False,
@@ -36,6 +39,7 @@ def apply(
     amount: Amount,
     results: Results,
     copies: Copies,
+    waves: WaveOptions,
     locking: Locking,
     logs: LogOptions,
 ) -> ExitCode:
@@ -48,25 +52,34 @@ def apply(
     from imagesync.cli.modes import choose_maker, refuse_for_saved_plan
     from imagesync.cli.outputs import open_outputs
     from imagesync.cli.runs import Run, make_settings, read_catalog
-    from imagesync.cli.saved_plans import is_plan_file
+    from imagesync.cli.saved_plans import is_plan_file, read_document
     from imagesync.cli.targets import open_selected, open_target_of
+    from imagesync.targets.saved import holds_several
     from imagesync.workflow import AS_PLANNED, Planner, apply_saved
     from imagesync.workflow import apply as apply_catalog
 
     set_up_logs(logs)
     if logs.quiet and yes:
         amount.check_not_shown()
-    detail = amount.choose()
+    detail, options = amount.choose(), chosen.fill_in(options)
     with open_outputs("apply", results.form, copies, path, options, color=results.color, detail=detail) as outputs:
         outputs.check(results.out, results.ids, results.events)
         make = choose_maker(options, stage=stage, discard=discard_staged)
         access, settings = options.make_access(), make_settings(path, options, locking)
-        is_saved = is_plan_file(path)
-        if is_saved:
+        saved = None
+        if is_plan_file(path):
             refuse_for_saved_plan(options, stage=stage, discard=discard_staged)
+            saved = read_document(path, allow_outside=options.allow_outside)
+        if chosen.is_several or holds_several(saved):
+            from imagesync.cli.several import Group, apply_targets
+
+            group = Group(path, options, chosen, make, access, logs.quiet, saved)
+            return apply_targets(group, results, outputs, settings, waves, yes=yes)
+        chosen.refuse_limits()
+        waves.refuse()
         with Run(results, outputs, yes=yes, is_quiet=logs.quiet) as run:
-            if is_saved:
-                plan, policy = _read_saved(path, options, outputs), options.policy(AS_PLANNED)
+            if saved is not None:
+                plan, policy = _read_saved(saved, path, options, outputs), options.policy(AS_PLANNED)
                 with open_target_of(plan, options, missing=MissingStore.CREATE, is_quiet=logs.quiet) as backend:
                     return run.finish(apply_saved(backend, plan, settings, run.hooks, policy, access))
             catalog = read_catalog(path, options, access)
@@ -78,14 +91,14 @@ def apply(
                 return run.finish(apply_catalog(planner, settings, run.hooks))
 
 
-def _read_saved(path: Path, options: Options, outputs: "Outputs") -> "Plan":
-    """The complete plan of a file, whose target, paths and hosts these options permit."""
+def _read_saved(document: Any, path: Path, options: Options, outputs: "Outputs") -> "Plan":
+    """The complete plan of a document, whose target, paths and hosts these options permit."""
     from imagesync.cli.modes import check_target, refuse_values
     from imagesync.cli.plan_paths import check_paths
-    from imagesync.cli.saved_plans import read_plan, restore_urls
+    from imagesync.cli.saved_plans import decode, restore_urls
     from imagesync.render.place import name_target
 
-    saved, missing = read_plan(path, allow_outside=options.allow_outside)
+    saved, missing = decode(document, path)
     outputs.know(saved.catalog, name_target(saved.target_name, saved.target))
     check_target(saved, options)
     check_paths(

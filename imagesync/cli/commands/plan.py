@@ -7,7 +7,17 @@ import typer
 
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.logs import LogOptions, set_up_logs
-from imagesync.cli.options import Color, Discard, Ids, Options, PathArgument, Stage, make_command, without_options
+from imagesync.cli.options import (
+    Color,
+    Discard,
+    Ids,
+    Options,
+    PathArgument,
+    Stage,
+    TargetChoice,
+    make_command,
+    without_options,
+)
 from imagesync.cli.result_options import Amount, Copies, ResultForm, ResultFormat
 
 if TYPE_CHECKING:
@@ -19,10 +29,11 @@ app = make_command()
 
 
 @app.command()
-@without_options("min_source_rate")
+@without_options("target", "min_source_rate")
 def plan(
     path: PathArgument = Path(),
     *,
+    chosen: TargetChoice,
     options: Options,
     form: ResultFormat = ResultForm.TEXT,
     copies: Copies,
@@ -52,12 +63,18 @@ def plan(
     from imagesync.workflow import Planner
 
     set_up_logs(logs)
-    detail = amount.choose(form)
+    detail, options = amount.choose(form), chosen.fill_in(options)
     with open_outputs("plan", form, copies, path, options, color=color, detail=detail) as outputs:
         outputs.check(out, ids)
         refuse_plan_file(path, "print it with: imagesync show PATH")
         make = choose_maker(options, stage=stage, discard=discard_staged)
         access = options.make_access()
+        if chosen.is_several:
+            from imagesync.cli.several import Group, plan_targets
+
+            group = Group(path, options, chosen, make, access, logs.quiet)
+            return plan_targets(group, outputs, out, ids, detailed_exitcode=detailed_exitcode)
+        chosen.refuse_limits()
         catalog = read_catalog(path, options, access)
         outputs.know(catalog.name, catalog.target.name)
         with open_selected(options, catalog.target) as backend:

@@ -1,0 +1,339 @@
+"""A command for several targets on a terminal: it prints their plans, asks once, and prints what happens. Does I/O."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self, TextIO
+
+import typer
+
+from imagesync.backends.base import Backend, MissingStore
+from imagesync.cli import streams
+from imagesync.cli.exit_codes import ExitCode
+from imagesync.cli.files import find_folder, write_json
+from imagesync.cli.interrupts import Interrupted, Interrupts, choose_exit_code
+from imagesync.cli.logs import has_log_file, note
+from imagesync.cli.options import Options, TargetChoice, WaveOptions
+from imagesync.cli.outputs import Outputs, raise_last
+from imagesync.cli.partial_report import ReportSoFar
+from imagesync.cli.progress import EventLines, LogLines, ProgressStyle, Watcher, open_watcher
+from imagesync.cli.result_options import ResultForm, Results
+from imagesync.cli.results import PlansResult, RunsReport
+from imagesync.cli.runs import MAX_ENDING, UNKNOWN, make_pins
+from imagesync.cli.several_subjects import Subjects, read_subjects
+from imagesync.cli.streams import say
+from imagesync.cli.targets import locate, open_selected
+from imagesync.cli.terminal import confirm
+from imagesync.errors import Bug, ImagesyncError
+from imagesync.model.catalog import Catalog
+from imagesync.model.plan import Plan
+from imagesync.model.report import Event, Report
+from imagesync.model.targets import PlannedTarget, TargetOutcome, TargetRun
+from imagesync.render.progress import label_event, label_plan
+from imagesync.render.result import run_finished_to_json, run_started_to_json
+from imagesync.render.style import format_count
+from imagesync.render.summary import format_counts
+from imagesync.render.target_groups import list_targets
+from imagesync.render.target_text import format_target_runs, has_errors
+from imagesync.run import Settings
+from imagesync.sources import SourceAccess
+from imagesync.targets.carrier import ThreadCarrier
+from imagesync.targets.run import TargetPlans, TargetRuns
+from imagesync.targets.worker import Order, Worker
+from imagesync.text import make_printable
+from imagesync.workflow import Maker
+
+EVERY: Final = "*"
+"""The name of a run of several targets in the marker of its comment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What a command for several targets was asked. ``saved``: the JSON of a saved plan; None for manifests."""
+
+    path: Path
+    options: Options
+    chosen: TargetChoice
+    make: Maker
+    access: SourceAccess
+    is_quiet: bool
+    saved: Any = None
+
+    def read_subjects(self) -> Subjects:
+        """What each target gets, and its wave."""
+        return read_subjects(self.path, self.options, self.chosen, self.access, self.saved)
+
+    def make_order(
+        self, missing: MissingStore, settings: Settings, folder: Path = Path(), *, accepts_changes: bool = False
+    ) -> Order:
+        """What is asked of each target."""
+
+        def open_target(subject: Catalog | Plan) -> Backend:
+            target = locate(subject) if isinstance(subject, Plan) else subject.target
+            return open_selected(self.options, target, missing=missing, is_quiet=self.is_quiet)
+
+        return Order(
+            open_target,
+            self.options.policy,
+            self.make,
+            settings,
+            self.access,
+            accepts_changes=accepts_changes,
+            folder=os.path.abspath(folder),
+        )
+
+
+def plan_targets(
+    group: Group, outputs: Outputs, out: Path | None, ids: Path | None, *, detailed_exitcode: bool
+) -> ExitCode:
+    """Print the plans of all targets, and save them."""
+    subjects = group.read_subjects()
+    outputs.know(subjects.catalog, EVERY)
+    settings = Settings(jobs=group.options.jobs)
+    worker = Worker(
+        group.make_order(MissingStore.EMPTY, settings, find_folder(out) if out else Path()), subjects.by_target
+    )
+    run = TargetPlans(ThreadCarrier(worker, group.chosen.parallel), subjects.waves)
+    planned = run.plan()
+    worker.close()
+    result = PlansResult(subjects.catalog, planned, run.documents)
+    outputs.publish(result)
+    if out:
+        write_json(out, result.to_document())
+    if ids:
+        write_json(ids, {one.target: make_pins(Report(one.plan, ()), one.plan.ids) for one in planned if one.plan})
+    if run.bugs:
+        raise Bug("\n".join(run.bugs))
+    if any(has_errors(one) for one in planned):
+        return ExitCode.FAILED
+    has_changes = any(one.plan and one.plan.steps for one in planned)
+    return ExitCode.CHANGES if has_changes and detailed_exitcode else ExitCode.DONE
+
+
+def apply_targets(
+    group: Group, results: Results, outputs: Outputs, settings: Settings, waves: WaveOptions, *, yes: bool
+) -> ExitCode:
+    """Plan all targets, ask once, and apply the plans."""
+    with SeveralRuns(results, outputs, yes=yes, is_quiet=group.is_quiet) as front:
+        subjects = group.read_subjects()
+        outputs.know(subjects.catalog, EVERY)
+        worker = Worker(group.make_order(MissingStore.CREATE, settings, accepts_changes=yes), subjects.by_target)
+        carrier = ThreadCarrier(worker, group.chosen.parallel)
+        run = TargetRuns(carrier, subjects.waves, front, cancelled=front.cancelled, max_failed=waves.limit)
+        code = front.finish(run, subjects.catalog)
+        worker.close()
+        return code
+
+
+class SeveralRuns:
+    """A context manager for one run of several targets, and its audience; ``finish`` carries it out.
+
+    The requested files are written however the block ends, also after an interrupt.
+    """
+
+    def __init__(self, results: Results, outputs: Outputs, *, yes: bool, is_quiet: bool) -> None:
+        self._results, self._outputs, self._yes, self._is_quiet = results, outputs, yes, is_quiet
+        self._events = EventLines(results.events)
+        self._interrupts = Interrupts(say, self._abandon)
+        self._ending = threading.Lock()
+        self._open = ExitStack()
+        self._watchers: list[Watcher] = []
+        self._so_far: dict[str, tuple[Plan, ReportSoFar]] = {}
+        self._run: TargetRuns | None = None
+        self._catalog = ""
+        self._is_ended = False
+
+    @property
+    def cancelled(self) -> threading.Event:
+        """Set by the first signal."""
+        return self._interrupts.cancelled
+
+    def __enter__(self) -> Self:
+        self._interrupts.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._close_progress()
+            if error is not None and not self._is_ended:
+                self._end_early(error)
+        finally:
+            self._events.__exit__()
+            self._interrupts.__exit__(kind, error, trace)
+
+    def finish(self, run: TargetRuns, catalog: str) -> ExitCode:
+        """Carry out the run, write its results, and return the exit code."""
+        self._run, self._catalog = run, catalog
+        runs = run.apply(asks=not self._yes)
+        self._interrupts.let_steps_end()
+        self._close_progress()
+        with self._ending:
+            self._is_ended = True
+            if runs is None:
+                self._outputs.fail(
+                    ImagesyncError("the run was not approved; no image was changed", "run it again to apply")
+                )
+                say("Not applied; no image was changed.")
+                return ExitCode.FAILED
+            problems = self._write(runs)
+            if run.bugs:
+                raise Bug("\n".join(run.bugs))
+            raise_last(problems)
+        code = self._choose_code(runs)
+        if not run.is_idle:  # a target that is still being planned must not keep the process alive
+            self._leave(code)
+        return code
+
+    def _choose_code(self, runs: Sequence[TargetRun]) -> ExitCode:
+        if self._interrupts.number:
+            return self._interrupts.exit_code
+        good = (TargetOutcome.DONE, TargetOutcome.UNCHANGED)
+        return ExitCode.DONE if all(run.outcome in good for run in runs) else ExitCode.FAILED
+
+    def _leave(self, code: ExitCode) -> None:
+        self._events.__exit__()
+        streams.flush(code)
+        os._exit(code)
+
+    def show(self, planned: Sequence[PlannedTarget]) -> None:
+        """Print plans before they are applied."""
+        for one in planned:
+            if one.plan is not None:
+                self._events.write(run_started_to_json(one.plan), one.target)
+                note(f"target {make_printable(one.target)}: {format_counts(one.plan)}")
+        if self._is_quiet and self._yes:
+            return
+        result, stream = PlansResult(self._catalog, tuple(planned), {}), self._stream
+        typer.echo(result.make_text(self._outputs.make_look(stream)), err=not self._is_text, color=True)
+
+    @property
+    def _is_text(self) -> bool:
+        return self._outputs.form is ResultForm.TEXT
+
+    @property
+    def _stream(self) -> TextIO:
+        return sys.stdout if self._is_text else sys.stderr
+
+    def approve(self, planned: Sequence[PlannedTarget]) -> bool:
+        """Ask on the terminal."""
+        ready = [one for one in planned if one.plan and one.plan.steps]
+        steps = format_count(sum(len(one.plan.steps) for one in ready if one.plan), "step")
+        names = list_targets(one.target for one in ready)
+        return confirm(f"Apply {steps} to {format_count(len(ready), 'target')} ({names})?")
+
+    def begin(self) -> None:
+        """Open the progress; from now on a signal lets the running steps end."""
+        style = ProgressStyle(is_quiet=self._is_quiet, with_reason=not self._is_text, color=self._results.color)
+        self._watchers.append(self._open.enter_context(open_watcher(None, sys.stderr, style)))
+        if has_log_file():
+            self._watchers.append(self._open.enter_context(LogLines(None, note)))
+        self._interrupts.let_steps_end()
+
+    def change(self, target: str, plan: Plan) -> None:
+        """Say that another plan is applied than the one that was shown, and print it."""
+        say(f"{make_printable(target)}: live images changed meanwhile; apply continues with this plan:")
+        self.show([PlannedTarget(target, plan)])
+
+    def start(self, target: str, plan: Plan) -> None:
+        """Show the progress of a target."""
+        name = make_printable(target)
+        self._so_far[target] = plan, ReportSoFar()
+        for watcher in self._watchers:
+            watcher.put(name, label_plan(plan, name))
+
+    def notify(self, target: str, event: Event) -> None:
+        """Show an event of a step."""
+        self._so_far[target][1](event)
+        self._events.note(event, target)
+        labelled = label_event(event, make_printable(target))
+        for watcher in self._watchers:
+            watcher(labelled)
+
+    def warn(self, target: str, text: str) -> None:
+        """Print a sentence about a target."""
+        say(f"{make_printable(target)}: {text}")
+
+    def end(self, run: TargetRun) -> None:
+        """Write the last event of a target."""
+        error = "; ".join(make_printable(str(problem)) for problem in run.problems)
+        interrupted = run.outcome is TargetOutcome.INTERRUPTED
+        self._events.write(run_finished_to_json(run.report, error, interrupted=interrupted), run.target)
+
+    def _write(self, runs: Sequence[TargetRun]) -> list[ImagesyncError]:
+        """Write all files, then print the closing lines. Returns the errors."""
+        result, problems = RunsReport(self._outputs.command, self._catalog, tuple(runs)), list[ImagesyncError]()
+        ids = {run.target: make_pins(run.report, run.ids) for run in runs if run.report is not None}
+        for path, content in ((self._results.out, result.to_document()), (self._results.ids, ids)):
+            try:
+                if path:
+                    write_json(path, content)
+            except ImagesyncError as error:
+                problems.append(error)
+        problems += self._events.list_problems()
+        problems += self._outputs.write(result)
+        good = all(run.outcome in (TargetOutcome.DONE, TargetOutcome.UNCHANGED) for run in runs)
+        if not self._is_text or not (self._is_quiet and good):
+            self._outputs.print(result)
+        note(format_target_runs(runs))
+        return problems
+
+    def _close_progress(self) -> None:
+        self._open.close()
+
+    def _end_early(self, error: BaseException) -> None:
+        """Report a run that an error, an interrupt or ^C at the confirmation ended before its first step."""
+        if not isinstance(error, Interrupted | KeyboardInterrupt | typer.Abort):
+            return
+        self._interrupts.let_steps_end()
+        number = self._interrupts.number or signal.SIGINT
+        planned = self._run.planned if self._run is not None else ()
+        if not planned:
+            raise Interrupted("interrupted before a plan was made; nothing was changed", number) from error
+        with self._ending:
+            self._is_ended = True
+            raise_last(self._write(self._list_runs()))
+        say("imagesync: interrupted before the first step; nothing was changed")
+        self._leave(choose_exit_code(number))
+
+    def _list_runs(self) -> list[TargetRun]:
+        """Every target, as its run would end now."""
+        if self._run is None:
+            return []
+        ended = {run.target: run for run in self._run.list_runs()}
+        return [ended.get(name) or self._end_now(name, wave) for name, wave in self._run.waves.items()]
+
+    def _end_now(self, name: str, wave: int) -> TargetRun:
+        if name not in self._so_far:
+            return TargetRun(name, TargetOutcome.NOT_STARTED, wave=wave)
+        plan, so_far = self._so_far[name]
+        return TargetRun(name, TargetOutcome.INTERRUPTED, so_far.make_report(plan), so_far.find_ids(plan), wave=wave)
+
+    def _abandon(self) -> None:
+        """Write the results up to now and end the process, whatever still runs. It runs in its own thread."""
+        if self._ending.acquire(timeout=MAX_ENDING):  # else another thread hangs while it writes the results
+            with suppress(Exception):
+                if not self._is_ended:
+                    self._write_so_far()
+        with suppress(Exception):
+            streams.flush(ExitCode.DONE)
+        os._exit(self._interrupts.exit_code)
+
+    def _write_so_far(self) -> None:
+        for watcher in self._watchers:
+            watcher.close()
+        runs = self._list_runs()
+        if not runs:
+            say("imagesync: stopped; nothing was changed")
+            return
+        for problem in self._write(runs):
+            say(f"imagesync: {make_printable(str(problem))}")
+        if any(so_far.has_running for _, so_far in self._so_far.values()):
+            say(UNKNOWN)

@@ -1,0 +1,64 @@
+"""Results of several targets -> groups that a reader sees as equal, each shown once. Pure."""
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from imagesync.model.targets import PlannedTarget
+from imagesync.render.document import Document
+from imagesync.render.documents import make_plan_document
+from imagesync.render.style import Detail, format_count
+from imagesync.text import make_printable
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class TargetGroup(Generic[Result]):
+    """The names of targets whose results are equal for a reader, and the result of the first one."""
+
+    names: tuple[str, ...]
+    first: Result
+
+
+def group_equal(
+    results: Iterable[tuple[str, Result]], make_key: Callable[[Result], Hashable]
+) -> tuple[TargetGroup[Result], ...]:
+    """Groups of targets with equal keys. ``results``: the name of each target, and its result.
+
+    ``make_key``: what a reader sees of a result, without the names of the target and its place. The order is that of
+    ``results``, which is the order of the manifest: a group is at the place of its first target.
+    """
+    groups: dict[Hashable, list[tuple[str, Result]]] = {}
+    for name, result in results:
+        groups.setdefault(make_key(result), []).append((name, result))
+    return tuple(TargetGroup(tuple(name for name, _ in same), same[0][1]) for same in groups.values())
+
+
+def group_plans(
+    planned: Sequence[PlannedTarget], *, now: datetime, detail: Detail = Detail.USUAL
+) -> tuple[TargetGroup[PlannedTarget], ...]:
+    """Targets whose plans a reader sees as equal in this detail: changes, notes, refusals, problems and counts."""
+
+    def make_key(one: PlannedTarget) -> Hashable:
+        document = one.plan and make_plan_document(one.plan, now=now, detail=detail, refusals=one.refusals)
+        return document and ignore_place(document), one.problems
+
+    return group_equal([(one.target, one) for one in planned], make_key)
+
+
+def ignore_place(document: Document) -> Document:
+    """What a document says without the names of its target and its place: these are in its title."""
+    return replace(document, target="", title="")
+
+
+def describe_group(names: Sequence[str], changes: int) -> str:
+    """``eu, us: the same 3 changes``. All names are listed: a reader must see each target that a run writes to."""
+    same = "the same " if len(names) > 1 and changes else ""
+    return f"{list_targets(names)}: {same}{format_count(changes, 'change') if changes else 'no changes'}"
+
+
+def list_targets(names: Iterable[str]) -> str:
+    """``eu, us``, printable; never capped."""
+    return ", ".join(map(make_printable, names))
