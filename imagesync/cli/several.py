@@ -264,8 +264,8 @@ class SeveralRuns:
     def end(self, run: TargetRun) -> None:
         """Write the last event of a target."""
         error = "; ".join(make_printable(str(problem)) for problem in run.problems)
-        interrupted = run.outcome is TargetOutcome.INTERRUPTED
-        self._events.write(run_finished_to_json(run.report, error, interrupted=interrupted), run.target)
+        document = run_finished_to_json(run.report, error)
+        self._events.write({**document, "outcome": run.outcome.value}, run.target)
 
     def _write(self, runs: Sequence[TargetRun]) -> list[ImagesyncError]:
         """Write all files, then print the closing lines. Returns the errors."""

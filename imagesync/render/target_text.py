@@ -104,8 +104,9 @@ def _format_run(run: TargetRun, paint: Paint, width: int | None) -> str:
         lines += format_report(run.report, paint, width=width).split("\n")
     elif run.outcome is TargetOutcome.UNCHANGED:
         lines.append("No changes.")
-    lines += _format_problems(run.problems, width)
-    return "\n".join(lines or [f"{run.outcome.words[0].upper()}{run.outcome.words[1:]}."])
+    if not lines and run.outcome is not TargetOutcome.FAILED:
+        lines.append(f"{run.outcome.words.capitalize()}.")
+    return "\n".join([*lines, *_format_problems(run.problems, width)] or ["Failed."])
 
 
 def count_outcomes(runs: Sequence[TargetRun]) -> str:
