@@ -157,18 +157,20 @@ class Planner:
         promoting: frozenset[str] = frozenset(),
         jobs: int = JOBS,
         access: SourceAccess | None = None,
+        sources: SourceChecks | None = None,
     ) -> None:
         """UsageError if the catalog was read for another cloud or store: it may have the overlay of that target.
 
         ``policy`` None: the manifest's. ``access``: the rules for requests to sources, the same as for
         ``read_catalog``. ``make``: ``make_plan``, ``stage_plan``, or a ``partial`` of ``discard_plan`` or
-        ``rollback_plan``. ``promoting``: keys of which an earlier build may become current.
+        ``rollback_plan``. ``promoting``: keys of which an earlier build may become current. ``sources``: the checks of
+        another target of the run, which this planner shares, with their ``access`` by default.
         """
         check_place(catalog.target, backend.identity())
         self.backend, self.catalog, self.policy = backend, catalog, policy or catalog.policy
-        self.access = access or SourceAccess()
+        self._sources = sources.share() if sources else SourceChecks(access, default_cache())
+        self.access = access or self._sources.access
         self._make, self._promoting, self._jobs = make, promoting, jobs
-        self._sources = SourceChecks(self.access, default_cache())
         self.lease: Held | None = None
         """The lease of the run; its record shows the clock of the image service."""
         self.given: PlanInput | None = None

@@ -22,7 +22,7 @@ from imagesync.manifest.source_hosts import find_hosts_not_named
 from imagesync.manifest.validation import suggest
 from imagesync.model.catalog import Catalog, Target
 from imagesync.model.plan import Plan
-from imagesync.sources import SourceAccess, default_cache, find_unreadable_files, identify
+from imagesync.sources import SourceAccess, default_cache, find_unreadable_files, identify_all
 from imagesync.targets.saved import NotPlanned, decode_plans, explain_missing, find_withheld
 from imagesync.text import make_printable
 
@@ -50,9 +50,8 @@ def read_subjects(
     found = _drop_unmatched({str(place.name): _resolve(manifest, options, place) for place in places})
     _raise_common(found)
     catalogs = [one for one in found.values() if isinstance(one, Catalog)]
-    subjects = {
-        name: _identify(one, options, access) if isinstance(one, Catalog) else one for name, one in found.items()
-    }
+    identified = iter(identify_all(catalogs, jobs=options.jobs, cache=default_cache(), access=access))
+    subjects = {name: next(identified) if isinstance(one, Catalog) else one for name, one in found.items()}
     waves = {name: one.target.wave if isinstance(one, Catalog) else 0 for name, one in found.items()}
     return Subjects(catalogs[0].name, subjects, waves)
 
@@ -91,13 +90,6 @@ def _raise_common(found: Mapping[str, Catalog | ImagesyncError]) -> None:
         for problem in one.diagnostics if isinstance(one, ManifestError) else ():
             problems[problem].append(name)
     raise ManifestError(name_targets(problems, list(found)))
-
-
-def _identify(catalog: Catalog, options: Options, access: SourceAccess) -> Catalog | ImagesyncError:
-    try:
-        return identify(catalog, jobs=options.jobs, cache=default_cache(), access=access)
-    except ImagesyncError as error:
-        return error
 
 
 def _read_saved(document: Any, path: Path, options: Options, chosen: TargetChoice) -> Subjects:

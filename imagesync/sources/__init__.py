@@ -6,6 +6,7 @@ from imagesync.sources.cache import default_cache as default_cache
 from imagesync.sources.identify import check_sources as check_sources
 from imagesync.sources.identify import find_unreadable_files as find_unreadable_files
 from imagesync.sources.identify import identify as identify
+from imagesync.sources.identify import identify_all as identify_all
 from imagesync.sources.local_files import HeadChecks as HeadChecks
 from imagesync.sources.source_checks import SourceChecks as SourceChecks
 from imagesync.sources.stream import SourceStream as SourceStream

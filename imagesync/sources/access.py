@@ -4,9 +4,10 @@ A pull request chooses the URLs, and the runner may be in an internal network. A
 the run to an internal address.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
@@ -58,8 +59,8 @@ class SourceAccess:
     """The rules of one run for its requests to servers of sources.
 
     ``hosts``: globs of the allowed hosts, which may be internal; empty: all hosts are allowed. ``min_rate`` in bytes per
-    second; 0: no minimum. ``check_seconds``: the time that is left for the checks of the run. ``asks_sources``: whether a plan
-    checks the URLs of images. ``classify``: returns the reach of an address.
+    second; 0: no minimum. ``check_seconds``: the time for all checks of the run. ``asks_sources``: whether a plan checks the
+    URLs of images. ``classify``: returns the reach of an address. Threads may share it.
     """
 
     hosts: tuple[str, ...] = ()
@@ -68,6 +69,10 @@ class SourceAccess:
     rate_seconds: float = RATE_SECONDS
     asks_sources: bool = True
     classify: Callable[[str], Reach] = field(default=classify_address)
+    _check_time: "_CheckTime" = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._check_time = _CheckTime(self.check_seconds)
 
     def is_allowed(self, host: str) -> bool:
         """Whether the run may contact a host."""
@@ -77,14 +82,36 @@ class SourceAccess:
         """Whether the operator named this host with --source-hosts, so it may be internal."""
         return bool(self.hosts) and is_host_named(host, self.hosts)
 
+    def spend_check_time(self) -> "AbstractContextManager[Deadline]":
+        """The deadline of the checks in this block; the block's time is subtracted from the time for checks.
+
+        Blocks of several threads that are open at the same time have one deadline, and spend the time once.
+        """
+        return self._check_time.spend()
+
+
+class _CheckTime:
+    """The seconds that are left for the checks of a run."""
+
+    def __init__(self, seconds: float) -> None:
+        self._lock = threading.Lock()
+        self._left, self._begun, self._open_blocks = seconds, 0.0, 0
+
     @contextmanager
-    def spend_check_time(self) -> "Iterator[Deadline]":
-        """The deadline of the checks in this block; the block's time is subtracted from the time for checks."""
-        begun = time.monotonic()
+    def spend(self) -> "Iterator[Deadline]":
+        """See ``SourceAccess.spend_check_time``."""
+        with self._lock:
+            if not self._open_blocks:
+                self._begun = time.monotonic()
+            self._open_blocks += 1
+            deadline = Deadline(self._begun + self._left)
         try:
-            yield Deadline(begun + self.check_seconds)
+            yield deadline
         finally:
-            self.check_seconds = max(0.0, self.check_seconds - (time.monotonic() - begun))
+            with self._lock:
+                self._open_blocks -= 1
+                if not self._open_blocks:
+                    self._left = max(0.0, self._left - (time.monotonic() - self._begun))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
 """A catalog -> the catalog with the fingerprint of each source. Reads local files; fetches checksum lists.
 
-A checksum list is fetched and read once for all images that name it. If it has no entry for the name in a URL, the
+A checksum list is fetched and read once for all images of a run that name it. If it has no entry for the name in a URL, the
 redirects of the URL are read: a list often names the file that "latest" redirects to. An unreadable file stops the plan.
 """
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -22,6 +22,7 @@ from imagesync.model.catalog import (
     Signature,
     Source,
     SourceFault,
+    Transfer,
     UrlSource,
 )
 from imagesync.model.plan import Create, Plan
@@ -43,6 +44,10 @@ ListRef: TypeAlias = tuple[str, Signature | None]
 Found: TypeAlias = Mapping[Wanted, tuple[Checksum, ...] | SourceError]
 """The digests that a list has for each file, or why it has none."""
 Lists: TypeAlias = Mapping[ListRef, Found | SourceError]
+_Question: TypeAlias = tuple[Source, str | None]
+"""A source and its name in the checksum list: sources that differ only in that name are equal."""
+_Identified: TypeAlias = Fingerprint | SourceFault | OSError
+"""What identifies the content of a source; a fault of its list; or the error of a local file that cannot be read."""
 
 
 def identify(
@@ -52,17 +57,44 @@ def identify(
 
     An image whose checksum list cannot be read gets a fault.
     """
+    (found,) = identify_all([catalog], jobs=jobs, cache=cache, access=access)
+    if isinstance(found, ManifestError):
+        raise found
+    return found
+
+
+def identify_all(
+    catalogs: Sequence[Catalog], *, jobs: int = 8, cache: DigestCache | None = None, access: SourceAccess | None = None
+) -> list[Catalog | ManifestError]:
+    """The catalogs of the targets of one run as ``identify`` returns them, in order; or the ManifestError of a catalog.
+
+    Each list is fetched once, and each local file is read once, for all catalogs.
+    """
     kept = cache or DigestCache(None)
-    lists = _read_lists(catalog, jobs, access or SourceAccess())
+    sources = {_make_question(spec.source): spec.source for catalog in catalogs for spec in catalog.images}
+    lists = _read_lists(sources.values(), jobs, access or SourceAccess())
     with ThreadPoolExecutor(jobs) as pool:
-        found = list(pool.map(lambda spec: _take_fingerprint(spec, lists, kept), catalog.images))
-    problems = [item for item in found if isinstance(item, Diagnostic)]
-    if problems:
-        raise ManifestError(problems)
+        results = pool.map(lambda source: _take_fingerprint(source, lists, kept), sources.values())
+        found = dict(zip(sources, results, strict=True))
+    return [_fill_in(catalog, found) for catalog in catalogs]
+
+
+def _make_question(source: Source) -> _Question:
+    """What identifies the content of a source depends on: not on where a target stores a file, but on the entry in a list."""
+    if isinstance(source, FileSource):
+        return replace(source, transfer=Transfer()), source.checksum_entry
+    return source, source.checksum_entry if isinstance(source, UrlSource) else None
+
+
+def _fill_in(catalog: Catalog, found: Mapping[_Question, _Identified]) -> Catalog | ManifestError:
+    """The catalog with what was found for its sources; ManifestError if some of its files cannot be read."""
+    results = [(spec, found[_make_question(spec.source)]) for spec in catalog.images]
+    if problems := [_explain_file(spec, item) for spec, item in results if isinstance(item, OSError)]:
+        return ManifestError(problems)
     images = (
         replace(spec, fault=item) if isinstance(item, SourceFault) else replace(spec, fingerprint=item)
-        for spec, item in zip(catalog.images, found, strict=True)
-        if not isinstance(item, Diagnostic)
+        for spec, item in results
+        if not isinstance(item, OSError)
     )
     return replace(catalog, images=tuple(images))
 
@@ -114,12 +146,12 @@ def _wanted_of(source: FileSource | UrlSource) -> Wanted:
     return Wanted(place, source.checksum_entry or "", can_be_asked=is_asked)
 
 
-def _read_lists(catalog: Catalog, jobs: int, access: SourceAccess) -> Lists:
-    """All lists that images name; each is fetched and read once."""
+def _read_lists(sources: Iterable[Source], jobs: int, access: SourceAccess) -> Lists:
+    """All lists that sources name; each is fetched and read once."""
     wanted: defaultdict[ListRef, set[Wanted]] = defaultdict(set)
-    for spec in catalog.images:
-        if isinstance(spec.source, FileSource | UrlSource) and (listed := _list_of(spec.source)):
-            wanted[listed].add(_wanted_of(spec.source))
+    for source in sources:
+        if isinstance(source, FileSource | UrlSource) and (listed := _list_of(source)):
+            wanted[listed].add(_wanted_of(source))
     if not wanted:
         return {}
     from imagesync.sources.checking import FewThreads, try_each
@@ -192,8 +224,7 @@ def _verify_list(url: str, content: bytes, signature: Signature, access: SourceA
         raise SourceError(f"{redact_url(signature.url)}: {error.message}", error.hint) from error
 
 
-def _take_fingerprint(spec: ImageSpec, lists: Lists, cache: DigestCache) -> Fingerprint | Diagnostic | SourceFault:
-    source = spec.source
+def _take_fingerprint(source: Source, lists: Lists, cache: DigestCache) -> _Identified:
     try:
         match source:
             case FileSource():
@@ -205,8 +236,7 @@ def _take_fingerprint(spec: ImageSpec, lists: Lists, cache: DigestCache) -> Fing
             case _:
                 return Fingerprint()
     except OSError as error:
-        display = show_key(source.display) if isinstance(source, FileSource) else ""
-        return _problem(spec, f"{display}: {error.strerror or error.args[1]}", _advise_on_path(source))
+        return error
     except SourceError as error:
         return make_fault(error, hides_content=True)
 
@@ -233,6 +263,12 @@ def _look_up_digests(source: FileSource | UrlSource, lists: Lists) -> Fingerprin
     if isinstance(found, SourceError):
         raise SourceError(f"{redact_url(wanted[0])}: {found.message}", found.hint)
     return Fingerprint(found)
+
+
+def _explain_file(spec: ImageSpec, error: OSError) -> Diagnostic:
+    """The diagnostic for a local file that cannot be read."""
+    display = show_key(spec.source.display) if isinstance(spec.source, FileSource) else ""
+    return _problem(spec, f"{display}: {error.strerror or error.args[1]}", _advise_on_path(spec.source))
 
 
 def _problem(spec: ImageSpec, message: str, hint: str) -> Diagnostic:

@@ -1,6 +1,7 @@
 """The creates of a plan -> the sizes of their sources, and what is wrong with them. Network, files."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -42,34 +43,91 @@ class _FileQuestion:
     disk: DeclaredDisk
 
 
+_Question: TypeAlias = _UrlQuestion | _FileQuestion
+
+
+class _Results:
+    """The results of the checks of one run; threads share it. Each question is asked by one thread."""
+
+    def __init__(self) -> None:
+        self.known: dict[_Question, _Result] = {}
+        self._running: set[_Question] = set()
+        self._changed = threading.Condition()
+
+    def claim(self, questions: Iterable[_Question]) -> list[_Question]:
+        """The questions without a result, which the caller must ask. If other threads ask all of them, it waits first."""
+        with self._changed:
+            while unknown := [one for one in questions if one not in self.known]:
+                if new := [one for one in unknown if one not in self._running]:
+                    self._running.update(new)
+                    return new
+                self._changed.wait()
+            return []
+
+    def record(self, question: _Question, result: _Result) -> None:
+        """Record the result of a claimed question. A second result is dropped: it is later than the time limit."""
+        with self._changed:
+            if question in self._running:
+                self.known[question] = result
+                self._running.discard(question)
+                self._changed.notify_all()
+
+    def release(self, questions: Iterable[_Question]) -> None:
+        """Let other threads ask the questions that have no result, because of a bug or an interrupt."""
+        with self._changed:
+            self._running.difference_update(questions)
+            self._changed.notify_all()
+
+
 class SourceChecks:
-    """The results of this run's checks of sources; each source is checked once."""
+    """The checks of the sources of one target; each source is checked once.
+
+    ``share`` makes the checks of another target of the run; each may be used in its own thread.
+    """
 
     def __init__(self, access: SourceAccess | None = None, cache: DigestCache | None = None) -> None:
-        self._access, self._cache = access or SourceAccess(), cache or DigestCache(None)
-        self._known: dict[_UrlQuestion | _FileQuestion, _Result] = {}
+        self.access, self._cache = access or SourceAccess(), cache or DigestCache(None)
+        self._results, self._asked = _Results(), set[_Question]()
+
+    def share(self) -> "SourceChecks":
+        """The checks of another target: a source that one of them checks is not checked again by the others.
+
+        Each fills in only what its own plans asked: a plan must not depend on how far the other targets are.
+        """
+        other = SourceChecks(self.access, self._cache)
+        other._results = self._results
+        return other
 
     def learn(self, plan: Plan, jobs: int) -> bool:
-        """Check the sources of the plan that are not checked yet; returns whether there were any.
+        """Check the sources of the plan that are not checked yet; returns whether this call checked any.
 
         A source that the service fetches itself need not be reachable from here, so it is not checked.
         """
-        if not self._access.asks_sources:
+        if not self.access.asks_sources:
             return False
         creates = [step.action for step in plan.steps if isinstance(step.action, Create)]
-        questions = {question: None for create in creates if (question := _ask_about_create(create))}
-        new = [question for question in questions if question not in self._known]
-        self._known.update(self._check_files([one for one in new if isinstance(one, _FileQuestion)], jobs))
-        self._known.update(self._check_urls(sorted(one for one in new if isinstance(one, _UrlQuestion)), jobs))
-        return bool(new)
+        questions = list(dict.fromkeys(question for create in creates if (question := _ask_about_create(create))))
+        has_checked = False
+        while new := self._results.claim(questions):
+            has_checked = True
+            try:
+                self._check_files([one for one in new if isinstance(one, _FileQuestion)], jobs)
+                self._check_urls(sorted(one for one in new if isinstance(one, _UrlQuestion)), jobs)
+            finally:
+                self._results.release(new)
+        self._asked.update(questions)
+        return has_checked
 
-    def _check_files(self, new: Sequence[_FileQuestion], jobs: int) -> dict[_UrlQuestion | _FileQuestion, _Result]:
+    def _check_files(self, new: Sequence[_FileQuestion], jobs: int) -> None:
         if not new:
-            return {}
+            return
         from concurrent.futures import ThreadPoolExecutor
 
+        def check(question: _FileQuestion) -> None:
+            self._results.record(question, self._check_file(question))
+
         with ThreadPoolExecutor(jobs) as pool:
-            return dict(zip(new, pool.map(self._check_file, new), strict=True))
+            list(pool.map(check, new))
 
     def _check_file(self, question: _FileQuestion) -> SourceError | None:
         source = question.source
@@ -80,18 +138,25 @@ class SourceChecks:
             return SourceError(f"{show_key(source.display)}: {error.message}", error.hint)
         return None
 
-    def _check_urls(self, new: Sequence[_UrlQuestion], jobs: int) -> dict[_UrlQuestion | _FileQuestion, _Result]:
+    def _check_urls(self, new: Sequence[_UrlQuestion], jobs: int) -> None:
         if not new:
-            return {}
+            return
         from imagesync.sources.checking import try_each
         from imagesync.sources.web import check_source
 
-        with self._access.spend_check_time() as deadline:
+        with self.access.spend_check_time() as deadline:
 
-            def check(question: _UrlQuestion) -> int | None:
-                return check_source(question.urls, self._access, deadline, disk_format=question.disk_format)
+            def check(question: _UrlQuestion) -> None:
+                try:
+                    size = check_source(question.urls, self.access, deadline, disk_format=question.disk_format)
+                except SourceError as error:
+                    self._results.record(question, error)
+                    raise
+                self._results.record(question, size)
 
-            return dict(zip(new, try_each(check, new, jobs, deadline), strict=True))
+            for question, late in zip(new, try_each(check, new, jobs, deadline), strict=True):
+                if late is not None:
+                    self._results.record(question, late)
 
     def fill_in(self, catalog: Catalog) -> Catalog:
         """The catalog with the known sizes, and with a fault for each source that failed its check."""
@@ -99,7 +164,7 @@ class SourceChecks:
 
     def _fill_in_image(self, spec: ImageSpec) -> ImageSpec:
         question = _ask_about_image(spec) if spec.fault is None else None
-        found = self._known.get(question) if question else None
+        found = self._results.known.get(question) if question in self._asked else None
         if isinstance(found, SourceError):
             return replace(spec, fault=make_fault(found))
         return replace(spec, fingerprint=replace(spec.fingerprint, size=found)) if found is not None else spec
@@ -110,7 +175,7 @@ def make_fault(error: SourceError, *, hides_content: bool = False) -> SourceFaul
     return SourceFault(error.message, error.hint, isinstance(error, PassingError), hides_content)
 
 
-def _ask_about_create(create: Create) -> _UrlQuestion | _FileQuestion | None:
+def _ask_about_create(create: Create) -> _Question | None:
     fields = create.state.fields
     formats = _text(fields.get("disk_format")), _text(fields.get("container_format"))
     declared = 0 if create.min_disk_auto else fields.get("min_disk")
@@ -118,17 +183,18 @@ def _ask_about_create(create: Create) -> _UrlQuestion | _FileQuestion | None:
     return _ask(create.source, create.fingerprint, disk)
 
 
-def _ask_about_image(spec: ImageSpec) -> _UrlQuestion | _FileQuestion | None:
+def _ask_about_image(spec: ImageSpec) -> _Question | None:
     return _ask(spec.source, spec.fingerprint, read_declared_disk(spec))
 
 
-def _ask(source: Source, fingerprint: Fingerprint, disk: DeclaredDisk) -> _UrlQuestion | _FileQuestion | None:
+def _ask(source: Source, fingerprint: Fingerprint, disk: DeclaredDisk) -> _Question | None:
     """The check of a source; None if it cannot be checked from here."""
     if isinstance(source, UrlSource) and source.transfer.is_sent:
         return _UrlQuestion(source.urls, disk.disk_format or "raw" if source.transfer.inspect else "")
     if isinstance(source, FileSource):
         digests = fingerprint.digests if source.checksum or source.checksum_url else ()
-        return _FileQuestion(source, digests, disk)
+        transfer = replace(source.transfer, stores=(), all_stores=False)  # targets have different stores
+        return _FileQuestion(replace(source, transfer=transfer), digests, disk)
     return None
 
 

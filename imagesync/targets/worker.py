@@ -17,7 +17,7 @@ from imagesync.model.policy import Policy
 from imagesync.planning.planner import make_plan
 from imagesync.render.problems import list_problems
 from imagesync.run import Hooks, RunResult, Settings, Watch
-from imagesync.sources import SourceAccess, check_sources
+from imagesync.sources import SourceAccess, SourceChecks, check_sources, default_cache
 from imagesync.targets.carrier import Emit
 from imagesync.targets.messages import CHANGED, RUN, WARNING, Task, Verb, encode_ended, encode_event, encode_planned
 from imagesync.targets.saved import NotPlanned
@@ -52,6 +52,7 @@ class Worker:
     def __init__(self, order: Order, subjects: Mapping[str, Catalog | Plan | ImagesyncError]) -> None:
         self._order, self._subjects = order, subjects
         self._slots = Slots(order.settings.jobs)
+        self._sources = SourceChecks(order.access, default_cache())
         self._prepared: dict[str, _Prepared] = {}
         self._lock = threading.Lock()
 
@@ -100,6 +101,7 @@ class Worker:
             make=order.make,
             jobs=order.settings.jobs,
             access=order.access,
+            sources=self._sources,
         )
         return _FreshPlan(planner)
 

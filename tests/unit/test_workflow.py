@@ -3,7 +3,8 @@
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,13 +21,14 @@ from imagesync.errors import ManifestError, PlanRefused, StalePlan, Unavailable,
 from imagesync.lease.record import STATE, LeaseHeld, State, Times
 from imagesync.lease.taking import break_lease, find_held_lease, take
 from imagesync.model.image import LiveImage
-from imagesync.model.plan import Plan
+from imagesync.model.plan import Create, Plan
 from imagesync.model.policy import Limit, Policy
 from imagesync.model.record import LEASE, read, read_revisions
 from imagesync.model.report import Event, Finished, Outcome, Progress, Started
 from imagesync.run import Hooks, Settings, Watch
-from imagesync.sources import SourceAccess
+from imagesync.sources import SourceAccess, SourceChecks
 from imagesync.workflow import Planner, apply, apply_saved, read_catalog, select_adoptable
+from tests.fault.mirror import mirror
 from tests.waiting import wait_until
 
 
@@ -250,6 +252,25 @@ def test_sources_are_asked_before_a_plan_is_shown(backend: Backend, tmp_path: Pa
     (error,) = Planner(backend, read_catalog(path)).plan().errors
     assert "k0" in str(error)
     assert Planner(backend, read_catalog(path), access=SourceAccess(asks_sources=False)).plan().errors == ()
+
+
+def test_planners_of_one_run_check_each_source_once(tmp_path: Path) -> None:
+    """Three targets, two of them planned at the same time: one request for the size, and each plan has it."""
+    with mirror() as web, ExitStack() as opened:
+        url = web.publish("/a.raw", b"\1" * 1000)
+        images = {"a": {"source": url, "disk_format": "raw", "container_format": "bare"}}
+        path = tmp_path / "base.yaml"
+        path.write_text(json.dumps({"version": 1, "catalog": "base", "images": images}))
+        backends = [opened.enter_context(open_backend(store=tmp_path / name)) for name in ("eu", "us", "lab")]
+        checks = SourceChecks(SourceAccess())
+        planners = [Planner(each, read_catalog(path), sources=checks) for each in backends]
+        with ThreadPoolExecutor(2) as pool:
+            plans = list(pool.map(Planner.plan, planners))
+        assert len(web.queries) == 1
+        assert [
+            made.steps[0].action.fingerprint.size for made in plans if isinstance(made.steps[0].action, Create)
+        ] == [1000] * 3
+        assert all(each.access is checks.access for each in planners)
 
 
 def test_a_plan_with_the_same_steps_and_other_kept_builds_needs_a_second_approval(

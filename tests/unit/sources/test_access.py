@@ -61,3 +61,17 @@ def test_the_time_for_checks_is_one_for_the_whole_run() -> None:
     with access.spend_check_time() as deadline, pytest.raises(SourceError, match="took more than 60 s"):
         deadline.limit(10)
     assert Deadline().limit(7) == 7
+
+
+def test_checks_at_the_same_time_spend_the_time_once() -> None:
+    """Two targets of a run check their sources for the same moment: they have one deadline, and it does not move."""
+    access = SourceAccess(check_seconds=1000)
+    with access.spend_check_time() as first:
+        with access.spend_check_time() as second:
+            end = time.monotonic() + 0.05
+            wait_until(time.monotonic, lambda now: now > end, "some time is spent")
+        with access.spend_check_time() as third:
+            pass
+    assert first == second == third
+    with access.spend_check_time() as later:
+        assert later.at >= first.at

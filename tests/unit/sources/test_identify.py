@@ -2,14 +2,25 @@
 
 import hashlib
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 
 import pytest
 from pysequoia import SignatureMode, Tsk, sign
 
 from imagesync.errors import ManifestError, PlanRefused
-from imagesync.model.catalog import Checksum, FileSource, Fingerprint, ImageSpec, Method, Signature, Transfer, UrlSource
-from imagesync.sources import find_unreadable_files, identify
+from imagesync.model.catalog import (
+    Catalog,
+    Checksum,
+    FileSource,
+    Fingerprint,
+    ImageSpec,
+    Method,
+    Signature,
+    Transfer,
+    UrlSource,
+)
+from imagesync.sources import DigestCache, find_unreadable_files, identify, identify_all
 from imagesync.sources.access import SourceAccess
 from imagesync.sources.identify import check_sources
 from tests.fault.mirror import File, Mirror, mirror
@@ -114,6 +125,72 @@ def test_a_list_is_fetched_once_for_all_its_images(web: Mirror, tmp_path: Path) 
         Fingerprint(digest("x.img"), size=len(DATA)),
     ]
     assert web.queries == ["GET /d/SUMS"]
+
+
+def test_a_list_and_a_file_are_read_once_for_all_targets(web: Mirror, tmp_path: Path) -> None:
+    """Five targets: one request for each list. A target's own URL is looked up in the same list."""
+    good, bad = web.publish("/d/SUMS", line("a.img") + line("b.img")), web.publish("/bad", File(b"", 404))
+    (tmp_path / "x.img").write_bytes(DATA)
+    cache = CountingCache()
+
+    def make(*names: str) -> Catalog:
+        images = [of_url(name, f"{web.address}/d/{name}.img", good) for name in names]
+        return catalog(*images, spec("x", source=FileSource(str(tmp_path / "x.img"), "x.img")))
+
+    lacking = catalog(of_url("lost", f"{web.address}/d/lost.img", bad))
+    wanted = [make("a"), make("a", "b"), lacking, make("b"), make("a")]
+    found = identify_all(wanted, cache=cache)
+    assert sorted(web.queries) == ["GET /bad", "GET /d/SUMS"]
+    assert cache.read == ["x.img"]
+    assert found == [identify(one) for one in wanted]
+    faults = [one.fault for each in found if isinstance(each, Catalog) for one in each.images if one.fault]
+    assert [fault.message for fault in faults] == [f"{bad}: HTTP 404"]
+
+
+def test_a_file_that_targets_store_in_different_places_is_read_once(tmp_path: Path) -> None:
+    """Its content does not depend on the stores of a service."""
+    (tmp_path / "x").write_bytes(DATA)
+    sources = [FileSource(str(tmp_path / "x"), "x", transfer=Transfer(stores=stores)) for stores in ((), ("fast",))]
+    cache = CountingCache()
+    first, second = identify_all([catalog(spec("x", source=source)) for source in sources], cache=cache)
+    assert isinstance(first, Catalog)
+    assert isinstance(second, Catalog)
+    assert first.images[0].fingerprint == second.images[0].fingerprint == Fingerprint(sha256(DATA).digests, len(DATA))
+    assert [first.images[0].source, second.images[0].source] == sources
+    assert cache.read == ["x"]
+
+
+def test_one_url_may_have_several_entries_in_a_list(web: Mirror) -> None:
+    """The name in the list is a question of its own, although the sources are equal."""
+    listed = web.publish("/SUMS", line("one.img") + line("two.img"))
+    images = [of_url(name, f"{web.address}/latest", listed, checksum_entry=f"{name}.img") for name in ("one", "two")]
+    assert [one.fingerprint.digests for one in find(*images)] == [digest("one.img"), digest("two.img")]
+
+
+def test_an_unreadable_file_is_an_error_of_the_targets_that_use_it(tmp_path: Path) -> None:
+    """The other targets have their catalogs; each diagnostic is of its own image."""
+    (tmp_path / "a").write_bytes(DATA)
+    good = catalog(spec("a", source=FileSource(str(tmp_path / "a"), "a")))
+    bad = [catalog(spec(key, source=FileSource(str(tmp_path / "gone"), "gone"))) for key in ("x", "y")]
+    found = identify_all([bad[0], good, bad[1]])
+    assert found[1] == identify(good)
+    assert [one.diagnostics[0].where for one in found if isinstance(one, ManifestError)] == [
+        "images.x.source",
+        "images.y.source",
+    ]
+
+
+class CountingCache(DigestCache):
+    """A cache that remembers which files were read."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.read: list[str] = []
+
+    def read_digest(self, file: BufferedReader, path: str, algorithm: str = "sha256") -> Checksum:
+        """The digest, computed each time."""
+        self.read.append(Path(path).name)
+        return super().read_digest(file, path, algorithm)
 
 
 def test_two_lists_are_two_lists(web: Mirror) -> None:
