@@ -1,0 +1,62 @@
+"""The limit of steps at the same time, shared by the targets of one run."""
+
+import threading
+
+from imagesync.execution.slots import Slots
+
+
+def test_one_target_gets_every_slot_and_no_more() -> None:
+    """And a released slot again."""
+    with Slots(3).join() as seat:
+        assert [seat.take() for _ in range(4)] == [True, True, True, False]
+        seat.release()
+        assert (seat.take(), seat.used, seat.most) == (True, 3, 3)
+
+
+def test_one_slot_is_left_for_each_target_that_has_not_begun() -> None:
+    """Also for targets that have no seat yet; a target that has begun needs no reserve."""
+    slots = Slots(4)
+    with slots.join(expected=3) as first:
+        assert [first.take() for _ in range(3)] == [True, True, False]
+        with slots.join(expected=3) as second:
+            assert [second.take(), first.take(), second.take()] == [True, False, False]
+            with slots.join(expected=3) as third:
+                assert [third.take(), first.take()] == [True, False]
+                second.release()
+                assert first.take() is False  # the second may begin another step
+        assert first.take()
+
+
+def test_with_more_targets_than_slots_each_gets_at_most_one_slot_at_first() -> None:
+    """Nobody waits for a target that has two."""
+    slots = Slots(2)
+    with slots.join(expected=5) as first, slots.join(expected=5) as second, slots.join(expected=5) as third:
+        assert [first.take(), first.take(), second.take(), third.take()] == [True, False, True, False]
+
+
+def test_a_target_that_ends_leaves_its_reserve_to_the_others() -> None:
+    """Whether or not it used a slot."""
+    slots = Slots(2)
+    with slots.join(expected=2) as first:
+        with slots.join(expected=2):
+            assert [first.take(), first.take()] == [True, False]
+        assert first.take()
+
+
+def test_a_target_that_waits_is_woken_by_a_slot() -> None:
+    """Not only by the end of its patience."""
+    slots = Slots(1)
+    with slots.join(2) as first, slots.join(2) as second:
+        assert first.take()
+        taken = threading.Event()
+
+        def wait_and_take() -> None:
+            second.wait(60)
+            if second.take():
+                taken.set()
+
+        thread = threading.Thread(target=wait_and_take, daemon=True)
+        thread.start()
+        assert not taken.wait(0.05)
+        first.release()
+        assert taken.wait(30)

@@ -1,0 +1,88 @@
+"""What travels between a run of several targets and its workers comes out as it went in."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from imagesync.errors import Diagnostic
+from imagesync.model.plan import Plan, PlanError
+from imagesync.model.report import Event, Finished, Outcome, Progress, Report, Started, StepResult, Transferred
+from imagesync.targets.messages import (
+    CHANGED,
+    decode_event,
+    decode_planned,
+    decode_problems,
+    decode_report,
+    encode_ended,
+    encode_event,
+    encode_planned,
+    encode_problems,
+)
+from tests.unit.factories import catalog, inventory, plan, spec
+
+PLACES = {"a": "m.yaml:3:5"}
+
+
+def sample() -> Plan:
+    """A plan with several steps and an error."""
+    made = plan(catalog(spec("a"), spec("b", "b", min_ram=4)), inventory())
+    error = PlanError("c", Diagnostic("m.yaml", 9, 3, "images.c", "wrong", "mend it"))
+    return replace(made, errors=(error,), base="/work/images", places=PLACES, notes=("a note",), target_name="eu")
+
+
+def travel(document: object) -> dict[str, object]:
+    """What an engine on another host would get."""
+    found = json.loads(json.dumps(document))
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.mark.parametrize("folder", ["/", "/work/images", "/elsewhere/x"])
+def test_a_plan_travels_whole(folder: str) -> None:
+    """With the places of its keys, and why it is refused."""
+    document = travel(encode_planned(sample(), ["too many"], folder=folder, event=CHANGED))
+    assert document["event"] == CHANGED
+    found, refusals = decode_planned(document)
+    assert (found, dict(found.places), refusals) == (sample(), PLACES, ("too many",))
+
+
+def test_problems_travel_whole() -> None:
+    """With or without a place."""
+    problems = (Diagnostic("", 0, 0, "", "unreachable", "wait"), Diagnostic("m.yaml", 2, 1, "images.a", "wrong"))
+    documents = json.loads(json.dumps(encode_problems(problems)))
+    assert decode_problems(documents) == problems
+
+
+def test_a_report_travels_whole() -> None:
+    """The results refer to the steps of the plan."""
+    made = sample()
+    first, second = made.steps
+    results = (
+        StepResult(first, Outcome.DONE, "id-1", "a remark", None, 1.5, 7),
+        StepResult(second, Outcome.SKIPPED, None, "needs x", "create:x"),
+    )
+    report = Report(made, results, interrupted=True, bug="trace", leftover=("left",), stopped="lost")
+    document = travel(encode_ended(report, {"a": "id-1"}, [Diagnostic("", 0, 0, "", "sad")]))
+    assert decode_report(document["report"], made, str(document["bug"])) == report  # type: ignore[arg-type]
+    assert (document["ids"], document["event"]) == ({"a": "id-1"}, "ended")
+
+
+def test_an_end_without_a_report_says_so() -> None:
+    """For a target that was not applied."""
+    document = encode_ended(bug="trace")
+    assert (document["report"], document["ids"], document["problems"], document["bug"]) == (None, {}, [], "trace")
+
+
+def test_events_travel_whole() -> None:
+    """Of each kind."""
+    made = sample()
+    step = made.steps[0]
+    events: list[Event] = [
+        Started(step),
+        Progress(step, Transferred(3, 9, 2, 8)),
+        Progress(step, Transferred(3)),
+        Finished(StepResult(step, Outcome.FAILED, error="why", seconds=2.0)),
+    ]
+    steps = {one.id: one for one in made.steps}
+    assert [decode_event(travel(encode_event(event)), steps) for event in events] == events

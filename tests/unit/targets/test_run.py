@@ -1,0 +1,227 @@
+"""When each target of a run starts, and what its outcome is: with a scripted carrier, without threads and clocks."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from imagesync.errors import Diagnostic
+from imagesync.model.policy import Limit
+from imagesync.model.report import Outcome, Started
+from imagesync.model.targets import TargetOutcome, TargetRun
+from imagesync.targets.messages import CHANGED, RUN, Verb, encode_ended, encode_event, encode_planned
+from imagesync.targets.run import PATIENCE, TICK, TargetPlans, TargetRuns
+from tests.unit.targets.scripted_carrier import Remembered, ScriptedCarrier, plan_for
+
+EU, US, AP = plan_for("eu", "a"), plan_for("us", "a"), plan_for("ap", "a", "b")
+LOST = encode_ended(problems=[Diagnostic("", 0, 0, "", "no route", "check it")])
+
+
+class Runs:
+    """A run of several targets over a scripted carrier."""
+
+    def __init__(self, waves: Mapping[str, int], *, max_failed: Limit = Limit(0), approves: bool = True) -> None:  # noqa: B008
+        self.carrier, self.audience, self.cancelled = ScriptedCarrier(), Remembered(approves), threading.Event()
+        self.run = TargetRuns(
+            self.carrier,
+            waves,
+            self.audience,
+            cancelled=self.cancelled,
+            max_failed=max_failed,
+            clock=lambda: self.carrier.seconds,
+        )
+
+    def outcomes(self, *, asks: bool = False) -> dict[str, str]:
+        """Carry it out."""
+        runs = self.run.apply(asks=asks)
+        assert runs is not None
+        self.runs = {run.target: run for run in runs}
+        return {run.target: run.outcome.value for run in runs}
+
+
+def test_all_plans_are_made_at_once_the_first_wave_first_and_returned_in_order() -> None:
+    """The order of the manifest, not of the answers."""
+    carrier = ScriptedCarrier()
+    plans = TargetPlans(carrier, {"eu": 1, "us": 0, "ap": 0})
+    carrier.then(lambda: carrier.planned(AP, refusals=["too many"]), lambda: carrier.planned(EU))
+    carrier.then(lambda: carrier.answer("us", Verb.PLAN, LOST))
+    eu, us, ap = plans.plan()
+    assert [(task.target, task.verb) for task in carrier.tasks] == [(name, Verb.PLAN) for name in ("us", "ap", "eu")]
+    assert (eu.target, eu.plan, eu.wave, eu.problems, eu.refusals) == ("eu", EU, 1, (), ())
+    assert (us.target, us.plan, us.problems) == ("us", None, (Diagnostic("", 0, 0, "", "no route", "check it"),))
+    assert (ap.plan, ap.refusals) == (AP, ("too many",))
+    assert set(plans.documents) == {"eu", "ap"}
+
+
+def test_targets_that_turn_out_to_be_one_place_are_refused() -> None:
+    """Their names in clouds.yaml may differ: only the services know."""
+    carrier = ScriptedCarrier()
+    plans = TargetPlans(carrier, {"eu": 0, "us": 0})
+    carrier.then(lambda: carrier.planned(EU, replace(US, target=EU.target)))
+    eu, us = plans.plan()
+    assert eu.problems == ()
+    assert [problem.message.partition(":")[0] for problem in us.problems] == ["targets eu and us are the same place"]
+
+
+def test_a_bug_in_a_worker_is_a_problem_of_its_target_and_is_kept() -> None:
+    """The others go on."""
+    carrier = ScriptedCarrier()
+    plans = TargetPlans(carrier, {"eu": 0, "us": 0})
+    carrier.then(lambda: carrier.planned(EU))
+    carrier.then(lambda: carrier.answer("us", Verb.PLAN, encode_ended(bug="Traceback\n  x\nKeyError: 'a'\n")))
+    eu, us = plans.plan()
+    assert (eu.problems, [problem.message for problem in us.problems]) == ((), ["a bug in imagesync: KeyError"])
+    assert plans.bugs == ["Traceback\n  x\nKeyError: 'a'\n"]
+
+
+def test_after_one_approval_all_targets_start() -> None:
+    """All plans are shown before; the peers tell how many share the limits."""
+    runs = Runs({"eu": 0, "us": 0})
+    runs.carrier.then(lambda: runs.carrier.planned(EU), lambda: None, lambda: runs.carrier.planned(US))
+    runs.carrier.then(lambda: runs.carrier.done(US, EU))
+    assert runs.outcomes(asks=True) == {"eu": "done", "us": "done"}
+    assert runs.audience.told[:3] == [("show", "eu", "us"), ("approve", "eu", "us"), ("begin",)]
+    assert [(task.target, task.peers) for task in runs.carrier.tasks[2:]] == [("eu", 2), ("us", 2)]
+    assert runs.runs["eu"].ids == {"a": "id-1"}
+
+
+def test_without_the_approval_nothing_starts() -> None:
+    """The result is None."""
+    runs = Runs({"eu": 0, "us": 0}, approves=False)
+    runs.carrier.then(lambda: runs.carrier.planned(EU, US))
+    assert runs.run.apply(asks=True) is None
+    assert runs.carrier.applied() == []
+
+
+def test_nobody_is_asked_if_no_target_has_a_step() -> None:
+    """All are unchanged."""
+    runs = Runs({"eu": 0, "us": 0})
+    runs.carrier.then(lambda: runs.carrier.planned(plan_for("eu"), plan_for("us")))
+    assert runs.outcomes(asks=True) == {"eu": "unchanged", "us": "unchanged"}
+    assert [one[0] for one in runs.audience.told] == ["show", "end", "end"]
+
+
+def test_a_hanging_target_delays_no_other_of_a_run_without_questions() -> None:
+    """It starts when it is planned at last."""
+    runs = Runs({"eu": 0, "us": 0})
+    pauses = [lambda: None] * int(PATIENCE / TICK + 1)
+    runs.carrier.then(lambda: runs.carrier.planned(US), *pauses, lambda: runs.carrier.done(US))
+    runs.carrier.then(lambda: runs.carrier.planned(EU), lambda: runs.carrier.done(EU))
+    assert runs.outcomes() == {"eu": "done", "us": "done"}
+    told = runs.audience.told
+    assert told.index(("end", "us", "done")) < told.index(("show", "eu"))
+
+
+def test_a_target_that_fails_stops_only_itself_and_the_next_waves() -> None:
+    """An unreachable, a refused, a failed and a lost target; a problem says which targets failed."""
+    runs = Runs({"eu": 0, "us": 0, "ap": 0, "bad": 0, "x": 0, "late": 3})
+    bad, x = plan_for("bad", "a"), plan_for("x", "a")
+    runs.carrier.then(lambda: runs.carrier.planned(EU, US, x, plan_for("late", "a")))
+    runs.carrier.then(lambda: runs.carrier.planned(bad, refusals=["too many"]))
+    runs.carrier.then(lambda: runs.carrier.answer("ap", Verb.PLAN, LOST), lambda: runs.carrier.done(EU))
+    runs.carrier.then(lambda: runs.carrier.done(US, outcome=Outcome.FAILED))
+    runs.carrier.then(lambda: runs.carrier.done(x, stopped="the lease is lost"))
+    found = runs.outcomes()
+    assert found == {
+        "eu": "done",
+        "us": "failed",
+        "ap": "failed",
+        "bad": "failed",
+        "x": "lost",
+        "late": "not-started",
+    }
+    assert runs.carrier.applied() == ["eu", "us", "x"]
+    (why,) = runs.runs["late"].problems
+    assert why.message == "wave 3 was not started, because of failed targets before it: us, ap, bad, x"
+    assert why.hint == "run it again, or allow it: --max-failed-targets 4"
+    assert [problem.message for problem in runs.runs["bad"].problems] == ["too many"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "starts"),
+    [
+        (Limit(0, percent=False), False),
+        (Limit(1, percent=False), True),
+        (Limit(33, percent=True), False),
+        (Limit(34, percent=True), True),
+    ],
+)
+def test_the_next_wave_starts_if_not_too_many_targets_failed(limit: Limit, starts: bool) -> None:
+    """A percentage is one of all targets of the run, rounded down."""
+    runs = Runs({"eu": 0, "us": 0, "ap": 1}, max_failed=limit)
+    runs.carrier.then(lambda: runs.carrier.planned(EU, AP), lambda: runs.carrier.answer("us", Verb.PLAN, LOST))
+    runs.carrier.then(lambda: runs.carrier.done(EU), lambda: runs.carrier.done(AP))
+    assert runs.outcomes()["ap"] == ("done" if starts else "not-started")
+
+
+def test_a_wave_starts_when_all_targets_of_the_waves_before_have_ended() -> None:
+    """Not when the first of them has; gaps between the numbers do not matter."""
+    runs = Runs({"eu": 5, "us": 2, "ap": 2})
+    applied: list[list[str]] = []
+    runs.carrier.then(lambda: runs.carrier.planned(EU, US, AP))
+    for finished in ((US,), (AP,), (EU,)):
+        runs.carrier.then(
+            lambda: applied.append(runs.carrier.applied()), lambda plans=finished: runs.carrier.done(*plans)
+        )
+    assert runs.outcomes() == {"eu": "done", "us": "done", "ap": "done"}
+    assert applied == [["us", "ap"], ["us", "ap"], ["us", "ap", "eu"]]
+
+
+def test_a_plan_that_changed_meanwhile_is_what_the_report_is_about() -> None:
+    """The audience is told, and the events are those of its steps."""
+    runs = Runs({"ap": 0, "eu": 0})
+    other = replace(plan_for("eu", "a", "b", "c"))
+    carrier = runs.carrier
+    carrier.then(
+        lambda: carrier.planned(EU, AP), lambda: carrier.answer("eu", Verb.APPLY, encode_planned(other, event=CHANGED))
+    )
+    carrier.then(lambda: carrier.answer("eu", Verb.APPLY, {"event": RUN}))
+    carrier.then(lambda: carrier.answer("ap", Verb.APPLY, {"event": RUN}))
+    carrier.then(lambda: carrier.answer("eu", Verb.APPLY, encode_event(Started(other.steps[2]))))
+    carrier.then(lambda: carrier.answer("eu", Verb.APPLY, {"event": "warning", "text": "slow"}))
+    carrier.then(lambda: carrier.done(other, AP))
+    assert runs.outcomes() == {"eu": "done", "ap": "done"}
+    told = [one for one in runs.audience.told if one[0] in ("change", "start", "notify", "warn")]
+    assert told == [
+        ("change", "eu", 3),
+        ("start", "eu", 3),
+        ("start", "ap", 2),
+        ("notify", "eu", "Started"),
+        ("warn", "eu", "slow"),
+    ]
+    report = runs.runs["eu"].report
+    assert report is not None
+    assert report.plan == other
+
+
+def test_a_target_that_stops_before_its_steps_has_failed_with_the_reason() -> None:
+    """For example because another run holds its lease."""
+    runs = Runs({"eu": 0, "us": 0})
+    runs.carrier.then(lambda: runs.carrier.planned(EU, US), lambda: runs.carrier.answer("eu", Verb.APPLY, LOST))
+    runs.carrier.then(lambda: runs.carrier.done(US))
+    assert runs.outcomes() == {"eu": "failed", "us": "done"}
+    assert runs.runs["eu"] == TargetRun(
+        "eu", TargetOutcome.FAILED, problems=(Diagnostic("", 0, 0, "", "no route", "check it"),)
+    )
+
+
+def test_a_cancellation_stops_all_and_waits_for_the_running_targets() -> None:
+    """Targets that are not running are not started, whether they are planned or not."""
+    runs = Runs({"eu": 0, "us": 1, "ap": 0, "x": 0})
+    runs.carrier.then(lambda: runs.carrier.planned(EU, US), *[lambda: None] * int(PATIENCE / TICK + 1))
+    runs.carrier.then(runs.cancelled.set, lambda: runs.carrier.planned(AP), lambda: None)
+    runs.carrier.then(lambda: runs.carrier.done(EU, outcome=Outcome.INTERRUPTED, interrupted=True))
+    assert runs.outcomes() == {"eu": "interrupted", "us": "not-started", "ap": "not-started", "x": "not-started"}
+    assert runs.carrier.is_cancelled
+    assert runs.carrier.applied() == ["eu"]
+    assert not runs.run.is_idle  # x is still being planned
+
+
+def test_a_target_that_a_cancellation_stops_before_its_steps_is_interrupted() -> None:
+    """It waited for its lease."""
+    runs = Runs({"eu": 0})
+    runs.carrier.then(lambda: runs.carrier.planned(EU), runs.cancelled.set)
+    runs.carrier.then(lambda: runs.carrier.answer("eu", Verb.APPLY, LOST))
+    assert runs.outcomes() == {"eu": "interrupted"}
+    assert runs.run.is_idle
