@@ -27,13 +27,14 @@ class Origin:
     """What a command was called for: the path of its manifests or saved plan, and what its options select.
 
     ``place``: the cloud or store of an option. ``catalog``, ``target``: their names, as soon as they are known; ``target`` is
-    empty if it has none.
+    empty if it has none. ``is_several``: the command is for several targets; then none of them is named.
     """
 
     path: Path
     place: str = ""
     catalog: str = ""
     target: str = ""
+    is_several: bool = False
 
     def guess(self) -> tuple[str, str]:
         """The names of the catalog and of the target, as far as they are known without a valid manifest; else empty.
@@ -42,6 +43,8 @@ class Origin:
 
         A pipeline finds its comment on an earlier commit by these names.
         """
+        if self.is_several:
+            return self.catalog or _search_names(self.path).get("catalog", ""), ""
         place = self.place or find_environment_cloud() or ""
         if self.catalog:
             return self.catalog, self.target or place
@@ -50,9 +53,11 @@ class Origin:
         return names.get("catalog", ""), "" if hide_secrets(target) != target else target
 
 
-def make_origin(path: Path | None, target: str | None, cloud: str | None, store: Path | None) -> Origin:
+def make_origin(
+    path: Path | None, target: str | None, cloud: str | None, store: Path | None, *, is_several: bool = False
+) -> Origin:
     """The origin of a command with these options."""
-    return Origin(path or Path(), cloud or str(store or ""), target=target or "")
+    return Origin(path or Path(), cloud or str(store or ""), target=target or "", is_several=is_several)
 
 
 def _search_names(path: Path) -> dict[str, str]:

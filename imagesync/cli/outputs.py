@@ -71,6 +71,10 @@ class Outputs:
         """Take the names for an error that comes later; None: the target has no name. See ``Origin``."""
         self._origin = replace(self._origin, catalog=catalog, target=target or "")
 
+    def know_several(self, catalog: str) -> None:
+        """Take the name of the catalog of a command for several targets."""
+        self._origin = replace(self._origin, catalog=catalog, is_several=True)
+
     def __enter__(self) -> Self:
         return self
 
@@ -84,7 +88,7 @@ class Outputs:
         """Write an error to all files, and print it if the output is not text, because there is no result."""
         if self._is_checked and self.has_files:
             catalog, target = self._origin.guess()
-            for problem in self.write(Failure(self.command, error, catalog, target)):
+            for problem in self.write(Failure(self.command, error, catalog, target, self._origin.is_several)):
                 streams.say(f"imagesync: {make_printable(str(problem))}")
         print_failure(self.command, self.form, self._origin, error)
 
@@ -153,9 +157,10 @@ def open_outputs(
     *,
     color: bool | None = None,
     detail: Detail = Detail.USUAL,
+    is_several: bool = False,
 ) -> Outputs:
-    """The outputs of a command for the manifests or the saved plan at ``path``; see ``Outputs``."""
-    origin = make_origin(path, options.target, options.cloud, options.store)
+    """The outputs of a command for the manifests or the saved plan at ``path``; see ``Outputs``, and ``Origin``."""
+    origin = make_origin(path, options.target, options.cloud, options.store, is_several=is_several)
     return Outputs(command, form, copies, origin, color=color, detail=detail)
 
 
@@ -185,5 +190,5 @@ def print_failure(command: str, form: ResultForm, origin: Origin, error: BaseExc
     if form is ResultForm.TEXT or streams.has_output():
         return
     catalog, target = ("", "") if form is ResultForm.JSON else origin.guess()
-    failure = Failure(command, convert_error(error), catalog, target)
+    failure = Failure(command, convert_error(error), catalog, target, origin.is_several)
     typer.echo(format_result(failure, form, Look(datetime.now(UTC))))

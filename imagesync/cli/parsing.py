@@ -53,8 +53,8 @@ def _print_failure(ctx: Any, error: BaseException) -> None:
     from imagesync.cli.outputs import print_failure
 
     targets = given.get("targets") or [given.get("target")]
-    target = targets[0] if len(targets) == 1 else None
-    origin = make_origin(given.get("path"), target, given.get("cloud"), given.get("store"))
+    is_several = given.get("all_targets") or len(targets) > 1
+    origin = make_origin(given.get("path"), targets[0], given.get("cloud"), given.get("store"), is_several=is_several)
     print_failure(ctx.info_name, ResultForm(form), origin, error)
 
 

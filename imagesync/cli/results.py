@@ -155,7 +155,7 @@ class PlansResult:
 
     def make_document(self, look: Look) -> "Collection":
         """The plans for a reviewer."""
-        from imagesync.render.collections import make_plans_collection
+        from imagesync.render.target_documents import make_plans_collection
 
         return make_plans_collection(self.catalog, self.planned, now=look.now, detail=look.detail)
 
@@ -198,7 +198,7 @@ class RunsReport:
 
     def make_document(self, look: Look) -> "Collection":
         """The report for a reviewer."""
-        from imagesync.render.collections import make_runs_collection
+        from imagesync.render.target_documents import make_runs_collection
 
         return make_runs_collection(self.command, self.catalog, self.runs, now=look.now, detail=look.detail)
 
@@ -283,12 +283,16 @@ class ExplanationResult:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The error that ended a command before it had a result. ``catalog``, ``target``: as far as they are known."""
+    """The error that ended a command before it had a result. ``catalog``, ``target``: as far as they are known.
+
+    ``is_several``: the command is for several targets.
+    """
 
     command: str
     error: ImagesyncError
     catalog: str = ""
     target: str = ""
+    is_several: bool = False
 
     def make_text(self, _look: Look) -> str:
         """The message."""
@@ -300,10 +304,13 @@ class Failure:
 
         return format_json(failure_to_json(self.command, self.error))
 
-    def make_document(self, _look: Look) -> "Document":
+    def make_document(self, _look: Look) -> "Document | Collection":
         """The error for a reviewer."""
         from imagesync.render.documents import make_failure_document
+        from imagesync.render.target_documents import make_failure_collection
 
+        if self.is_several:
+            return make_failure_collection(self.command, self.catalog, list_problems(self.error))
         return make_failure_document(self.command, self.catalog, self.target, list_problems(self.error))
 
     def make_junit(self, look: Look) -> str:

@@ -9,7 +9,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, TextIO
+from typing import Any, Self, TextIO
 
 import typer
 
@@ -48,9 +48,6 @@ from imagesync.targets.run import TargetPlans, TargetRuns
 from imagesync.targets.worker import Order, Worker
 from imagesync.text import make_printable
 from imagesync.workflow import Maker
-
-EVERY: Final = "*"
-"""The name of a run of several targets in the marker of its comment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +91,7 @@ def plan_targets(
 ) -> ExitCode:
     """Print the plans of all targets, and save them."""
     subjects = group.read_subjects()
-    outputs.know(subjects.catalog, EVERY)
+    outputs.know_several(subjects.catalog)
     settings = Settings(jobs=group.options.jobs)
     worker = Worker(
         group.make_order(MissingStore.EMPTY, settings, find_folder(out) if out else Path()), subjects.by_target
@@ -122,7 +119,7 @@ def apply_targets(
     """Plan all targets, ask once, and apply the plans."""
     with SeveralRuns(results, outputs, yes=yes, is_quiet=group.is_quiet) as front:
         subjects = group.read_subjects()
-        outputs.know(subjects.catalog, EVERY)
+        outputs.know_several(subjects.catalog)
         worker = Worker(group.make_order(MissingStore.CREATE, settings, accepts_changes=yes), subjects.by_target)
         carrier = ThreadCarrier(worker, group.chosen.parallel)
         run = TargetRuns(carrier, subjects.waves, front, cancelled=front.cancelled, max_failed=waves.limit)

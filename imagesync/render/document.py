@@ -1,13 +1,16 @@
-"""What a person reads about a plan, a report, drift, an image or a failure, without a format. Pure.
+"""What a person reads about a plan, a report, drift, an image or a failure, of one target or several, without a format. Pure.
 
 All texts are printable: ``make_printable`` was applied. They are not escaped for Markdown or HTML yet.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Generic, TypeVar
 
 from imagesync.render.blocks import Kind
 from imagesync.render.changes import Line
+
+Result = TypeVar("Result", covariant=True)
 
 
 class Subject(StrEnum):
@@ -85,4 +88,52 @@ class Document:
     blocks: tuple[Block, ...] = ()
     sections: tuple[Section, ...] = ()
     commands: tuple[Command, ...] = ()
+    closing: tuple[str, ...] = ()
+
+    @property
+    def has_content(self) -> bool:
+        """Whether there is anything to read below title, summary, alerts and errors."""
+        return bool(self.blocks or self.sections or self.commands or self.closing)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetGroup(Generic[Result]):
+    """The names of targets whose results are equal for a reader, and the result of the first one."""
+
+    names: tuple[str, ...]
+    first: Result
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRow:
+    """One target in the table of all. ``outcome``: how its plan or its run ended, in words, such as ``no changes``.
+
+    ``changes``: what is to do or was done, ``2 to create, 1 to replace``; empty for nothing. ``errors``: their number.
+    """
+
+    target: str
+    outcome: str
+    changes: str = ""
+    errors: int = 0
+    wave: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """The documents of several targets of one catalog.
+
+    ``subject``: of all of them; a failure has no targets if it came before them. ``rows``: every target, in the order of
+    the manifest. ``alerts``, ``errors``: those of all targets, which come first; equal ones are one, with the names of the
+    targets. Errors of steps are among them. ``groups``: targets whose documents are equal except for the place. The
+    ``title`` of a group's document says how many changes it has; its alerts and errors are repeated above.
+    """
+
+    subject: Subject
+    catalog: str
+    title: str
+    summary: str
+    rows: tuple[TargetRow, ...] = ()
+    alerts: tuple[TargetGroup[Alert], ...] = ()
+    errors: tuple[TargetGroup[str], ...] = ()
+    groups: tuple[TargetGroup[Document], ...] = ()
     closing: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from imagesync.render.changes import Line
-from imagesync.render.document import Alert, Block, Command, Section
+from imagesync.render.document import Alert, Block, Command, Document, Section, TargetGroup, TargetRow
 from imagesync.render.markdown_text import choose_fence, has_only_plain_words, mark_code, mark_html_name, mark_sentence
 from imagesync.render.style import format_count
 
@@ -47,28 +47,94 @@ def list_rest(number: int, total: int, noun: str) -> list[str]:
     return [f"and {total - number:,} more {noun}"] if number < total else []
 
 
-def format_alerts(alerts: Sequence[Alert], number: int) -> str:
-    """A box with one line for each alert, which lists up to ``number`` images. GitHub and GitLab color the box."""
+def format_alerts(alerts: Sequence[TargetGroup[Alert]], number: int) -> str:
+    """A box with one line for each alert, which lists all targets and up to ``number`` images.
+
+    GitHub and GitLab color the box.
+    """
+    return _format_box(alerts, [_format_alert(alert, number) for alert in alerts])
+
+
+def format_alert_counts(alerts: Sequence[TargetGroup[Alert]]) -> str:
+    """The same box with numbers and no names: one line for each kind of alert."""
+    kinds = dict.fromkeys(alert.first.words for alert in alerts)
+    lines = []
+    for words in kinds:
+        same = [alert for alert in alerts if alert.first.words == words]
+        targets = len({name for alert in same for name in alert.names})
+        on = f" on {format_count(targets, 'target')}" if targets else ""
+        images = len({label for alert in same for label in alert.first.labels})
+        lines.append(f"{_format_words(words)}{on}, {format_count(images, 'image')}")
+    return _format_box(alerts, lines)
+
+
+def _format_box(alerts: Sequence[TargetGroup[Alert]], lines: Sequence[str]) -> str:
     if not alerts:
         return ""
-    kind = "CAUTION" if any(alert.is_loss for alert in alerts) else "WARNING"
-    return "\n".join([f"> [!{kind}]", *(f"> - {_format_alert(alert, number)}" for alert in alerts)])
+    kind = "CAUTION" if any(alert.first.is_loss for alert in alerts) else "WARNING"
+    return "\n".join([f"> [!{kind}]", *(f"> - {line}" for line in lines)])
 
 
-def _format_alert(alert: Alert, number: int) -> str:
-    words, colon, remark = alert.words.partition(":")
+def _format_alert(alert: TargetGroup[Alert], number: int) -> str:
+    labels = alert.first.labels
+    on = f" on {_list_targets(alert.names)}" if alert.names else ""
+    names = [*map(mark_code, labels[:number]), *list_rest(number, len(labels), "")]
+    words = _format_words(alert.first.words)
+    return f"{words}{on}, {format_count(len(labels), 'image')}: {', '.join(names).strip()}"
+
+
+def _format_words(text: str) -> str:
+    words, colon, remark = text.partition(":")
     words = f"{words[:1].upper()}{words[1:]}"
-    what = f"**{mark_sentence(words)}**{f' ({mark_sentence(remark.strip())})' if colon else ''}"
-    names = [*map(mark_code, alert.labels[:number]), *list_rest(number, len(alert.labels), "")]
-    return f"{what}, {format_count(len(alert.labels), 'image')}: {', '.join(names).strip()}"
+    return f"**{mark_sentence(words)}**{f' ({mark_sentence(remark.strip())})' if colon else ''}"
 
 
-def format_errors(errors: Sequence[str], number: int) -> str:
-    """A list of the first ``number`` errors."""
+def _list_targets(names: Sequence[str]) -> str:
+    """All of them: a reviewer must see each target that a run writes to."""
+    return ", ".join(map(mark_code, names))
+
+
+def format_errors(errors: Sequence[TargetGroup[str]], number: int) -> str:
+    """A list of the first ``number`` errors, each after the names of its targets."""
     if not errors:
         return ""
-    lines = [*map(mark_sentence, errors[:number]), *list_rest(number, len(errors), "errors")]
+    lines = [*map(_format_error, errors[:number]), *list_rest(number, len(errors), "errors")]
     return "\n".join(["**Errors**", "", *(f"- {line}" for line in lines)])
+
+
+def _format_error(error: TargetGroup[str]) -> str:
+    targets = f"{_list_targets(error.names)}: " if error.names else ""
+    return f"{targets}{mark_sentence(error.first)}"
+
+
+def format_target_rows(rows: Sequence[TargetRow], number: int) -> str:
+    """A table of the first ``number`` targets. A column for the waves if they differ."""
+    if not rows:
+        return ""
+    has_waves = len({row.wave for row in rows}) > 1
+    names = ["target", *(["wave"] if has_waves else []), "outcome", "changes", "errors"]
+    lines = [
+        [
+            mark_code(row.target),
+            *([str(row.wave)] if has_waves else []),
+            mark_sentence(row.outcome),
+            mark_sentence(row.changes),
+            f"{row.errors:,}" if row.errors else "",
+        ]
+        for row in rows[:number]
+    ]
+    table = "\n".join([*_format_head(names), *(f"| {' | '.join(cells)} |" for cells in lines)])
+    return join_parts([table if lines else "", *list_rest(number, len(rows), "targets")])
+
+
+def _format_head(names: Sequence[str]) -> list[str]:
+    return [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
+
+
+def format_group_heading(group: TargetGroup[Document]) -> str:
+    """The names of all targets of the group, what they have in common, and the sentence with the counts."""
+    heading = f"**{_list_targets(group.names)}: {mark_sentence(group.first.title)}**"
+    return join_parts([heading, mark_sentence(group.first.summary)])
 
 
 def format_command(command: Command) -> str:
@@ -77,13 +143,13 @@ def format_command(command: Command) -> str:
     return f"{mark_sentence(command.heading)}\n\n{fence}sh\n{command.text}\n{fence}"
 
 
-def format_table(rows: Sequence[str], number: int, *, has_outcome: bool) -> str:
-    """A table of the first ``number`` rows; most of a long one is foldable."""
+def format_table(rows: Sequence[str], number: int, *, has_outcome: bool, most: int = MAX_OPEN_ROWS) -> str:
+    """A table of the first ``number`` rows; those after the first ``most`` are foldable."""
     if not rows:
         return ""
     names = ["action", *(["outcome"] if has_outcome else []), "image", "what"]
-    heading = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
-    visible, folded = rows[: min(number, MAX_OPEN_ROWS)], rows[MAX_OPEN_ROWS:number]
+    heading = _format_head(names)
+    visible, folded = rows[: min(number, most)], rows[most:number]
     table = "\n".join([*heading, *visible]) if visible else ""
     more = _fold(f"{format_count(len(folded), 'more change')}", "\n".join([*heading, *folded])) if folded else ""
     return join_parts([table, more, *list_rest(number, len(rows), "changes")])

@@ -88,13 +88,14 @@ def choose_fence(text: str) -> str:
     return "~~~" if text.lstrip(" ").startswith("`") else "```"
 
 
-def format_marker(catalog: str, target: str) -> str:
+def format_marker(catalog: str, target: str | None) -> str:
     """The comment by which a program finds the text about a catalog and a target again; ``-`` for a name that is unknown.
 
-    Names can neither end the comment nor be mistaken for each other: other characters than letters, digits, ``.``, single
-    hyphens, and ``_`` in a word are percent-encoded.
+    None means a run of several targets, whichever they are: its ``*`` is the same for a plan, an apply and a failure. No
+    target has this marker, because ``*`` in a name is encoded. Names can neither end the comment nor be mistaken for each
+    other: other characters than letters, digits, ``.``, single hyphens, and ``_`` in a word are percent-encoded.
     """
-    return f"<!-- imagesync {_encode_name(catalog)} {_encode_name(target)} -->"
+    return f"<!-- imagesync {_encode_name(catalog)} {'*' if target is None else _encode_name(target)} -->"
 
 
 def _encode_name(name: str) -> str:

@@ -53,8 +53,8 @@ def format_closing(report: Report, *, errors: str = "the errors above") -> str:
     moved = f" {format_size(sent)} uploaded." if sent else ""
     if not report.results and report.succeeded:  # another run did everything before this one got the lease
         return "Applied: nothing left to do."
-    done = _count(report, {Outcome.DONE}, _DONE) or "nothing done"
-    rest = ", ".join(filter(None, (_count(report, set(Outcome) - {Outcome.DONE}, _TO_DO), _count_old_builds(report))))
+    done = format_done(report) or "nothing done"
+    rest = format_not_done(report)
     number = len(report.plan.errors)  # format_plan names them
     faulty = [f"{format_count(number, 'image')} skipped because of an error"] if number else []
     counts = "; ".join([done, *([f"not done: {rest}"] if rest else []), *faulty]) + "."
@@ -64,6 +64,16 @@ def format_closing(report: Report, *, errors: str = "the errors above") -> str:
         why = f"Stopped, {make_printable(report.stopped)}" if report.stopped else "Interrupted"
         return f"{why}: {counts}{moved} Run apply again to continue."
     return f"Failed: {counts}{moved} Fix {errors} and run apply again."
+
+
+def format_done(report: Report) -> str:
+    """``1 created, 2 replaced``: what the run did; empty for nothing."""
+    return _count(report, {Outcome.DONE}, _DONE)
+
+
+def format_not_done(report: Report) -> str:
+    """``1 to create, 1 old build to delete``: what the run left; empty for nothing."""
+    return ", ".join(filter(None, (_count(report, set(Outcome) - {Outcome.DONE}, _TO_DO), _count_old_builds(report))))
 
 
 def _list_poor(report: Report) -> Iterator[str]:

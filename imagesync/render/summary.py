@@ -52,12 +52,6 @@ def note_copies(copies: Sequence[str]) -> list[str]:
     ]
 
 
-def count_changes(plan: Plan) -> int:
-    """The number of changes that the counts of the plan add up to."""
-    counts = summarize(plan)
-    return sum(getattr(counts, verb) for verb in VERBS)
-
-
 def format_counts(plan: Plan) -> str:
     """``Plan: 2 to create, …; 14 unchanged.`` or ``No changes. …``."""
     if not plan.steps and plan.kind is not Kind.APPLY:
@@ -66,7 +60,18 @@ def format_counts(plan: Plan) -> str:
         matching = "image matches" if plan.unchanged == 1 else "images match"
         return f"No changes. {plan.unchanged} {matching} the manifest."
     counts = summarize(plan)
-    parts = [f"{getattr(counts, verb)} to {verb}" for verb in VERBS if getattr(counts, verb)]
     moved = {0: "", None: " Upload size unknown."}.get(counts.upload, f" {format_size(counts.upload)} to upload.")
     rest = f"{counts.unchanged} unchanged" if plan.kind is Kind.APPLY else "no other changes"
-    return f"Plan: {', '.join(parts)}; {rest}.{moved}"
+    return f"Plan: {format_changes(plan)}; {rest}.{moved}"
+
+
+def format_changes(plan: Plan) -> str:
+    """``2 to create, 1 to replace``; empty for a plan without changes."""
+    counts = summarize(plan)
+    return ", ".join(f"{getattr(counts, verb)} to {verb}" for verb in VERBS if getattr(counts, verb))
+
+
+def count_changes(plan: Plan) -> int:
+    """The number of changes as users see them: a replacement is one."""
+    counts = summarize(plan)
+    return sum(getattr(counts, verb) for verb in VERBS)

@@ -1,25 +1,17 @@
 """Results of several targets -> groups that a reader sees as equal, each shown once. Pure."""
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from imagesync.model.targets import PlannedTarget
-from imagesync.render.document import Document
+from imagesync.render.document import Document, TargetGroup
 from imagesync.render.documents import make_plan_document
 from imagesync.render.style import Detail, format_count
 from imagesync.text import make_printable
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class TargetGroup(Generic[Result]):
-    """The names of targets whose results are equal for a reader, and the result of the first one."""
-
-    names: tuple[str, ...]
-    first: Result
 
 
 def group_equal(
@@ -55,8 +47,14 @@ def ignore_place(document: Document) -> Document:
 
 def describe_group(names: Sequence[str], changes: int) -> str:
     """``eu, us: the same 3 changes``. All names are listed: a reader must see each target that a run writes to."""
-    same = "the same " if len(names) > 1 and changes else ""
-    return f"{list_targets(names)}: {same}{format_count(changes, 'change') if changes else 'no changes'}"
+    return f"{list_targets(names)}: {describe_changes(changes, of_several=len(names) > 1)}"
+
+
+def describe_changes(number: int, *, of_several: bool) -> str:
+    """``3 changes``; ``the same 3 changes`` of several targets."""
+    if not number:
+        return "no changes"
+    return f"{'the same ' if of_several else ''}{format_count(number, 'change')}"
 
 
 def list_targets(names: Iterable[str]) -> str:

@@ -7,11 +7,12 @@ from datetime import datetime
 from imagesync.errors import Diagnostic
 from imagesync.model.targets import PlannedTarget, TargetOutcome, TargetRun
 from imagesync.render.blocks import wrap
+from imagesync.render.document import TargetGroup
 from imagesync.render.place import describe_place
 from imagesync.render.report import format_report
 from imagesync.render.style import Detail, Ink, Paint, format_count, leave_plain
 from imagesync.render.summary import count_changes
-from imagesync.render.target_groups import TargetGroup, describe_group, group_equal, group_plans, list_targets
+from imagesync.render.target_groups import describe_group, group_equal, group_plans, list_targets
 from imagesync.render.text import format_plan
 from imagesync.text import make_printable
 

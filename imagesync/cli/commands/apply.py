@@ -62,7 +62,9 @@ def apply(
     if logs.quiet and yes:
         amount.check_not_shown()
     detail, options = amount.choose(), chosen.fill_in(options)
-    with open_outputs("apply", results.form, copies, path, options, color=results.color, detail=detail) as outputs:
+    with open_outputs(
+        "apply", results.form, copies, path, options, color=results.color, detail=detail, is_several=chosen.is_several
+    ) as outputs:
         outputs.check(results.out, results.ids, results.events)
         make = choose_maker(options, stage=stage, discard=discard_staged)
         access, settings = options.make_access(), make_settings(path, options, locking)

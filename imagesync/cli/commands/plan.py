@@ -64,7 +64,9 @@ def plan(
 
     set_up_logs(logs)
     detail, options = amount.choose(form), chosen.fill_in(options)
-    with open_outputs("plan", form, copies, path, options, color=color, detail=detail) as outputs:
+    with open_outputs(
+        "plan", form, copies, path, options, color=color, detail=detail, is_several=chosen.is_several
+    ) as outputs:
         outputs.check(out, ids)
         refuse_plan_file(path, "print it with: imagesync show PATH")
         make = choose_maker(options, stage=stage, discard=discard_staged)

@@ -9,8 +9,9 @@ from imagesync.model.catalog import Visibility
 from imagesync.model.image import Identity
 from imagesync.model.plan import Plan, PlanError
 from imagesync.model.targets import PlannedTarget
+from imagesync.render.document import TargetGroup
 from imagesync.render.style import Detail
-from imagesync.render.target_groups import TargetGroup, describe_group, group_equal, group_plans
+from imagesync.render.target_groups import describe_group, group_equal, group_plans
 from tests.unit.factories import NOW, candidate, catalog, inventory, live, plan, spec
 
 

@@ -1,0 +1,205 @@
+"""The plans or runs of several targets -> one collection of documents for reviewers. Pure: the clock is a parameter."""
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, TypeVar
+
+from imagesync.errors import Diagnostic
+from imagesync.model.report import Outcome
+from imagesync.model.targets import PlannedTarget, TargetOutcome, TargetRun
+from imagesync.render.document import Alert, Collection, Document, Subject, TargetGroup, TargetRow
+from imagesync.render.documents import make_failure_document, make_plan_document, make_report_document
+from imagesync.render.report import format_done, format_not_done
+from imagesync.render.style import Detail, format_count
+from imagesync.render.summary import count_changes, format_changes
+from imagesync.render.target_groups import describe_changes, group_equal, ignore_place, list_targets
+from imagesync.secrets import clean_diagnostic
+from imagesync.text import make_printable
+
+_CHANGES, _UNCHANGED, _REFUSED, _UNPLANNED = "changes", "no changes", "refused", "no plan"
+"""The outcomes of a plan, as a row has them."""
+_OUTCOMES: Final[Mapping[str, str]] = {
+    _CHANGES: "with changes",
+    _UNCHANGED: "without changes",
+    _REFUSED: "refused",
+    _UNPLANNED: "without a plan",
+    **{outcome.words: outcome.words for outcome in TargetOutcome},
+}
+"""How a sentence counts the outcomes of targets, in this order."""
+Shared = TypeVar("Shared")
+_GOOD: Final = frozenset({TargetOutcome.DONE.words, TargetOutcome.UNCHANGED.words})
+_UNSUCCESSFUL: Final = frozenset({Outcome.FAILED.words, Outcome.INTERRUPTED.words})
+"""Outcomes of a block whose error is a failure; the error of a deferred deletion is only a remark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One target of a collection. ``title``: what the group of the target says after the names.
+
+    ``errors``: printable sentences about the target, without those that the document has.
+    """
+
+    target: str
+    outcome: str
+    document: Document
+    number: int = 0
+    changes: str = ""
+    errors: tuple[str, ...] = ()
+    wave: int = 0
+
+    def make_row(self) -> TargetRow:
+        """Its row in the table of all targets."""
+        number = len(self.errors) + len(self.document.errors)
+        number += sum(block.outcome in _UNSUCCESSFUL for block in self.document.blocks)
+        return TargetRow(make_printable(self.target), self.outcome, self.changes, number, self.wave)
+
+    def list_errors(self) -> Iterator[str]:
+        """Its errors, each once: those of the target, then those of single images."""
+        yield from dict.fromkeys((*self.errors, *self.document.errors))
+        found = [
+            (label, f"{block.kind.verb} {block.outcome}: {block.error}")
+            for block in self.document.blocks
+            if block.error and block.outcome in _UNSUCCESSFUL
+            for label in block.labels
+        ]
+        yield from (f"{', '.join(same.names)}: {same.first}" for same in group_equal(found, lambda text: text))
+
+
+def make_plans_collection(
+    catalog: str, planned: Sequence[PlannedTarget], *, now: datetime, detail: Detail = Detail.USUAL
+) -> Collection:
+    """What apply would do on each target."""
+    parts = [_make_plan_part(catalog, one, now, detail) for one in planned]
+    title = f"Plan for catalog {make_printable(catalog)} on {format_count(len(parts), 'target')}"
+    return _join(Subject.PLAN, catalog, title, parts, _describe_stopped(parts))
+
+
+def make_runs_collection(
+    command: str, catalog: str, runs: Sequence[TargetRun], *, now: datetime, detail: Detail = Detail.USUAL
+) -> Collection:
+    """What a run did on each target. ``command``: the name of the command, for example apply."""
+    return join_runs(command, catalog, [_make_run_part(catalog, one, now, detail) for one in runs])
+
+
+def join_runs(command: str, catalog: str, parts: Sequence[Part]) -> Collection:
+    """The collection of a run, of the part of each target."""
+    title = f"Run for catalog {make_printable(catalog)} on {format_count(len(parts), 'target')}"
+    return _join(Subject.REPORT, catalog, title, parts, _advise(command, parts))
+
+
+def make_failure_collection(command: str, catalog: str, problems: Sequence[Diagnostic]) -> Collection:
+    """Why a command has no result for any of several targets: for example, the manifest has problems."""
+    document = make_failure_document(command, catalog, "", problems)
+    errors = tuple(TargetGroup((), text) for text in document.errors)
+    title = f"{document.title} on several targets"
+    return Collection(Subject.FAILURE, catalog, title, document.summary, errors=errors)
+
+
+def _make_plan_part(catalog: str, one: PlannedTarget, now: datetime, detail: Detail) -> Part:
+    errors = tuple(_format_problems(one.problems))
+    if one.plan is None:
+        document = _make_empty(Subject.PLAN, catalog, one.target)
+        return Part(one.target, _UNPLANNED, document, errors=errors, wave=one.wave)
+    document = make_plan_document(one.plan, now=now, detail=detail, refusals=one.refusals)
+    number = count_changes(one.plan)
+    outcome = _REFUSED if one.refusals else _CHANGES if one.plan.steps else _UNCHANGED
+    return Part(one.target, outcome, document, number, format_changes(one.plan), errors, one.wave)
+
+
+def _make_run_part(catalog: str, one: TargetRun, now: datetime, detail: Detail) -> Part:
+    errors = tuple(_format_problems(one.problems))
+    report, words = one.report, one.outcome.words
+    if report is None:
+        document = _make_empty(Subject.REPORT, catalog, one.target)
+        return Part(one.target, words, document, errors=errors, wave=one.wave)
+    document = make_report_document(report, now=now, detail=detail)
+    rest = format_not_done(report)
+    changes = "; ".join(filter(None, (format_done(report), rest and f"not done: {rest}")))
+    stopped = (make_printable(report.stopped),) if report.stopped else ()
+    return Part(one.target, words, document, count_changes(report.plan), changes, (*errors, *stopped), one.wave)
+
+
+def _make_empty(subject: Subject, catalog: str, target: str) -> Document:
+    """The document of a target about which there is nothing to say except its row and its errors."""
+    return Document(subject, catalog, target, "", "")
+
+
+def _format_problems(problems: Iterable[Diagnostic]) -> Iterator[str]:
+    yield from (make_printable(str(clean_diagnostic(problem))) for problem in problems)
+
+
+def _join(subject: Subject, catalog: str, title: str, parts: Sequence[Part], closing: Iterable[str]) -> Collection:
+    rows = tuple(part.make_row() for part in parts)
+    return Collection(
+        subject,
+        catalog,
+        title,
+        _summarize(rows, subject),
+        rows,
+        tuple(_join_alerts(parts)),
+        tuple(_group_texts((part.target, part.list_errors()) for part in parts)),
+        tuple(_group_documents(parts)),
+        tuple(closing),
+    )
+
+
+def _summarize(rows: Sequence[TargetRow], subject: Subject) -> str:
+    """``5 targets: 3 with changes, 1 without changes, 1 without a plan. 2 targets have errors.``
+
+    The outcomes of a run say already which targets have errors.
+    """
+    numbers = Counter(row.outcome for row in rows)
+    counts = ", ".join(f"{numbers[outcome]} {words}" for outcome, words in _OUTCOMES.items() if numbers[outcome])
+    faulty = sum(bool(row.errors) for row in rows) if subject is Subject.PLAN else 0
+    have = "has" if faulty == 1 else "have"
+    errors = f" {format_count(faulty, 'target')} {have} errors." if faulty else ""
+    return f"{format_count(len(rows), 'target')}: {counts}.{errors}"
+
+
+def _join_alerts(parts: Sequence[Part]) -> Iterator[TargetGroup[Alert]]:
+    """The alerts of all targets; losses last, and those of the same kind one after another."""
+    found = [(part.target, alert) for part in parts for alert in part.document.alerts]
+    kinds = list(dict.fromkeys(alert.words for _, alert in found))
+    groups = group_equal(found, lambda alert: alert)
+    yield from sorted(
+        map(_make_printable_names, groups), key=lambda group: (group.first.is_loss, kinds.index(group.first.words))
+    )
+
+
+def _group_texts(texts: Iterable[tuple[str, Iterable[str]]]) -> Iterator[TargetGroup[str]]:
+    found = [(target, text) for target, some in texts for text in some]
+    yield from map(_make_printable_names, group_equal(found, lambda text: text))
+
+
+def _group_documents(parts: Sequence[Part]) -> Iterator[TargetGroup[Document]]:
+    """Targets with equal documents; the title of a document says how many changes it has, and how its run ended."""
+    for group in group_equal([(part.target, part) for part in parts], _make_key):
+        part, is_run = group.first, group.first.outcome not in (_CHANGES, _UNCHANGED)
+        changes = describe_changes(part.number, of_several=len(group.names) > 1)
+        title = ", ".join([*([changes] if part.number or not is_run else []), *([part.outcome] if is_run else [])])
+        yield _make_printable_names(TargetGroup(group.names, replace(part.document, title=title)))
+
+
+def _make_key(part: Part) -> Hashable:
+    """What a reader sees of a target, without the names of the target and its place, and its own errors."""
+    return replace(part, target="", errors=(), wave=0, document=ignore_place(part.document))
+
+
+def _make_printable_names(group: TargetGroup[Shared]) -> TargetGroup[Shared]:
+    return TargetGroup(tuple(map(make_printable, group.names)), group.first)
+
+
+def _describe_stopped(parts: Sequence[Part]) -> Iterator[str]:
+    """What an apply does not do, if there are targets without a plan, or with a refused one."""
+    names = [part.target for part in parts if part.outcome in (_REFUSED, _UNPLANNED)]
+    if names:
+        yield f"Apply exits with code 1, and changes nothing on {list_targets(names)}."
+
+
+def _advise(command: str, parts: Sequence[Part]) -> Iterator[str]:
+    """What to do if the run has not ended well on each target."""
+    if any(part.outcome not in _GOOD for part in parts):
+        fix = "Fix the errors and run" if any(part.make_row().errors for part in parts) else "Run"
+        yield f"{fix} {command} again. It changes nothing on targets that are done."
