@@ -16,11 +16,11 @@ from typing import Final, TypeAlias
 
 from imagesync.backends.base import Backend
 from imagesync.errors import BackendError, ChecksumMismatch, RunStopped, SourceError, Unavailable
-from imagesync.execution.verification import Verifier, read_declared_formats
+from imagesync.execution.verification import Verifier
 from imagesync.execution.writes import Writes
 from imagesync.model.catalog import HEX_LENGTHS, Checksum, Compression, FileSource, Status, Transfer, UrlSource
 from imagesync.model.image import LiveImage
-from imagesync.model.plan import Create, Plan
+from imagesync.model.plan import Create, Plan, read_declared_formats
 from imagesync.model.record import Record, read
 from imagesync.planning.contents import find_unknown
 from imagesync.sources import SourceAccess, SourceStream, open_source

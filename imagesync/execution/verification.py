@@ -25,9 +25,9 @@ from imagesync.model.catalog import (
     UrlSource,
 )
 from imagesync.model.image import LiveImage
-from imagesync.model.plan import Create
+from imagesync.model.plan import Create, read_declared_formats
 from imagesync.model.record import read
-from imagesync.sources import SourceStream, make_plausibility
+from imagesync.sources import VerifiedStream, make_plausibility
 
 NOT_INSPECTED: Final = Transfer(inspect=False)
 """For data that was published before: it was inspected then, if the manifest required that."""
@@ -56,7 +56,7 @@ class Verifier:
     def __init__(self, backend: Backend, check: Callable[[], None] = lambda: None) -> None:
         self._backend, self._check = backend, check
 
-    def verify_sent(self, create: Create, transfer: Transfer, image: LiveImage, stream: SourceStream) -> Arrived:
+    def verify_sent(self, create: Create, transfer: Transfer, image: LiveImage, stream: VerifiedStream) -> Arrived:
         """Compare the sent data, which was verified on the way, with the size and digests that the service reports."""
         if image.status is not Status.ACTIVE:
             raise BackendError(f"image {image.id} is {image.status.value} after the upload", "run apply again")
@@ -75,7 +75,7 @@ class Verifier:
         virtual_size = image.virtual_size or stream.virtual_size or 0
         return Arrived(image, _sort(known), stream.sent, virtual_size, converted)
 
-    def _compare(self, image: LiveImage, stream: SourceStream) -> None:
+    def _compare(self, image: LiveImage, stream: VerifiedStream) -> None:
         """Compare size and a digest of the stored data with those of the sent data."""
         hint = "run apply again; if the service converts images on import, declare method: glance-direct"
         if image.size != stream.sent:
@@ -187,15 +187,6 @@ def check_min_disk(create: Create, needed: int) -> None:
     declared = create.state.fields.get("min_disk")
     if isinstance(declared, int) and not create.min_disk_auto:
         check_disk_fits(declared, needed)
-
-
-def read_declared_formats(create: Create) -> tuple[str | None, str | None]:
-    """Return the declared disk_format and container_format; None for one that is not declared."""
-    disk_format, container_format = (
-        value if isinstance(value := create.state.fields.get(name), str) else None
-        for name in ("disk_format", "container_format")
-    )
-    return disk_format, container_format
 
 
 def _has_declared_formats(create: Create, image: LiveImage) -> bool:

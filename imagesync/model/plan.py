@@ -332,6 +332,15 @@ def _is_beside(step: Step, replaced: set[str]) -> bool:
     return step.reason is Reason.SUPERSEDED and (step.action.key in replaced or not isinstance(step.action, Delete))
 
 
+def read_declared_formats(create: Create) -> tuple[str | None, str | None]:
+    """Return the declared disk_format and container_format; None for one that is not declared."""
+    disk_format, container_format = (
+        value if isinstance(value := create.state.fields.get(name), str) else None
+        for name in ("disk_format", "container_format")
+    )
+    return disk_format, container_format
+
+
 def find_image_id(action: Action) -> str | None:
     """The live image that an action writes to; None for a create that makes a new record."""
     return action.fill if isinstance(action, Create) else action.image_id
