@@ -24,7 +24,7 @@ from imagesync.planning.clock import Clock, read_clocks
 from imagesync.planning.contents import find_unknown
 from imagesync.planning.staleness import find_published_clashes, find_unmet_steps
 from imagesync.render.progress import LARGE
-from imagesync.sources import SourceAccess
+from imagesync.sources import OpenSource, SourceAccess, open_source
 from imagesync.text import format_size
 
 if TYPE_CHECKING:  # what only a run needs is imported when it runs
@@ -43,7 +43,8 @@ class Settings:
     ``jobs``: steps or requests at the same time. ``slots``: those of all targets of the run, if it has several; then
     ``targets`` is the number of targets that share them. ``lock``: whether the run takes the catalog's lease. ``lock_timeout``:
     seconds to wait while another run holds it, and for late requests of a dead run. ``lease_times``: the durations of
-    the lease protocol. ``unlock``: the command that breaks the lease, for messages.
+    the lease protocol. ``unlock``: the command that breaks the lease, for messages. ``opener`` opens the sources of new
+    images; targets of one run may share it (``sources.sharing``).
     """
 
     jobs: int = JOBS
@@ -53,6 +54,7 @@ class Settings:
     unlock: str = UNLOCK
     slots: "Slots | None" = None
     targets: int = 1
+    opener: OpenSource = open_source
 
     def __post_init__(self) -> None:
         if self.jobs < 1:
@@ -262,6 +264,7 @@ def run_plan(
             access=access,
             now=lambda: read_time(backend, lease).middle,
             is_stopped=watch.cancelled.is_set,
+            opener=settings.opener,
         )
         performer.writes.is_contested = lease is not None and lease.before is not None
         try:

@@ -196,7 +196,7 @@ def _examine(
     try:
         return _read_source(source, place, wish, access)
     except SourceError as error:
-        display = source.display if isinstance(source, FileSource) else redact_url(source.urls[0])
+        display = source.display
         if display in error.message:
             raise
         raise SourceError(f"{show_key(display)}: {error.message}", error.hint) from error

@@ -30,15 +30,15 @@ from imagesync.model.plan import (
 from imagesync.model.record import Record
 from imagesync.model.references import resolve_references
 from imagesync.model.report import Advance, Performed
-from imagesync.sources import SourceAccess
+from imagesync.sources import OpenSource, SourceAccess, open_source
 
 
 class Performer:
     """Performs the steps of one plan; safe for threads.
 
     ``ids`` maps keys to image ids, with each new image. ``writes`` knows each image as the run left it. ``check_lease``
-    raises if this run must no longer write. ``access``: the rules for requests to sources. ``is_stopped`` returns
-    whether the run was canceled: then transfers are interrupted, and short steps finish.
+    raises if this run must no longer write. ``access``: the rules for requests to sources; ``opener`` opens them.
+    ``is_stopped`` returns whether the run was canceled: then transfers are interrupted, and short steps finish.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Performer:
         check_lease: Callable[[], None] = lambda: None,
         access: SourceAccess | None = None,
         is_stopped: Callable[[], bool] = lambda: False,
+        opener: OpenSource = open_source,
     ) -> None:
         self._backend, self._plan, self._now = backend, plan, now
         self._lock = threading.Lock()
@@ -59,7 +60,7 @@ class Performer:
         self.writes = Writes(backend, plan.relies, check_lease=check_lease)
         self._publisher = Publisher(
             backend,
-            Transfers(backend, self._imports, access, is_stopped),
+            Transfers(backend, self._imports, access, is_stopped, opener=opener),
             self.writes,
             new_id=new_id,
             resolve=self.resolve,

@@ -31,12 +31,12 @@ from imagesync.errors import (
     Unavailable,
 )
 from imagesync.execution.service_imports import Imports
-from imagesync.execution.verification import Arrived, Verifier, check_min_disk, read_declared_formats
+from imagesync.execution.verification import Arrived, Verifier, check_min_disk
 from imagesync.model.catalog import FileSource, Method, Status, Transfer, UrlSource
 from imagesync.model.image import Capabilities
-from imagesync.model.plan import Create
+from imagesync.model.plan import Create, read_declared_formats
 from imagesync.model.report import Advance, Transferred
-from imagesync.sources import SourceAccess, SourceStream, open_source
+from imagesync.sources import OpenSource, SourceAccess, SpoolEnded, VerifiedStream, open_source
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ Put = Callable[[str, Iterator[bytes], int | None], None]
 
 
 class Transfers:
-    """Fills the staging records of one plan with data."""
+    """Fills the staging records of one plan with data. ``opener`` opens its sources."""
 
     def __init__(
         self,
@@ -59,9 +59,10 @@ class Transfers:
         access: SourceAccess | None = None,
         is_stopped: Callable[[], bool] = lambda: False,
         sleep: Callable[[float], None] = time.sleep,
+        opener: OpenSource = open_source,
     ) -> None:
         self._backend, self._imports, self._sleep = backend, imports, sleep
-        self._access, self._is_stopped = access or SourceAccess(), is_stopped
+        self._access, self._is_stopped, self._opener = access or SourceAccess(), is_stopped, opener
         self._verifier = Verifier(backend, self._check_stopped)
 
     def fill(self, create: Create, image_id: str, advance: Advance) -> Arrived:
@@ -80,10 +81,10 @@ class Transfers:
 
     def _move(
         self, create: Create, source: FileSource | UrlSource, image_id: str, advance: Advance
-    ) -> SourceStream | None:
+    ) -> VerifiedStream | None:
         """Transfer the bytes until the image is active; return None if imagesync did not read them."""
 
-        def send(put: Put) -> SourceStream:
+        def send(put: Put) -> VerifiedStream:
             return self._retry(image_id, lambda: self._stream(create, source, image_id, advance, put))
 
         transfer = source.transfer
@@ -98,7 +99,7 @@ class Transfers:
             case _:
                 assert_never(transfer.method)
 
-    def _upload(self, image_id: str, transfer: Transfer, send: Callable[[Put], SourceStream]) -> SourceStream:
+    def _upload(self, image_id: str, transfer: Transfer, send: Callable[[Put], VerifiedStream]) -> VerifiedStream:
         chosen = bool(transfer.stores) or transfer.all_stores
         able = self._backend.capabilities() if chosen else Capabilities()
         wanted = transfer.select_stores(able.stores)
@@ -110,7 +111,9 @@ class Transfers:
             self._imports.copy(image_id, sorted(wanted))
         return stream
 
-    def _import_staged(self, image_id: str, transfer: Transfer, send: Callable[[Put], SourceStream]) -> SourceStream:
+    def _import_staged(
+        self, image_id: str, transfer: Transfer, send: Callable[[Put], VerifiedStream]
+    ) -> VerifiedStream:
         stream = send(self._backend.stage)
         self._imports.run(image_id, Method.GLANCE_DIRECT, stores=transfer.stores, all_stores=transfer.all_stores)
         return stream
@@ -135,11 +138,12 @@ class Transfers:
                     raise
                 raise BackendError(f"{index} mirrors failed; the last one: {error.message}", error.hint) from error
 
-    def _retry(self, image_id: str, attempt: Callable[[], SourceStream]) -> SourceStream:
+    def _retry(self, image_id: str, attempt: Callable[[], VerifiedStream]) -> VerifiedStream:
         """Send the data. After an expired token or a broken connection, open the source and send it again.
 
         Conflict is retried too: the service may still process the interrupted body when the next one arrives. If the
-        limit of simultaneous uploads is reached, wait until another upload ends.
+        limit of simultaneous uploads is reached, wait until another upload ends. The end of a stream that targets share
+        does not count as a failure, because the next stream is of this target alone.
         """
         failures, pauses = 0, iter(SLOT_PAUSES)
         while True:
@@ -151,6 +155,9 @@ class Transfers:
                 if pause is None:
                     raise
                 self._sleep(pause)
+            except SpoolEnded as ended:
+                log.info("image %s: %s; reading the source again", image_id, ended.message)
+                self._await_queued(image_id)
             except (Unauthorized, Unavailable, Conflict) as error:
                 failures += 1
                 if failures == MAX_TRIES:
@@ -172,9 +179,9 @@ class Transfers:
 
     def _stream(
         self, create: Create, source: FileSource | UrlSource, image_id: str, advance: Advance, put: Put
-    ) -> SourceStream:
+    ) -> VerifiedStream:
         disk_format, container_format = read_declared_formats(create)
-        with open_source(
+        with self._opener(
             source,
             create.fingerprint,
             disk_format=disk_format,
@@ -187,7 +194,7 @@ class Transfers:
             put(image_id, chain((first,), chunks), stream.size)
         return stream
 
-    def _watch(self, create: Create, stream: SourceStream, advance: Advance) -> Iterator[bytes]:
+    def _watch(self, create: Create, stream: VerifiedStream, advance: Advance) -> Iterator[bytes]:
         """Yield the chunks and report progress; FormatMismatch as soon as the disk is larger than min_disk."""
         sent = 0
         for chunk in stream:

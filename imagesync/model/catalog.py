@@ -184,6 +184,11 @@ class UrlSource:
     transfer: Transfer = Transfer()
 
     @property
+    def display(self) -> str:
+        """The first URL, as it may be shown."""
+        return redact_url(self.urls[0])
+
+    @property
     def needs_digest(self) -> bool:
         """Whether the source needs a digest and has none: no hash of a URL with a secret may be stored."""
         return not (self.checksum or self.checksum_url) and any(map(has_secret, self.urls))

@@ -8,7 +8,12 @@ from imagesync.sources.identify import find_unreadable_files as find_unreadable_
 from imagesync.sources.identify import identify as identify
 from imagesync.sources.identify import identify_all as identify_all
 from imagesync.sources.local_files import HeadChecks as HeadChecks
+from imagesync.sources.opening import OpenSource as OpenSource
+from imagesync.sources.opening import VerifiedStream as VerifiedStream
+from imagesync.sources.sharing import SharedSources as SharedSources
 from imagesync.sources.source_checks import SourceChecks as SourceChecks
+from imagesync.sources.spool import DEFAULT_FOLDER as DEFAULT_FOLDER
+from imagesync.sources.spool import SpoolEnded as SpoolEnded
 from imagesync.sources.stream import SourceStream as SourceStream
 from imagesync.sources.stream import make_plausibility as make_plausibility
 from imagesync.sources.stream import open_source as open_source

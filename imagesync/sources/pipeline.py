@@ -24,7 +24,7 @@ GIVING_WAY: Final = 19
 """Niceness of the threads that work ahead; the thread that sends, or a service on this host, comes first."""
 
 
-def _give_way() -> None:
+def give_way() -> None:
     """Lower this thread's priority, where the system has priorities of threads."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
@@ -100,7 +100,7 @@ class _Stage(Generic[T]):
         return self._thread.is_alive()
 
     def _work(self) -> None:
-        _give_way()
+        give_way()
         error: BaseException | None = None
         try:
             for item in self._items:
