@@ -6,7 +6,7 @@ the same name and help in every command.
 
 import inspect
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from enum import StrEnum
 from functools import partial, wraps
@@ -25,13 +25,15 @@ from imagesync.text import make_printable
 
 if TYPE_CHECKING:
     from imagesync.manifest.selection import Choice
-    from imagesync.sources import SourceAccess
+    from imagesync.sources import SharedSources, SourceAccess
 
 MAX_LIMIT_DIGITS: Final = 9
 MAX_PERCENT: Final = 100
 MAX_PARALLEL: Final = 64
 """Targets that are worked for at the same time: each has a connection and some threads."""
 _NO_HOST: Final = re.compile(r"[\s/\\@]")
+_SIZE: Final = re.compile(r"([0-9]{1,15}) ?(?:([KMGT]?)(?:iB|B)?)", re.IGNORECASE)
+_SHIFTS: Final = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
 
 
@@ -328,8 +330,8 @@ def refuse_lone(option: str) -> UsageError:
 
 
 @dataclass(frozen=True, slots=True)
-class WaveOptions:
-    """When the next wave of targets starts."""
+class SharingOptions:
+    """What the targets of one run share: the limit of failures for the next wave, and the downloads."""
 
     max_failed_targets: Annotated[
         str | None,
@@ -340,8 +342,37 @@ class WaveOptions:
         ),
     ] = None
 
+    spool: Annotated[
+        str | None,
+        typer.Option(
+            "--spool",
+            help="The folder for data that several targets need, which is then read once (default: /var/tmp); off: each "
+            "target reads its own sources.",
+            metavar="DIR|off",
+        ),
+    ] = None
+    spool_limit: Annotated[
+        str | None,
+        typer.Option(
+            "--spool-limit",
+            help="Use at most this much of that folder, for example 40GiB (default: half of what is free).",
+            metavar="SIZE",
+        ),
+    ] = None
+
     def __post_init__(self) -> None:
         parse_limit("max-failed-targets", self.max_failed_targets)
+        parse_size("spool-limit", self.spool_limit)
+        if self.spool == "off" and self.spool_limit is not None:
+            raise UsageError("--spool-limit has no effect with --spool off", "pass one of them")
+
+    def share(self, targets: Iterable[str], warn: Callable[[str], None]) -> "SharedSources | None":
+        """The shared sources of these targets; None with ``--spool off``. UsageError for a folder that cannot be used."""
+        from imagesync.sources import SharedSources
+
+        if self.spool == "off":
+            return None
+        return SharedSources(targets, folder=self.spool, limit=parse_size("spool-limit", self.spool_limit), warn=warn)
 
     @property
     def limit(self) -> Limit:
@@ -349,9 +380,14 @@ class WaveOptions:
         return parse_limit("max-failed-targets", self.max_failed_targets) or Limit(0)
 
     def refuse(self) -> None:
-        """UsageError if the option was given, for a run of one target."""
-        if self.max_failed_targets is not None:
-            raise refuse_lone("--max-failed-targets")
+        """UsageError if one of the options was given, for a run of one target."""
+        given = {
+            "--max-failed-targets": self.max_failed_targets,
+            "--spool": self.spool,
+            "--spool-limit": self.spool_limit,
+        }
+        if word := next((word for word, value in given.items() if value is not None), None):
+            raise refuse_lone(word)
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,6 +443,16 @@ def parse_limit(option: str, text: str | None) -> Limit | None:
     if limit.percent and limit.value > MAX_PERCENT:
         raise UsageError(f"--{option} {text}: more than {MAX_PERCENT} %", f"write --{option} {MAX_PERCENT}%")
     return limit
+
+
+def parse_size(option: str, text: str | None) -> int | None:
+    """``40GiB`` as bytes; without a unit it is a number of bytes. UsageError for any other text."""
+    if text is None:
+        return None
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise UsageError(f"--{option} {make_printable(text)}: not a size", f"write, for example, --{option} 40GiB")
+    return int(found[1]) << _SHIFTS[found[2].upper()]
 
 
 def check_host(glob: str) -> None:

@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
@@ -19,13 +19,13 @@ from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.files import find_folder, write_json
 from imagesync.cli.interrupts import Interrupted, Interrupts, choose_exit_code
 from imagesync.cli.logs import has_log_file, note
-from imagesync.cli.options import Options, TargetChoice, WaveOptions
+from imagesync.cli.options import Options, SharingOptions, TargetChoice
 from imagesync.cli.outputs import Outputs, raise_last
 from imagesync.cli.partial_report import ReportSoFar
 from imagesync.cli.progress import EventLines, LogLines, ProgressStyle, Watcher, open_watcher
 from imagesync.cli.result_options import ResultForm, Results
 from imagesync.cli.results import PlansResult, RunsReport
-from imagesync.cli.runs import MAX_ENDING, UNKNOWN, make_pins
+from imagesync.cli.runs import MAX_ENDING, UNKNOWN, make_pins, make_unlock_command
 from imagesync.cli.several_subjects import Subjects, read_subjects
 from imagesync.cli.streams import say
 from imagesync.cli.targets import locate, open_selected
@@ -83,6 +83,7 @@ class Group:
             self.access,
             accepts_changes=accepts_changes,
             folder=os.path.abspath(folder),
+            unlock=lambda name: make_unlock_command(self.path, replace(self.options, target=name)),
         )
 
 
@@ -114,18 +115,23 @@ def plan_targets(
 
 
 def apply_targets(
-    group: Group, results: Results, outputs: Outputs, settings: Settings, waves: WaveOptions, *, yes: bool
+    group: Group, results: Results, outputs: Outputs, settings: Settings, sharing: SharingOptions, *, yes: bool
 ) -> ExitCode:
     """Plan all targets, ask once, and apply the plans."""
-    with SeveralRuns(results, outputs, yes=yes, is_quiet=group.is_quiet) as front:
+    with ExitStack() as opened:
+        front = opened.enter_context(SeveralRuns(results, outputs, yes=yes, is_quiet=group.is_quiet))
         subjects = group.read_subjects()
         outputs.know_several(subjects.catalog)
-        worker = Worker(group.make_order(MissingStore.CREATE, settings, accepts_changes=yes), subjects.by_target)
+        shared = sharing.share(subjects.waves, say)
+        if shared is not None:
+            opened.enter_context(shared)
+        worker = Worker(
+            group.make_order(MissingStore.CREATE, settings, accepts_changes=yes), subjects.by_target, shared
+        )
+        opened.callback(worker.close)
         carrier = ThreadCarrier(worker, group.chosen.parallel)
-        run = TargetRuns(carrier, subjects.waves, front, cancelled=front.cancelled, max_failed=waves.limit)
-        code = front.finish(run, subjects.catalog)
-        worker.close()
-        return code
+        run = TargetRuns(carrier, subjects.waves, front, cancelled=front.cancelled, max_failed=sharing.limit)
+        return front.finish(run, subjects.catalog)
 
 
 class SeveralRuns:

@@ -2,8 +2,9 @@
 
 import threading
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 
 from imagesync import workflow
@@ -11,13 +12,16 @@ from imagesync.backends.base import Backend
 from imagesync.errors import Bug, ImagesyncError, PlanRefused, RunStopped
 from imagesync.execution.executor import Cancelled
 from imagesync.execution.slots import Slots
+from imagesync.lease import UNLOCK
+from imagesync.model.builds import Build
 from imagesync.model.catalog import Catalog
 from imagesync.model.plan import Plan
 from imagesync.model.policy import Policy
+from imagesync.planning.builds import count_sent_builds
 from imagesync.planning.planner import make_plan
 from imagesync.render.problems import list_problems
 from imagesync.run import Hooks, RunResult, Settings, Watch
-from imagesync.sources import SourceAccess, SourceChecks, check_sources, default_cache
+from imagesync.sources import SharedSources, SourceAccess, SourceChecks, check_sources, default_cache, open_source
 from imagesync.targets.carrier import Emit
 from imagesync.targets.messages import CHANGED, RUN, WARNING, Task, Verb, encode_ended, encode_event, encode_planned
 from imagesync.targets.saved import NotPlanned
@@ -31,7 +35,7 @@ class Order:
     ``open_target``: opens the backend of a target; of a saved plan, the place that it was made for. ``limit``: the
     policy of a run from that of the manifest, or of a saved plan. ``accepts_changes``: whether a target is applied
     although its images changed after its plan was shown. ``folder``: the paths in the documents of plans are relative
-    to it.
+    to it. ``unlock``: the command that breaks the lease of a target, for messages.
     """
 
     open_target: Callable[[Catalog | Plan], Backend]
@@ -41,16 +45,23 @@ class Order:
     access: SourceAccess = field(default_factory=SourceAccess)
     accepts_changes: bool = False
     folder: str = "/"
+    unlock: Callable[[str], str] = lambda _target: UNLOCK
 
 
 class Worker:
     """Works for the targets of one run. ``subjects``: by target, the catalog, the saved plan, or why there is none.
 
-    A target's backend stays open between its plan and its run; ``close`` closes all.
+    ``shared``: opens the sources of all targets; None: each opens its own. The backend of a target stays open between
+    its plan and its run; ``close`` closes all.
     """
 
-    def __init__(self, order: Order, subjects: Mapping[str, Catalog | Plan | ImagesyncError]) -> None:
-        self._order, self._subjects = order, subjects
+    def __init__(
+        self,
+        order: Order,
+        subjects: Mapping[str, Catalog | Plan | ImagesyncError],
+        shared: SharedSources | None = None,
+    ) -> None:
+        self._order, self._subjects, self._shared = order, subjects, shared
         self._slots = Slots(order.settings.jobs)
         self._sources = SourceChecks(order.access, default_cache())
         self._prepared: dict[str, _Prepared] = {}
@@ -79,15 +90,24 @@ class Worker:
                 one.backend.__exit__(None, None, None)
 
     def _plan(self, task: Task, emit: Emit) -> None:
+        needs = Counter[Build]()
+        try:
+            plan, refusals = self._make_plan(task)
+            needs = count_sent_builds(plan) if not refusals else needs
+        finally:
+            if self._shared is not None:
+                self._shared.expect(task.target, needs)
+        emit(encode_planned(plan, refusals, folder=self._order.folder))
+        emit(encode_ended())
+
+    def _make_plan(self, task: Task) -> tuple[Plan, tuple[str, ...]]:
         subject = self._subjects[task.target]
         if isinstance(subject, ImagesyncError):
             raise subject
         prepared = self._prepare(subject)
         with self._lock:
             self._prepared[task.target] = prepared
-        plan, refusals = prepared.plan()
-        emit(encode_planned(plan, refusals, folder=self._order.folder))
-        emit(encode_ended())
+        return prepared.plan()
 
     def _prepare(self, subject: Catalog | Plan) -> "_Prepared":
         order = self._order
@@ -109,8 +129,10 @@ class Worker:
         with self._lock:
             prepared = self._prepared[task.target]
         hooks = _make_hooks(prepared.made, emit, cancelled, accepts_changes=self._order.accepts_changes)
-        settings = replace(self._order.settings, slots=self._slots, targets=task.peers)
-        result = prepared.carry_out(settings, hooks)
+        unlock = self._order.unlock(task.target)
+        settings = replace(self._order.settings, slots=self._slots, targets=task.peers, unlock=unlock)
+        with self._shared.join(task.target) if self._shared is not None else nullcontext(open_source) as opener:
+            result = prepared.carry_out(replace(settings, opener=opener), hooks)
         emit(encode_ended(result.report, result.ids))
 
 

@@ -10,9 +10,9 @@ from imagesync.cli.options import (
     Locking,
     Options,
     PathOrPlan,
+    SharingOptions,
     Stage,
     TargetChoice,
-    WaveOptions,
     Yes,
     make_command,
     without_options,
@@ -39,7 +39,7 @@ def apply(
     amount: Amount,
     results: Results,
     copies: Copies,
-    waves: WaveOptions,
+    sharing: SharingOptions,
     locking: Locking,
     logs: LogOptions,
 ) -> ExitCode:
@@ -76,9 +76,9 @@ def apply(
             from imagesync.cli.several import Group, apply_targets
 
             group = Group(path, options, chosen, make, access, logs.quiet, saved)
-            return apply_targets(group, results, outputs, settings, waves, yes=yes)
+            return apply_targets(group, results, outputs, settings, sharing, yes=yes)
         chosen.refuse_limits()
-        waves.refuse()
+        sharing.refuse()
         with Run(results, outputs, yes=yes, is_quiet=logs.quiet) as run:
             if saved is not None:
                 plan, policy = _read_saved(saved, path, options, outputs), options.policy(AS_PLANNED)

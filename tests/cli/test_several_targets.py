@@ -1,0 +1,278 @@
+"""plan and apply of several targets: selection, one approval, one file, waves, files of results, and errors."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagesync.backends import open_backend
+from imagesync.lease.record import USUAL
+from imagesync.lease.taking import hold
+from tests import command
+from tests.command import minimal_environment
+from tests.forked import run
+from tests.samples import spell
+
+MANIFEST = """\
+version: 1
+catalog: base
+targets:
+  eu: {store: eu}
+  us: {store: us, wave: 1}
+  lab: {store: lab, images: {b: {tags: [lab]}}}
+defaults: {disk_format: raw, container_format: bare}
+images: {a: {source: a.raw}, b: {source: b.raw}}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A manifest of three stores and two images."""
+    (tmp_path / "m.yaml").write_text(MANIFEST)
+    for name in "ab":
+        (tmp_path / f"{name}.raw").write_bytes(spell(name) * 2500)
+    return tmp_path
+
+
+def listed(folder: Path, store: str) -> dict[str, dict[str, Any]]:
+    """The images of a store by key; none if it does not exist."""
+    if not (folder / store).exists():
+        return {}
+    images = json.loads(run("list", "--store", store, "--format", "json", folder=folder).stdout)
+    return {image["imagesync"]["key"]: image for image in images}
+
+
+def read(path: Path) -> Any:
+    """A JSON file."""
+    return json.loads(path.read_text())
+
+
+def outcomes(path: Path) -> dict[str, str]:
+    """The outcome of each target in a report."""
+    return {one["target"]: one["outcome"] for one in read(path)["targets"]}
+
+
+def test_equal_plans_are_shown_once_with_all_names(folder: Path) -> None:
+    """And how many targets have changes."""
+    shown = run("plan", "m.yaml", "--all-targets", folder=folder).stdout
+    assert "eu, us: the same 2 changes\nCatalog base on target eu (store eu), target us (store us): 2 images" in shown
+    assert "\n\nlab: 2 changes\nCatalog base on target lab (store lab): 2 images declared, 0 owned\n" in shown
+    assert shown.endswith("\n\n3 targets: 3 with changes.\n")
+    assert shown.count("+ a  create") == 2
+    assert not any((folder / store).exists() for store in ("eu", "us", "lab"))
+
+
+def test_targets_that_are_named_are_applied_and_no_other(folder: Path) -> None:
+    """In the order of the manifest."""
+    shown = run("apply", "m.yaml", "--target", "lab", "--target", "eu", "--yes", folder=folder).stdout
+    assert "eu, lab:\n  Applied: 2 created. 9.8 KiB uploaded.\n2 targets: 2 done.\n" in shown
+    assert [set(listed(folder, store)) for store in ("eu", "us", "lab")] == [{"a", "b"}, set(), {"a", "b"}]
+    assert listed(folder, "lab")["b"]["tags"] == ["lab"]
+    again = run("apply", "m.yaml", "--all-targets", "--yes", folder=folder).stdout
+    assert "eu, lab:\n  No changes.\nus:\n  Applied: 2 created." in again
+    assert again.endswith("\n3 targets: 1 done, 2 unchanged.\n")
+    assert run("plan", "m.yaml", "--all-targets", "--detailed-exitcode", folder=folder).stdout.startswith(
+        "eu, us: no changes\n"
+    )
+
+
+def test_one_question_for_all_targets(folder: Path) -> None:
+    """It names those with changes. Without consent nothing is created but the stores."""
+    run("apply", "m.yaml", "--target", "eu", "--yes", folder=folder)
+    words = ("apply", "m.yaml", "--all-targets")
+    result = command.start(*words, folder=folder, env=minimal_environment(), typed="n\n").wait()
+    assert "Apply 4 steps to 2 targets (us, lab)? [y/N]" in result.output
+    assert (result.code, result.output.count("Apply ")) == (1, 1)
+    assert "Not applied; no image was changed." in result.output
+    assert [set(listed(folder, store)) for store in ("us", "lab")] == [set(), set()]
+    result = command.start(*words, folder=folder, env=minimal_environment(), typed="y\n").wait()
+    assert result.code == 0
+    assert [set(listed(folder, store)) for store in ("us", "lab")] == [{"a", "b"}, {"a", "b"}]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--target", "eu", "--all-targets"], "--target and --all-targets exclude each other"),
+        (["--target", "eu", "--target", "eu"], "--target eu is given twice"),
+        (["--all-targets", "--cloud", "x"], "--all-targets and --cloud exclude each other: each selects a place"),
+        (["--target", "eu", "--target", "us", "--store", "x"], "--target and --store exclude each other"),
+        (["--target", "eu", "--target", "nope"], "there is no target 'nope'"),
+        (["--target", "eu", "--parallel-targets", "2"], "--parallel-targets has no effect on a run of one target"),
+        (["--store", "x", "--max-failed-targets", "1"], "--max-failed-targets has no effect on a run of one target"),
+        (["--store", "x", "--spool", "off"], "--spool has no effect on a run of one target"),
+        (["--store", "x", "--spool-limit", "1"], "--spool-limit has no effect on a run of one target"),
+        (["--all-targets", "--spool", "off", "--spool-limit", "1G"], "--spool-limit has no effect with --spool off"),
+        (["--all-targets", "--spool-limit", "much"], "--spool-limit much: not a size"),
+        (["--all-targets", "--max-failed-targets", "x"], "--max-failed-targets x: not a number or a percentage"),
+        (["--all-targets", "--spool", "nowhere"], "no temporary file can be written in nowhere"),
+        (["--all-targets", "--set", "x=1"], "x"),
+        (["--all-targets", "--only", "nope"], "--only nope: no such key"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused_before_anything_happens(
+    folder: Path, words: list[str], message: str
+) -> None:
+    """With exit code 64."""
+    result = run("apply", "m.yaml", "--yes", *words, folder=folder, code=64)
+    assert message in result.stderr
+    assert not any((folder / store).exists() for store in ("eu", "us", "lab", "x"))
+
+
+def test_all_targets_of_a_manifest_without_targets_is_an_error(folder: Path) -> None:
+    """There is nothing to select."""
+    (folder / "m.yaml").write_text(MANIFEST.partition("targets:")[0] + "images: {a: {source: none}}\n")
+    assert "the manifest declares no targets" in run("plan", "m.yaml", "--all-targets", folder=folder, code=64).stderr
+
+
+@pytest.mark.parametrize("other", ["eu", "./eu/../eu", "link"])
+def test_two_targets_that_are_one_place_are_refused(folder: Path, other: str) -> None:
+    """Each would undo what the other does. Links are followed."""
+    (folder / "eu").mkdir()
+    (folder / "link").symlink_to("eu")
+    (folder / "m.yaml").write_text(MANIFEST.replace("store: us", f"store: {other}"))
+    result = run("apply", "m.yaml", "--all-targets", "--yes", folder=folder, code=64)
+    assert "targets eu and us are the same place: store " in result.stderr
+    assert os.listdir(folder / "eu") == []
+
+
+def test_problems_of_one_target_stop_only_that_target(folder: Path) -> None:
+    """It counts as failed, so the next wave does not start."""
+    (folder / "m.yaml").write_text(MANIFEST.replace("tags: [lab]", "tags: ['${nope}']"))
+    run("apply", "m.yaml", "--all-targets", "--yes", "-o", "report.json", folder=folder, code=1)
+    assert outcomes(folder / "report.json") == {"eu": "done", "us": "not-started", "lab": "failed"}
+    (problem,) = read(folder / "report.json")["targets"][2]["problems"]
+    assert (problem["file"], problem["line"], problem["where"]) == ("m.yaml", 6, "targets.lab.images.b.tags[0]")
+    (late,) = read(folder / "report.json")["targets"][1]["problems"]
+    assert late["message"] == "wave 1 was not started, because of failed targets before it: lab"
+    words = ("apply", "m.yaml", "--all-targets", "--yes", "--max-failed-targets", "1", "-o", "report.json")
+    assert "3 targets: 1 done, 1 unchanged, 1 failed (lab)." in run(*words, folder=folder, code=1).stdout
+
+
+def test_problems_of_all_targets_are_shown_once(folder: Path) -> None:
+    """And nothing is opened."""
+    (folder / "m.yaml").write_text(MANIFEST.replace("a.raw", "missing.raw"))
+    result = run("apply", "m.yaml", "--all-targets", "--yes", folder=folder, code=1)
+    assert result.stderr.count("missing.raw") == 1
+    assert "1 problem in the manifests" in result.stderr
+    assert not (folder / "eu").exists()
+
+
+def test_a_target_without_a_key_of_only_is_left_out(folder: Path) -> None:
+    """The note says so. Targets that have one are applied."""
+    (folder / "m.yaml").write_text(MANIFEST.replace("{store: us, wave: 1}", "{store: us, only: [a]}"))
+    result = run("apply", "m.yaml", "--all-targets", "--only", "b", "--yes", folder=folder)
+    assert "Note: target us is left out: --only b: no such key on target us" in result.stderr
+    assert result.stdout.endswith("2 targets: 2 done.\n")
+
+
+def test_a_file_of_plans_is_shown_and_applied(folder: Path) -> None:
+    """Whole, or only for some targets; each plan exactly."""
+    planned = run("plan", "m.yaml", "--all-targets", "-o", "plans.json", folder=folder).stdout
+    assert run("show", "plans.json", folder=folder).stdout == planned
+    assert [one["target"] for one in read(folder / "plans.json")["targets"]] == ["eu", "us", "lab"]
+    shown = run("apply", "plans.json", "--target", "us", "--target", "lab", "--yes", folder=folder).stdout
+    assert shown.endswith("2 targets: 2 done.\n")
+    assert [set(listed(folder, store)) for store in ("eu", "us", "lab")] == [set(), {"a", "b"}, {"a", "b"}]
+    result = run("apply", "plans.json", "--yes", "-o", "report.json", folder=folder, code=1)
+    assert outcomes(folder / "report.json") == {"eu": "done", "us": "failed", "lab": "failed"}
+    assert "the plan is stale" in result.stdout
+    assert "has no plan for target x" in run("apply", "plans.json", "--target", "x", folder=folder, code=64).stderr
+
+
+def test_a_target_without_a_plan_in_the_file_has_failed(folder: Path) -> None:
+    """With the problems that the plan had."""
+    (folder / "m.yaml").write_text(MANIFEST.replace("store: lab,", "cloud: gone,"))
+    assert (
+        "lab: cannot be planned"
+        in run("plan", "m.yaml", "--all-targets", "-o", "plans.json", folder=folder, code=1).stdout
+    )
+    run("apply", "plans.json", "--yes", "-o", "report.json", folder=folder, code=1)
+    assert outcomes(folder / "report.json") == {"eu": "done", "us": "not-started", "lab": "failed"}
+    (problem,) = read(folder / "report.json")["targets"][2]["problems"]
+    assert "cloud gone is not defined" in problem["message"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d["targets"].pop(), "was altered after it was made: its digest does not match its content"),
+        (lambda d: d["targets"][0].update(wave=9), "was altered after it was made"),
+        (lambda d: d.pop("digest"), "is not a saved plan: the document does not match the schema"),
+        (lambda d: d.update(format_version=2), "has format_version 2; this imagesync reads 1"),
+        (lambda d: d.update(targets=[]), "does not match the schema"),
+    ],
+)
+def test_an_altered_file_of_plans_is_refused(folder: Path, change: Any, message: str) -> None:
+    """Nothing is opened."""
+    run("plan", "m.yaml", "--all-targets", "-o", "plans.json", folder=folder)
+    document = read(folder / "plans.json")
+    change(document)
+    (folder / "plans.json").write_text(json.dumps(document))
+    assert message in run("apply", "plans.json", "--yes", folder=folder, code=64).stderr
+    assert not (folder / "eu").exists()
+
+
+def test_files_of_results_have_every_target(folder: Path) -> None:
+    """The report, the ids, the events."""
+    words = (
+        "apply",
+        "m.yaml",
+        "--all-targets",
+        "--yes",
+        "-o",
+        "report.json",
+        "--ids",
+        "ids.json",
+        "--events",
+        "events",
+    )
+    run(*words, folder=folder)
+    ids = read(folder / "ids.json")
+    assert {name: set(found) for name, found in ids.items()} == {name: {"a", "b"} for name in ("eu", "us", "lab")}
+    assert ids["eu"]["a"] == listed(folder, "eu")["a"]["id"]
+    report = read(folder / "report.json")
+    assert (report["catalog"], report["succeeded"]) == ("base", True)
+    assert [one["wave"] for one in report["targets"]] == [0, 1, 0]
+    assert report["targets"][1]["report"]["ids"] == ids["us"]
+    events = [json.loads(line) for line in (folder / "events").read_text().splitlines()]
+    for name in ("eu", "us", "lab"):
+        of_target = [event["event"] for event in events if event["target"] == name]
+        assert (of_target[0], of_target[-1], of_target.count("finished")) == ("run-started", "run-finished", 2)
+    ends = [index for index, event in enumerate(events) if event["event"] == "run-finished"]
+    first_of_us = next(i for i, event in enumerate(events) if (event["target"], event["event"]) == ("us", "started"))
+    assert first_of_us > ends[1]  # the second wave
+
+
+def test_the_plan_writes_the_ids_of_each_target(folder: Path) -> None:
+    """None before the first apply."""
+    run("apply", "m.yaml", "--target", "eu", "--yes", folder=folder)
+    run("plan", "m.yaml", "--all-targets", "--ids", "ids.json", folder=folder)
+    assert {name: len(found) for name, found in read(folder / "ids.json").items()} == {"eu": 2, "us": 0, "lab": 0}
+
+
+def test_a_plan_beyond_a_limit_stops_only_its_target(folder: Path) -> None:
+    """The refusal is in the plan and in the report."""
+    run("apply", "m.yaml", "--all-targets", "--yes", folder=folder)
+    (folder / "m.yaml").write_text(MANIFEST.replace("lab: {store: lab,", "lab: {store: lab, only: [b],"))
+    words = ("m.yaml", "--all-targets", "--max-delete", "0")
+    assert "Error: the plan would remove 1 of 2 live images" in run("plan", *words, folder=folder, code=1).stdout
+    run("apply", *words, "--yes", "-o", "report.json", folder=folder, code=1)
+    assert outcomes(folder / "report.json") == {"eu": "unchanged", "us": "not-started", "lab": "failed"}
+    assert set(listed(folder, "lab")) == {"a", "b"}
+
+
+def test_another_run_that_holds_the_lease_stops_only_its_target(folder: Path) -> None:
+    """The command that breaks the lease names the target."""
+    run("apply", "m.yaml", "--all-targets", "--yes", folder=folder)
+    (folder / "a.raw").write_bytes(spell("c") * 2500)
+    with (
+        open_backend(store=folder / "lab") as backend,
+        hold(backend, "base", timeout=0, times=USUAL, unlock="", warn=print),
+    ):
+        words = ("apply", "m.yaml", "--all-targets", "--yes", "--lock-timeout", "0", "-o", "report.json")
+        shown = run(*words, folder=folder, code=1).stdout
+    assert outcomes(folder / "report.json") == {"eu": "done", "us": "not-started", "lab": "failed"}
+    assert "imagesync unlock m.yaml --target lab" in shown
