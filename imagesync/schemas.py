@@ -10,6 +10,7 @@ NAMES: Final = (
     "plan",
     "plans",
     "report",
+    "run",
     "events",
     "errors",
     "drift",

@@ -27,6 +27,8 @@ OUTPUTS: Final = {
     "validate": "problems",
 }
 """The schema of the output of a command with ``--format json``. ``show KEY`` has ``image``."""
+SEVERAL: Final = {"apply": "run", "plan": "plans", "show": "plans"}
+"""The schema of the output for several targets."""
 ENDED: Final = (0, 1, 2, 130, 143)
 """Exit codes of a run that wrote its documents."""
 
@@ -56,7 +58,7 @@ def _find_documents(words: Sequence[str], folder: Path, code: int, stdout: str) 
     if words[0] in OUTPUTS and _read_option(words, "--format", "--format") == "json" and stdout.strip():
         yield _recognize(words[0], json.loads(stdout))
     if words[0] in OUTPUTS and (content := _read_file(words, folder, "--out", "-o")):
-        yield Document(OUTPUTS[words[0]], json.loads(content))
+        yield _recognize(words[0], json.loads(content))
     for line in _read_file(words, folder, "--events", "--events").splitlines():
         yield Document("events", json.loads(line))
 
@@ -78,6 +80,8 @@ def _recognize(command: str, value: Any) -> Document:
     """A document of standard output: a failure has a schema of its own."""
     if isinstance(value, dict) and set(value) == {"command", "errors"}:
         return Document("errors", value)
+    if isinstance(value, dict) and "targets" in value and command in SEVERAL:
+        return Document(SEVERAL[command], value)
     is_explanation = command == "show" and isinstance(value, dict) and "builds" in value
     return Document("image" if is_explanation else OUTPUTS[command], value)
 

@@ -163,7 +163,7 @@ class PlansResult:
         """One test suite for each target."""
         from imagesync.render.junit import format_plans_junit
 
-        return format_plans_junit(self.planned, now=look.now)
+        return format_plans_junit(self.catalog, self.planned, now=look.now)
 
     def measure(self, started: datetime, ended: datetime) -> "tuple[Measures, ...]":
         """The pending changes of each target."""
@@ -206,7 +206,7 @@ class RunsReport:
         """One test suite for each target."""
         from imagesync.render.junit import format_runs_junit
 
-        return format_runs_junit(self.runs, now=look.now)
+        return format_runs_junit(self.catalog, self.runs, now=look.now)
 
     def measure(self, started: datetime, ended: datetime) -> "tuple[Measures, ...]":
         """What the run did on each target."""

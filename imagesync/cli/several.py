@@ -198,8 +198,7 @@ class SeveralRuns:
     def _choose_code(self, runs: Sequence[TargetRun]) -> ExitCode:
         if self._interrupts.number:
             return self._interrupts.exit_code
-        good = (TargetOutcome.DONE, TargetOutcome.UNCHANGED)
-        return ExitCode.DONE if all(run.outcome in good for run in runs) else ExitCode.FAILED
+        return ExitCode.DONE if all(run.outcome.is_success for run in runs) else ExitCode.FAILED
 
     def _leave(self, code: ExitCode) -> None:
         self._events.__exit__()
@@ -282,7 +281,7 @@ class SeveralRuns:
                 problems.append(error)
         problems += self._events.list_problems()
         problems += self._outputs.write(result)
-        good = all(run.outcome in (TargetOutcome.DONE, TargetOutcome.UNCHANGED) for run in runs)
+        good = all(run.outcome.is_success for run in runs)
         if not self._is_text or not (self._is_quiet and good):
             self._outputs.print(result)
         note(format_target_runs(runs))

@@ -29,6 +29,11 @@ class TargetOutcome(StrEnum):
         """For people: ``not started``."""
         return self.value.replace("-", " ")
 
+    @property
+    def is_success(self) -> bool:
+        """Whether the target is as the manifest says."""
+        return self in (TargetOutcome.DONE, TargetOutcome.UNCHANGED)
+
 
 def judge_run(report: Report | None, error: str = "", *, interrupted: bool = False) -> TargetOutcome:
     """How a run ended. ``report`` None: no step was to do, or ``error`` says why none was started."""

@@ -1,9 +1,10 @@
-"""A plan, a report or a failure -> a JUnit XML report, for the test tab of a pipeline. Pure: the time is a parameter.
+"""Plans, reports or a failure -> a JUnit XML report, for the test tab of a pipeline. Pure: the time is a parameter.
 
 There is no official schema: the names are those that Jenkins, GitLab, GitHub actions, Azure and CircleCI read. Each change
 is a test case with the same name in the plan and in the report, so a history of it makes sense. A change that a plan shows
 has passed. A key that cannot be planned, a refused plan, a change that failed and a difference that the final listing found
-have failed. No name occurs twice: GitLab ignores a second test case of the same name.
+have failed. No name occurs twice: GitLab ignores a second test case of the same name. Each target is a test suite; one that
+could not be reached or planned has one test case, which is named by the target.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,11 +17,13 @@ from xml.etree import ElementTree
 from imagesync.errors import Diagnostic
 from imagesync.model.plan import Plan
 from imagesync.model.report import Outcome, Report, StepResult
+from imagesync.model.targets import PlannedTarget, TargetOutcome, TargetRun
 from imagesync.render.blocks import Row, list_row_lines
 from imagesync.render.outcomes import find_outcome, list_step_errors
 from imagesync.render.place import name_target
 from imagesync.render.rows import make_rows
 from imagesync.render.summary import format_counts, list_errors
+from imagesync.secrets import clean_diagnostic
 from imagesync.text import make_printable
 from imagesync.version import __version__
 
@@ -36,6 +39,15 @@ _RESULTS: Final[Mapping[Outcome, str]] = {
     Outcome.NOT_STARTED: _SKIPPED,
 }
 """The element that an outcome becomes; none for a test case that passed."""
+_TARGET_RESULTS: Final[Mapping[TargetOutcome, str]] = {
+    TargetOutcome.DONE: "",
+    TargetOutcome.UNCHANGED: "",
+    TargetOutcome.FAILED: _BROKEN,
+    TargetOutcome.LOST: _BROKEN,
+    TargetOutcome.INTERRUPTED: _BROKEN,
+    TargetOutcome.NOT_STARTED: _SKIPPED,
+}
+"""The same for the test case of a target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +61,41 @@ class _Case:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    catalog: str
+    target: str
+
+    def __str__(self) -> str:
+        return ".".join(filter(None, ("imagesync", _clean(self.catalog), _clean(self.target))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Suite:
+    place: _Place
+    cases: Sequence[_Case]
+
+
 def format_plan_junit(plan: Plan, *, now: datetime, refusals: Sequence[str] = ()) -> str:
     """The report of a plan. ``refusals``: why the policy refuses it."""
-    cases = [
-        *(_Case("the limits of the policy", _FAILED, sentence) for sentence in refusals),
-        *_make_error_cases(plan),
-        *(_Case(_name_row(row), output="\n".join(list_row_lines(row))) for row in make_rows(plan, now, whole=False)),
-    ]
-    nothing = [_Case("no changes", output=format_counts(plan))]
-    return _format_suite(_Place(plan.catalog, name_target(plan.target_name, plan.target)), cases or nothing, now)
+    return _format_suites([_Suite(_find_place(plan), _make_plan_cases(plan, now, refusals))], now)
+
+
+def format_plans_junit(catalog: str, planned: Sequence[PlannedTarget], *, now: datetime) -> str:
+    """The report of the plans of several targets, one suite for each."""
+    suites = [_Suite(_Place(catalog, one.target), list(_make_target_plan_cases(one, now))) for one in planned]
+    return _format_suites(suites, now)
 
 
 def format_report_junit(report: Report, *, now: datetime) -> str:
     """The report of a run: one case for each change, and one for each difference that the final listing found."""
-    plan = report.plan
-    results = {result.step.id: result for result in report.results}
-    cases = [
-        *_make_error_cases(plan),
-        *(_make_result_case(row, results) for row in make_rows(plan, now, whole=False)),
-        *(_Case("final listing", _FAILED, f"not as planned: {item}") for item in report.leftover),
-        *([_Case("run", _BROKEN, report.stopped)] if report.stopped else []),
-    ]
-    nothing = [_Case("no changes", output=format_counts(plan))]
-    return _format_suite(_Place(plan.catalog, name_target(plan.target_name, plan.target)), cases or nothing, now)
+    return _format_suites([_Suite(_find_place(report.plan), _make_report_cases(report, now))], now)
+
+
+def format_runs_junit(catalog: str, runs: Sequence[TargetRun], *, now: datetime) -> str:
+    """The report of the runs of several targets, one suite for each."""
+    suites = [_Suite(_Place(catalog, one.target), _make_target_run_cases(one, now)) for one in runs]
+    return _format_suites(suites, now)
 
 
 def format_failure_junit(
@@ -82,7 +106,50 @@ def format_failure_junit(
         _Case(f"{command}: {problem.where}" if problem.where else command, _BROKEN, str(problem))
         for problem in problems
     ]
-    return _format_suite(_Place(catalog, target), cases, now)
+    return _format_suites([_Suite(_Place(catalog, target), cases)], now)
+
+
+def _make_target_plan_cases(one: PlannedTarget, now: datetime) -> Iterator[_Case]:
+    if one.problems or one.plan is None:
+        yield _make_target_case(one.target, _BROKEN, one.problems, "no plan")
+    if one.plan is not None:
+        yield from _make_plan_cases(one.plan, now, one.refusals)
+
+
+def _make_target_run_cases(one: TargetRun, now: datetime) -> list[_Case]:
+    """At least one of them has not passed if the run of the target did not succeed."""
+    result = _TARGET_RESULTS[one.outcome]
+    cases = _make_report_cases(one.report, now) if one.report else []
+    has_failed = any(case.result in (_FAILED, _BROKEN) for case in cases)
+    if one.problems or (result and not has_failed):
+        return [_make_target_case(one.target, result or _BROKEN, one.problems, one.outcome.words), *cases]
+    return cases or [_Case("no changes")]
+
+
+def _make_target_case(target: str, result: str, problems: Sequence[Diagnostic], words: str) -> _Case:
+    sentences = [str(clean_diagnostic(problem)) for problem in problems]
+    return _Case(f"target {target}", result, "; ".join(sentences) or words)
+
+
+def _make_plan_cases(plan: Plan, now: datetime, refusals: Sequence[str]) -> list[_Case]:
+    cases = [
+        *(_Case("the limits of the policy", _FAILED, sentence) for sentence in refusals),
+        *_make_error_cases(plan),
+        *(_Case(_name_row(row), output="\n".join(list_row_lines(row))) for row in make_rows(plan, now, whole=False)),
+    ]
+    return cases or [_Case("no changes", output=format_counts(plan))]
+
+
+def _make_report_cases(report: Report, now: datetime) -> list[_Case]:
+    plan = report.plan
+    results = {result.step.id: result for result in report.results}
+    cases = [
+        *_make_error_cases(plan),
+        *(_make_result_case(row, results) for row in make_rows(plan, now, whole=False)),
+        *(_Case("final listing", _FAILED, f"not as planned: {item}") for item in report.leftover),
+        *([_Case("run", _BROKEN, report.stopped)] if report.stopped else []),
+    ]
+    return cases or [_Case("no changes", output=format_counts(plan))]
 
 
 def _make_error_cases(plan: Plan) -> Iterator[_Case]:
@@ -104,33 +171,39 @@ def _name_row(row: Row) -> str:
     return f"{row.key}: {row.kind.words}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    catalog: str
-    target: str
-
-    def __str__(self) -> str:
-        return ".".join(filter(None, ("imagesync", _clean(self.catalog), _clean(self.target))))
+def _find_place(plan: Plan) -> _Place:
+    return _Place(plan.catalog, name_target(plan.target_name, plan.target))
 
 
-def _format_suite(place: _Place, cases: Sequence[_Case], now: datetime) -> str:
+def _format_suites(suites: Sequence[_Suite], now: datetime) -> str:
+    every = [case for suite in suites for case in suite.cases]
+    root = ElementTree.Element("testsuites", {"name": "imagesync", **_count(every)})
+    for name, suite in zip(_number_names([str(suite.place) for suite in suites]), suites, strict=True):
+        _add_suite(root, name, suite, now)
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True)
+
+
+def _add_suite(root: ElementTree.Element, name: str, suite: _Suite, now: datetime) -> None:
+    moment = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")  # readers expect no zone here
+    attributes = {"name": name, **_count(suite.cases), "timestamp": moment}
+    element = ElementTree.SubElement(root, "testsuite", attributes)
+    properties = ElementTree.SubElement(element, "properties")
+    for word, value in (("imagesync", __version__), ("catalog", suite.place.catalog), ("target", suite.place.target)):
+        ElementTree.SubElement(properties, "property", {"name": word, "value": _clean(value)})
+    for label, case in zip(_number_names([_clean(case.name) for case in suite.cases]), suite.cases, strict=True):
+        _add_case(element, name, label, case)
+
+
+def _count(cases: Sequence[_Case]) -> dict[str, str]:
+    """The attributes that count test cases, and their time."""
     counts = {
         "tests": len(cases),
         "failures": sum(case.result == _FAILED for case in cases),
         "errors": sum(case.result == _BROKEN for case in cases),
         "skipped": sum(case.result == _SKIPPED for case in cases),
     }
-    attributes = {**{name: str(number) for name, number in counts.items()}, "time": _format_time(cases)}
-    root = ElementTree.Element("testsuites", {"name": "imagesync", **attributes})
-    moment = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")  # readers expect no zone here
-    suite = ElementTree.SubElement(root, "testsuite", {"name": str(place), **attributes, "timestamp": moment})
-    properties = ElementTree.SubElement(suite, "properties")
-    for name, value in (("imagesync", __version__), ("catalog", place.catalog), ("target", place.target)):
-        ElementTree.SubElement(properties, "property", {"name": name, "value": _clean(value)})
-    for name, case in zip(_number_names([_clean(case.name) for case in cases]), cases, strict=True):
-        _add_case(suite, str(place), name, case)
-    ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True)
+    return {**{name: str(number) for name, number in counts.items()}, "time": _format_time(cases)}
 
 
 def _format_time(cases: Sequence[_Case]) -> str:

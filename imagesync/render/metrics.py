@@ -10,14 +10,16 @@ known ends with the next run of the same command: no later run has its labels.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, TypeAlias
 
+from imagesync.errors import Diagnostic
 from imagesync.model.drift import DriftReport
 from imagesync.model.plan import Plan, summarize
 from imagesync.model.report import Outcome, Report
+from imagesync.model.targets import PlannedTarget, TargetRun
 from imagesync.render.place import name_target
 from imagesync.render.summary import VERBS
 from imagesync.text import make_printable
@@ -114,6 +116,42 @@ def measure_drift(report: DriftReport, *, catalog: str, target: str, started: da
 def measure_failure(command: str, *, catalog: str, target: str, started: datetime, ended: datetime) -> Measures:
     """The numbers of a command that failed before it had a result."""
     return Measures(command, catalog, target, started, ended, False, {"imagesync_failures": {"": 1}})
+
+
+def measure_plans(
+    catalog: str, planned: Sequence[PlannedTarget], *, started: datetime, ended: datetime
+) -> tuple[Measures, ...]:
+    """The numbers of each target; one without a plan has failed. Each has its own labels, and the times of the command."""
+    return tuple(_measure_planned(catalog, one, started, ended) for one in planned)
+
+
+def _measure_planned(catalog: str, one: PlannedTarget, started: datetime, ended: datetime) -> Measures:
+    if one.plan is None:
+        return measure_failure("plan", catalog=catalog, target=one.target, started=started, ended=ended)
+    found = measure_plan(one.plan, started=started, ended=ended, is_refused=bool(one.refusals))
+    return _add_problems(found, one.target, one.problems)
+
+
+def measure_runs(
+    command: str, catalog: str, runs: Sequence[TargetRun], *, started: datetime, ended: datetime
+) -> tuple[Measures, ...]:
+    """The numbers of each target; ``command``: for example apply. A target that was not started has not succeeded."""
+    return tuple(_measure_run(command, catalog, one, started, ended) for one in runs)
+
+
+def _measure_run(command: str, catalog: str, one: TargetRun, started: datetime, ended: datetime) -> Measures:
+    if one.report is not None:
+        found = measure_report(one.report, command=command, started=started, ended=ended)
+        return _add_problems(replace(found, succeeded=one.outcome.is_success), one.target, one.problems)
+    found = measure_failure(command, catalog=catalog, target=one.target, started=started, ended=ended)
+    return replace(found, succeeded=True, samples={"imagesync_failures": {"": 0}}) if one.outcome.is_success else found
+
+
+def _add_problems(found: Measures, target: str, problems: Sequence[Diagnostic]) -> Measures:
+    """The numbers under the name of the target in the run, with the problems that neither plan nor report has."""
+    failures = found.samples["imagesync_failures"][""] + len(problems)
+    samples = {**found.samples, "imagesync_failures": {"": failures}}
+    return replace(found, target=target, succeeded=found.succeeded and not problems, samples=samples)
 
 
 def _count_images(plan: Plan) -> dict[str, float]:

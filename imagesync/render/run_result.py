@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from imagesync.model.targets import TargetOutcome, TargetRun
+from imagesync.model.targets import TargetRun
 from imagesync.render.result import problem_to_json, report_to_json
-
-GOOD = (TargetOutcome.DONE, TargetOutcome.UNCHANGED)
 
 
 def runs_to_json(catalog: str, runs: Sequence[TargetRun]) -> dict[str, Any]:
@@ -14,7 +12,7 @@ def runs_to_json(catalog: str, runs: Sequence[TargetRun]) -> dict[str, Any]:
     return {
         "format_version": 1,
         "catalog": catalog,
-        "succeeded": all(run.outcome in GOOD for run in runs),
+        "succeeded": all(run.outcome.is_success for run in runs),
         "targets": [
             {
                 "target": run.target,

@@ -1,7 +1,6 @@
 """The plans or runs of several targets -> one collection of documents for reviewers. Pure: the clock is a parameter."""
 
-from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, TypeVar
@@ -15,21 +14,14 @@ from imagesync.render.report import format_done, format_not_done
 from imagesync.render.style import Detail, format_count
 from imagesync.render.summary import count_changes, format_changes
 from imagesync.render.target_groups import describe_changes, group_equal, ignore_place, list_targets
+from imagesync.render.target_text import count_outcomes, count_targets
 from imagesync.secrets import clean_diagnostic
 from imagesync.text import make_printable
 
 _CHANGES, _UNCHANGED, _REFUSED, _UNPLANNED = "changes", "no changes", "refused", "no plan"
 """The outcomes of a plan, as a row has them."""
-_OUTCOMES: Final[Mapping[str, str]] = {
-    _CHANGES: "with changes",
-    _UNCHANGED: "without changes",
-    _REFUSED: "refused",
-    _UNPLANNED: "without a plan",
-    **{outcome.words: outcome.words for outcome in TargetOutcome},
-}
-"""How a sentence counts the outcomes of targets, in this order."""
 Shared = TypeVar("Shared")
-_GOOD: Final = frozenset({TargetOutcome.DONE.words, TargetOutcome.UNCHANGED.words})
+_GOOD: Final = frozenset(outcome.words for outcome in TargetOutcome if outcome.is_success)
 _UNSUCCESSFUL: Final = frozenset({Outcome.FAILED.words, Outcome.INTERRUPTED.words})
 """Outcomes of a block whose error is a failure; the error of a deferred deletion is only a remark."""
 
@@ -73,20 +65,21 @@ def make_plans_collection(
     """What apply would do on each target."""
     parts = [_make_plan_part(catalog, one, now, detail) for one in planned]
     title = f"Plan for catalog {make_printable(catalog)} on {format_count(len(parts), 'target')}"
-    return _join(Subject.PLAN, catalog, title, parts, _describe_stopped(parts))
+    return _join(Subject.PLAN, catalog, title, count_targets(planned), parts, _describe_stopped(parts))
 
 
 def make_runs_collection(
     command: str, catalog: str, runs: Sequence[TargetRun], *, now: datetime, detail: Detail = Detail.USUAL
 ) -> Collection:
     """What a run did on each target. ``command``: the name of the command, for example apply."""
-    return join_runs(command, catalog, [_make_run_part(catalog, one, now, detail) for one in runs])
+    parts = [_make_run_part(catalog, one, now, detail) for one in runs]
+    return join_runs(command, catalog, count_outcomes(runs), parts)
 
 
-def join_runs(command: str, catalog: str, parts: Sequence[Part]) -> Collection:
-    """The collection of a run, of the part of each target."""
+def join_runs(command: str, catalog: str, summary: str, parts: Sequence[Part]) -> Collection:
+    """The collection of a run, of the part of each target. ``summary``: the sentence that counts them."""
     title = f"Run for catalog {make_printable(catalog)} on {format_count(len(parts), 'target')}"
-    return _join(Subject.REPORT, catalog, title, parts, _advise(command, parts))
+    return _join(Subject.REPORT, catalog, title, summary, parts, _advise(command, parts))
 
 
 def make_failure_collection(command: str, catalog: str, problems: Sequence[Diagnostic]) -> Collection:
@@ -130,32 +123,20 @@ def _format_problems(problems: Iterable[Diagnostic]) -> Iterator[str]:
     yield from (make_printable(str(clean_diagnostic(problem))) for problem in problems)
 
 
-def _join(subject: Subject, catalog: str, title: str, parts: Sequence[Part], closing: Iterable[str]) -> Collection:
-    rows = tuple(part.make_row() for part in parts)
+def _join(
+    subject: Subject, catalog: str, title: str, summary: str, parts: Sequence[Part], closing: Iterable[str]
+) -> Collection:
     return Collection(
         subject,
         catalog,
         title,
-        _summarize(rows, subject),
-        rows,
+        summary,
+        tuple(part.make_row() for part in parts),
         tuple(_join_alerts(parts)),
         tuple(_group_texts((part.target, part.list_errors()) for part in parts)),
         tuple(_group_documents(parts)),
         tuple(closing),
     )
-
-
-def _summarize(rows: Sequence[TargetRow], subject: Subject) -> str:
-    """``5 targets: 3 with changes, 1 without changes, 1 without a plan. 2 targets have errors.``
-
-    The outcomes of a run say already which targets have errors.
-    """
-    numbers = Counter(row.outcome for row in rows)
-    counts = ", ".join(f"{numbers[outcome]} {words}" for outcome, words in _OUTCOMES.items() if numbers[outcome])
-    faulty = sum(bool(row.errors) for row in rows) if subject is Subject.PLAN else 0
-    have = "has" if faulty == 1 else "have"
-    errors = f" {format_count(faulty, 'target')} {have} errors." if faulty else ""
-    return f"{format_count(len(rows), 'target')}: {counts}.{errors}"
 
 
 def _join_alerts(parts: Sequence[Part]) -> Iterator[TargetGroup[Alert]]:

@@ -118,6 +118,5 @@ def count_outcomes(runs: Sequence[TargetRun]) -> str:
         if not counts[outcome]:
             continue
         names = [run.target for run in runs if run.outcome is outcome]
-        good = outcome in (TargetOutcome.DONE, TargetOutcome.UNCHANGED)
-        parts.append(f"{counts[outcome]} {outcome.words}" + ("" if good else f" ({list_targets(names)})"))
+        parts.append(f"{counts[outcome]} {outcome.words}" + ("" if outcome.is_success else f" ({list_targets(names)})"))
     return f"{format_count(len(runs), 'target')}: {', '.join(parts)}."

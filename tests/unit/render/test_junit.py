@@ -1,5 +1,6 @@
 """``imagesync.render.junit``: what the parsers of pipelines find in a report."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -14,24 +15,43 @@ from imagesync.errors import Diagnostic
 from imagesync.model.catalog import Visibility
 from imagesync.model.plan import Plan, PlanError
 from imagesync.model.report import Outcome, Report, StepResult
-from imagesync.render.junit import format_failure_junit, format_plan_junit, format_report_junit
+from imagesync.model.targets import PlannedTarget, TargetOutcome, TargetRun
+from imagesync.render.junit import (
+    format_failure_junit,
+    format_plan_junit,
+    format_plans_junit,
+    format_report_junit,
+    format_runs_junit,
+)
 from tests.ci_logs import HOSTILE, find_commands
 from tests.unit.factories import NOW, catalog, inventory, live, plan, spec
 
+KINDS = (junitparser.Failure, junitparser.Error, junitparser.Skipped)
 PROBLEM = Diagnostic("a.yaml", 3, 5, "images.x", "gone", "correct it")
 
 
-def read(text: str) -> tuple[junitparser.TestSuite, dict[str, junitparser.TestCase]]:
-    """The only suite, and its cases by name; the counts of the suite are those of its cases."""
+def read_all(text: str) -> dict[str, tuple[junitparser.TestSuite, dict[str, junitparser.TestCase]]]:
+    """The suites and their cases by name; the counts are those of the cases."""
     root = junitparser.JUnitXml.fromstring(text.encode())
-    (suite,) = list(root)
-    cases = {case.name: case for case in suite}
-    results = [type(result) for case in suite for result in case.result]
-    assert len(cases) == len(list(suite)) == suite.tests == root.tests
-    assert results.count(junitparser.Failure) == suite.failures == root.failures
-    assert results.count(junitparser.Error) == suite.errors == root.errors
-    assert results.count(junitparser.Skipped) == suite.skipped == root.skipped
-    return suite, cases
+    suites = list(root)
+    found = {suite.name: (suite, {case.name: case for case in suite}) for suite in suites}
+    assert len(found) == len(suites)
+    total: Counter[Any] = Counter()
+    for suite, cases in found.values():
+        results = Counter(type(result) for case in suite for result in case.result)
+        assert len(cases) == len(list(suite)) == suite.tests
+        assert {case.classname for case in suite} == {suite.name}
+        assert [results[kind] for kind in KINDS] == [suite.failures, suite.errors, suite.skipped]
+        total += results
+    assert sum(suite.tests for suite in suites) == root.tests
+    assert [total[kind] for kind in KINDS] == [root.failures, root.errors, root.skipped]
+    return found
+
+
+def read(text: str) -> tuple[junitparser.TestSuite, dict[str, junitparser.TestCase]]:
+    """The only suite, and its cases by name."""
+    (found,) = read_all(text).values()
+    return found
 
 
 def make() -> Plan:
@@ -155,6 +175,102 @@ def test_what_becomes_public_is_marked() -> None:
     made = plan(catalog(spec("a", visibility=Visibility.PUBLIC)), inventory())
     _, cases = read(format_plan_junit(made, now=NOW))
     assert "! visibility: public" in cases["a: create"].system_out
+
+
+def list_results(text: str) -> dict[str, dict[str, list[tuple[str, str]]]]:
+    """The results of each case of each suite: kind and message."""
+    return {
+        name: {case.name: [(type(one).__name__, one.message) for one in case.result] for case in suite}
+        for name, (suite, _) in read_all(text).items()
+    }
+
+
+DEAD = Diagnostic("", 0, 0, "", "no answer from https://user:secret-word@eu.example", "check the network")
+
+
+def test_each_target_is_a_suite() -> None:
+    """One without a plan has one case, which is named by the target, and has not passed."""
+    planned = [
+        PlannedTarget("eu", make()),
+        PlannedTarget("dead", None, problems=(PROBLEM, DEAD)),
+        PlannedTarget("us", plan(catalog(), inventory()), refusals=("too many",)),
+        PlannedTarget("none", None),
+        PlannedTarget("odd", plan(catalog(), inventory()), problems=(PROBLEM,)),
+    ]
+    text = format_plans_junit("base", planned, now=NOW)
+    found = list_results(text)
+    assert list(found) == [f"imagesync.base.{name}" for name in ("eu", "dead", "us", "none", "odd")]
+    assert list(found["imagesync.base.eu"]) == list(read(format_plan_junit(make(), now=NOW))[1])
+    ((kind, message),) = found["imagesync.base.dead"]["target dead"]
+    assert (kind, message.split("; no answer")[0]) == ("Error", str(PROBLEM))
+    assert "secret-word" not in text
+    assert found["imagesync.base.us"] == {"the limits of the policy": [("Failure", "too many")]}
+    assert found["imagesync.base.odd"] == {"target odd": [("Error", str(PROBLEM))], "no changes": []}
+    assert found["imagesync.base.none"] == {"target none": [("Error", "no plan")]}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "cases"),
+    [
+        (TargetOutcome.DONE, {"no changes": []}),
+        (TargetOutcome.UNCHANGED, {"no changes": []}),
+        (TargetOutcome.FAILED, {"target eu": [("Error", "failed")]}),
+        (TargetOutcome.LOST, {"target eu": [("Error", "lost")]}),
+        (TargetOutcome.INTERRUPTED, {"target eu": [("Error", "interrupted")]}),
+        (TargetOutcome.NOT_STARTED, {"target eu": [("Skipped", "not started")]}),
+    ],
+)
+def test_a_target_without_a_report_has_one_case(outcome: TargetOutcome, cases: object) -> None:
+    """Its result is that of its run."""
+    text = format_runs_junit("base", [TargetRun("eu", outcome)], now=NOW)
+    assert list_results(text) == {"imagesync.base.eu": cases}
+
+
+def make_report(outcome: Outcome) -> Report:
+    """A run with one step."""
+    made = plan(catalog(spec("a")), inventory())
+    return Report(made, (StepResult(made.steps[0], outcome, error=error(outcome)),))
+
+
+def test_a_target_that_did_not_succeed_has_a_case_that_has_not_passed() -> None:
+    """If no change says it, the case of the target does."""
+    runs = [
+        TargetRun("a", TargetOutcome.DONE, make_report(Outcome.DONE)),
+        TargetRun("b", TargetOutcome.FAILED, make_report(Outcome.FAILED)),
+        TargetRun("c", TargetOutcome.INTERRUPTED, make_report(Outcome.NOT_STARTED)),
+        TargetRun("d", TargetOutcome.FAILED, make_report(Outcome.DONE), problems=(PROBLEM,)),
+        TargetRun("e", TargetOutcome.DONE, make_report(Outcome.DONE), problems=(PROBLEM,)),
+    ]
+    assert list(list_results(format_runs_junit("x", runs, now=NOW)).values()) == [
+        {"a: create": []},
+        {"a: create": [("Failure", "boom")]},
+        {"target c": [("Error", "interrupted")], "a: create": [("Skipped", "not started")]},
+        {"target d": [("Error", str(PROBLEM))], "a: create": []},
+        {"target e": [("Error", str(PROBLEM))], "a: create": []},
+    ]
+
+
+def test_no_suite_has_the_name_of_another() -> None:
+    """Two names that are equal as printable text are numbered."""
+    planned = [PlannedTarget(name, None) for name in ("\x1b", "\\x1b", "x")]
+    names = list(read_all(format_plans_junit("base", planned, now=NOW)))
+    assert names == ["imagesync.base.\\x1b", "imagesync.base.\\x1b (2)", "imagesync.base.x"]
+
+
+@pytest.mark.parametrize("kind", sorted(HOSTILE))
+def test_no_name_of_a_target_is_interpreted(kind: str) -> None:
+    """Nor any problem."""
+    text = HOSTILE[kind]
+    problem = Diagnostic(text, 1, 1, text, text, text)
+    runs = [
+        TargetRun(text, TargetOutcome.FAILED, make_odd(text), problems=(problem,)),
+        TargetRun("b", TargetOutcome.LOST),
+    ]
+    report = format_runs_junit(text, runs, now=NOW)
+    assert len(read_all(report)) == 2
+    assert list(find_commands(report)) == []
+    planned = [PlannedTarget(text, make_odd(text).plan, problems=(problem,))]
+    assert list(find_commands(format_plans_junit(text, planned, now=NOW))) == []
 
 
 def make_odd(text: str) -> Report:

@@ -171,7 +171,7 @@ def test_the_comment_of_three_targets() -> None:
     assert text == (
         "<!-- imagesync base * -->\n\n"
         "Plan for catalog base on 4 targets\n-----\n\n"
-        "**4 targets: 2 with changes, 1 without changes, 1 without a plan. 1 target has errors.**\n\n"
+        "**4 targets: 2 with changes, 1 without changes, 1 with errors (dead).**\n\n"
         "> [!WARNING]\n> - **Become public** on `eu`, `us`, 1 image: `b`\n\n"
         "**Errors**\n\n- `dead`: no answer from `https://eu.example`; check the network\n\n"
         "| target | outcome | changes | errors |\n|---|---|---|---|\n"

@@ -15,6 +15,7 @@ from imagesync.errors import Diagnostic
 from imagesync.model.drift import Drift, DriftReport, Remedy
 from imagesync.model.plan import PlanError
 from imagesync.model.report import Outcome, Report, StepResult
+from imagesync.model.targets import PlannedTarget, TargetOutcome, TargetRun
 from imagesync.render.metrics import (
     METRICS,
     Measures,
@@ -22,7 +23,9 @@ from imagesync.render.metrics import (
     measure_drift,
     measure_failure,
     measure_plan,
+    measure_plans,
     measure_report,
+    measure_runs,
 )
 from tests.ci_logs import HOSTILE
 from tests.command import ROOT
@@ -216,6 +219,60 @@ def test_a_command_without_a_result_has_failed() -> None:
     """It has one failure."""
     text = format_metrics(measure_failure("apply", catalog="base", target="lab", started=NOW, ended=LATER))
     assert (find(text, "failures", **OWN), find(text, "last_run_success", **OWN)) == (1, 0)
+
+
+def format_all(*found: Measures) -> str:
+    """The file after several runs."""
+    text = ""
+    for one in found:
+        text = format_metrics(one, text)
+    return text
+
+
+def test_each_target_of_a_plan_has_its_own_labels() -> None:
+    """One without a plan, with a refusal or with a problem has not succeeded."""
+    made = plan(catalog(spec("a")), inventory())
+    problem = Diagnostic("", 0, 0, "", "no answer")
+    planned = [
+        PlannedTarget("eu", made),
+        PlannedTarget("dead", None, problems=(problem,)),
+        PlannedTarget("us", made, refusals=("too many",)),
+        PlannedTarget("odd", made, problems=(problem,)),
+    ]
+    text = format_all(*measure_plans("base", planned, started=NOW, ended=LATER))
+    labels = {one.target: {"catalog": "base", "command": "plan", "target": one.target} for one in planned}
+    values = {target: find(text, "last_run_success", **words) for target, words in labels.items()}
+    assert values == {"eu": 1, "dead": 0, "us": 0, "odd": 0}
+    assert [find(text, "failures", **words) for words in labels.values()] == [0, 1, 1, 1]
+    assert find(text, "pending_changes", **labels["eu"], action="create") == 1
+    assert find(text, "pending_changes", **labels["dead"], action="create") is None
+    assert find(text, "last_run_duration_seconds", **labels["us"]) == 90.5
+
+
+@pytest.mark.parametrize("outcome", list(TargetOutcome))
+@pytest.mark.parametrize("has_report", [False, True])
+def test_each_target_of_a_run_has_its_own_outcome(outcome: TargetOutcome, has_report: bool) -> None:
+    """Also one that failed or was interrupted before its first step. A file keeps the targets of one another."""
+    made = replace(plan(catalog(spec("a")), inventory()), target_name="eu")
+    report = Report(made, (StepResult(made.steps[0], Outcome.DONE, bytes_sent=10),)) if has_report else None
+    runs = [TargetRun("eu", outcome, report), TargetRun("us", TargetOutcome.UNCHANGED)]
+    text = format_all(*measure_runs("apply", "base", runs, started=NOW, ended=LATER))
+    eu, us = ({**OWN, "target": run.target} for run in runs)
+    succeeded = outcome in (TargetOutcome.DONE, TargetOutcome.UNCHANGED)
+    assert find(text, "last_run_success", **eu) == succeeded
+    assert (find(text, "last_success_timestamp_seconds", **eu) is None) is not succeeded
+    assert find(text, "uploaded_bytes", **eu) == (10 if has_report else None)
+    assert find(text, "failures", **eu) == (0 if has_report else not succeeded)
+    assert (find(text, "last_run_success", **us), find(text, "failures", **us)) == (1, 0)
+
+
+def test_a_problem_of_a_target_is_a_failure() -> None:
+    """Also if each step was done."""
+    made = plan(catalog(spec("a")), inventory())
+    report = Report(made, (StepResult(made.steps[0], Outcome.DONE),))
+    run = TargetRun("eu", TargetOutcome.FAILED, report, problems=(Diagnostic("", 0, 0, "", "cannot write"),))
+    text = format_all(*measure_runs("apply", "base", [run], started=NOW, ended=LATER))
+    assert find(text, "failures", **{**OWN, "target": "eu"}) == 1
 
 
 @pytest.mark.parametrize("kind", sorted(HOSTILE))
