@@ -13,9 +13,16 @@ VERBS: Final = ("move", "create", "update", "replace", "deactivate", "reactivate
 """What a plan counts, in the order of the closing line."""
 
 
-def format_heading(plan: Plan, places: str = "") -> str:
-    """``Catalog base on cloud eu, project images: 3 images declared, 2 owned``; ``places`` instead of the plan's own."""
-    return f"Catalog {plan.catalog} on {places or describe_place(plan)}: {format_scope(plan)}"
+def format_headings(plans: Sequence[Plan]) -> list[str]:
+    """``Catalog base on cloud eu, project images: 3 images declared, 2 owned``, for plans that a reader sees as equal.
+
+    Plans with different numbers of images have a line each.
+    """
+    catalog, scopes = plans[0].catalog, [format_scope(plan) for plan in plans]
+    if len(set(scopes)) == 1:
+        return [f"Catalog {catalog} on {', '.join(map(describe_place, plans))}: {scopes[0]}"]
+    places = map(describe_place, plans)
+    return [f"Catalog {catalog} on", *(f"  {place}: {scope}" for place, scope in zip(places, scopes, strict=True))]
 
 
 def format_scope(plan: Plan) -> str:
@@ -52,17 +59,22 @@ def note_copies(copies: Sequence[str]) -> list[str]:
     ]
 
 
-def format_counts(plan: Plan) -> str:
-    """``Plan: 2 to create, …; 14 unchanged.`` or ``No changes. …``."""
+def format_counts(plan: Plan, *, of_several: bool = False) -> str:
+    """``Plan: 2 to create, …; 14 unchanged.`` or ``No changes. …``.
+
+    ``of_several``: the targets with this plan have different numbers of other images, which are left out.
+    """
     if not plan.steps and plan.kind is not Kind.APPLY:
         return "Nothing to stage." if plan.kind is Kind.STAGE else "Nothing to do."
+    if not plan.steps and of_several:
+        return "No changes."
     if not plan.steps:
         matching = "image matches" if plan.unchanged == 1 else "images match"
         return f"No changes. {plan.unchanged} {matching} the manifest."
     counts = summarize(plan)
     moved = {0: "", None: " Upload size unknown."}.get(counts.upload, f" {format_size(counts.upload)} to upload.")
-    rest = f"{counts.unchanged} unchanged" if plan.kind is Kind.APPLY else "no other changes"
-    return f"Plan: {format_changes(plan)}; {rest}.{moved}"
+    rest = f"; {counts.unchanged} unchanged" if plan.kind is Kind.APPLY else "; no other changes"
+    return f"Plan: {format_changes(plan)}{'' if of_several else rest}.{moved}"
 
 
 def format_changes(plan: Plan) -> str:

@@ -160,7 +160,9 @@ def _group_documents(parts: Sequence[Part]) -> Iterator[TargetGroup[Document]]:
         part, is_run = group.first, group.first.outcome not in (_CHANGES, _UNCHANGED)
         changes = describe_changes(part.number, of_several=len(group.names) > 1)
         title = ", ".join([*([changes] if part.number or not is_run else []), *([part.outcome] if is_run else [])])
-        yield _make_printable_names(TargetGroup(group.names, replace(part.document, title=title)))
+        summaries = {one.document.summary for one in parts if one.target in group.names}
+        summary = part.document.summary if len(summaries) == 1 else ""
+        yield _make_printable_names(TargetGroup(group.names, replace(part.document, title=title, summary=summary)))
 
 
 def _make_key(part: Part) -> Hashable:

@@ -41,8 +41,8 @@ def group_plans(
 
 
 def ignore_place(document: Document) -> Document:
-    """What a document says without the names of its target and its place: these are in its title."""
-    return replace(document, target="", title="")
+    """What a document says without the names of its target and its place, and without its counts: each target has its own."""
+    return replace(document, target="", title="", summary="")
 
 
 def describe_group(names: Sequence[str], changes: int) -> str:
@@ -51,10 +51,11 @@ def describe_group(names: Sequence[str], changes: int) -> str:
 
 
 def describe_changes(number: int, *, of_several: bool) -> str:
-    """``3 changes``; ``the same 3 changes`` of several targets."""
+    """``3 changes``; of several targets ``the same 3 changes``, ``the same change``."""
     if not number:
         return "no changes"
-    return f"{'the same ' if of_several else ''}{format_count(number, 'change')}"
+    changes = format_count(number, "change")
+    return f"the same {changes.removeprefix('1 ')}" if of_several else changes
 
 
 def list_targets(names: Iterable[str]) -> str:

@@ -8,7 +8,6 @@ from imagesync.errors import Diagnostic
 from imagesync.model.targets import PlannedTarget, TargetOutcome, TargetRun
 from imagesync.render.blocks import wrap
 from imagesync.render.document import TargetGroup
-from imagesync.render.place import describe_place
 from imagesync.render.report import format_report
 from imagesync.render.style import Detail, Ink, Paint, format_count, leave_plain
 from imagesync.render.summary import count_changes
@@ -53,8 +52,8 @@ def _format_body(
 ) -> Iterator[str]:
     first = group.first
     if first.plan is not None:
-        places = ", ".join(describe_place(plan) for name in group.names if (plan := names[name].plan))
-        yield format_plan(first.plan, paint, now=now, detail=detail, width=width, places=places)
+        others = [plan for name in group.names[1:] if (plan := names[name].plan)]
+        yield format_plan(first.plan, paint, now=now, detail=detail, width=width, others=others)
     problems = [*(Diagnostic("", 0, 0, "", refusal) for refusal in first.refusals), *first.problems]
     yield from _format_problems(problems, width)
 

@@ -4,7 +4,7 @@ One block for each key: what happens to the image, its fields, and the fate of t
 of many images are printed once. Images that users lose come last.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from imagesync.model.plan import Plan
@@ -13,7 +13,7 @@ from imagesync.render.notes import group_notes
 from imagesync.render.rows import make_rows
 from imagesync.render.stays import list_candidates, list_expiries, list_kept
 from imagesync.render.style import Detail, Ink, Paint, leave_plain
-from imagesync.render.summary import describe_errors, format_counts, format_heading, note_copies
+from imagesync.render.summary import describe_errors, format_counts, format_headings, note_copies
 from imagesync.text import make_printable
 
 
@@ -24,17 +24,18 @@ def format_plan(
     now: datetime | None = None,
     detail: Detail = Detail.USUAL,
     width: int | None = None,
-    places: str = "",
+    others: Sequence[Plan] = (),
 ) -> str:
     """The text of a plan: its place, what happens to each image, what stays, notes, errors and counts.
 
-    ``places``: the places of all targets that have this plan, if there are several.
+    ``others``: the plans of further targets, which a reader sees as equal except for their places and counts.
 
     ``now``: the reader's clock, for dates and ages; without it they are left out. ``width``: the columns of a line; None
     does not wrap.
     """
-    heading = [paint(Ink.BOLD, line) for line in wrap(format_heading(plan, places), width, "  ")]
-    counts = [paint(Ink.BOLD, line) for line in wrap(format_counts(plan), width, "  ")]
+    is_same = all(format_counts(one) == format_counts(plan) for one in others)
+    heading = [paint(Ink.BOLD, each) for line in format_headings([plan, *others]) for each in wrap(line, width, "    ")]
+    counts = [paint(Ink.BOLD, line) for line in wrap(format_counts(plan, of_several=not is_same), width, "  ")]
     errors = [each for line in describe_errors(plan) for each in wrap(line, width, "    ")]
     if detail is Detail.SUMMARY:
         return "\n".join([*heading, *errors, *counts])

@@ -179,7 +179,7 @@ def test_the_comment_of_three_targets() -> None:
         "| `same` | no changes |  |  |\n"
         "| `us` | changes | 1 to create |  |\n"
         "| `dead` | no plan |  | 1 |\n\n"
-        "**`eu`, `us`: the same 1 change**\n\n"
+        "**`eu`, `us`: the same change**\n\n"
         "Plan: 1 to create; 0 unchanged. 4.0 KiB to upload. 1 image declared, 0 owned.\n\n"
         "| action | image | what |\n|---|---|---|\n"
         "| `+` create | `b` | 4.0 KiB from `b.raw`<br>⚠️ `visibility`: `public`<br>`format`: `raw in bare` |\n\n"

@@ -6,7 +6,7 @@ import pytest
 
 from imagesync.errors import Diagnostic
 from imagesync.model.plan import PlanError
-from imagesync.render.summary import describe_errors, format_heading, note_copies
+from imagesync.render.summary import describe_errors, format_headings, note_copies
 from tests.unit.factories import catalog, inventory, live, plan, spec
 
 
@@ -28,4 +28,4 @@ def test_without_errors_and_copies_there_is_no_sentence() -> None:
 def test_the_heading_counts_declared_and_owned_keys() -> None:
     """They may differ: an owned key may be removed from the manifest."""
     made = plan(catalog(spec("a"), spec("b")), inventory(live(spec("a")), live(spec("y")), live(spec("z"))))
-    assert format_heading(made).endswith(": 2 images declared, 3 owned")
+    assert format_headings([made])[0].endswith(": 2 images declared, 3 owned")

@@ -119,7 +119,7 @@ def test_targets_that_differ_only_in_their_errors_or_waves_are_one_group() -> No
     waves = [replace(make_plan_on(name, OTHER), wave=wave) for wave, name in enumerate(("eu", "us"))]
     assert list_groups(make(NO_PLAN, *waves, other)) == [
         (("dead", "dead2"), "no plan"),
-        (("eu", "us"), "the same 1 change"),
+        (("eu", "us"), "the same change"),
     ]
 
 

@@ -32,7 +32,7 @@ def test_equal_results_are_one_group_at_the_place_of_its_first_target() -> None:
         (["eu"], 0, "eu: no changes"),
         (["eu"], 1, "eu: 1 change"),
         (["eu", "us"], 0, "eu, us: no changes"),
-        (["eu", "us"], 1, "eu, us: the same 1 change"),
+        (["eu", "us"], 1, "eu, us: the same change"),
         (["eu", "us"], 3, "eu, us: the same 3 changes"),
         (["e\x1bu"], 3, "e\\x1bu: 3 changes"),
     ],
@@ -63,16 +63,21 @@ PROBLEM = Diagnostic("a.yaml", 3, 5, "images.b", "not found", "correct it")
     [
         plan(catalog(spec("a", "b"), spec("b", visibility=Visibility.PUBLIC)), inventory(live(spec("a")))),
         plan(catalog(spec("a", "b"), spec("b")), inventory(live(spec("a")), candidate(spec("b")))),
-        replace(MADE, unchanged=7),
         replace(MADE, notes=("a note",)),
         replace(MADE, errors=(PlanError("b", PROBLEM),)),
     ],
-    ids=["a field", "a candidate", "a count", "a note", "an error"],
+    ids=["a field", "a candidate", "a note", "an error"],
 )
 def test_plans_that_differ_for_a_reader_are_not_one_group(other: Plan) -> None:
     """The names of the place do not count."""
     planned = [make_plan_on("eu", MADE), make_plan_on("lab", other), make_plan_on("us", MADE)]
     assert [group.names for group in group_plans(planned, now=NOW)] == [("eu", "us"), ("lab",)]
+
+
+def test_plans_that_differ_only_in_counts_are_one_group() -> None:
+    """The text has the counts of each target."""
+    planned = [make_plan_on("eu", MADE), make_plan_on("lab", replace(MADE, unchanged=7, wanted=9))]
+    assert [group.names for group in group_plans(planned, now=NOW)] == [("eu", "lab")]
 
 
 def test_refusals_and_problems_are_part_of_a_plan() -> None:

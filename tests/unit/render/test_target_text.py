@@ -1,0 +1,108 @@
+"""The text of the plans and runs of several targets."""
+
+from dataclasses import replace
+
+from imagesync.errors import Diagnostic
+from imagesync.model.catalog import Visibility
+from imagesync.model.image import Identity
+from imagesync.model.plan import Plan
+from imagesync.model.report import Outcome, Report, StepResult
+from imagesync.model.targets import PlannedTarget, TargetOutcome, TargetRun
+from imagesync.render.target_text import format_target_plans, format_target_runs, has_errors
+from tests.unit.factories import NOW, catalog, inventory, live, plan, spec
+
+MADE = plan(catalog(spec("a"), spec("b")), inventory(live(spec("b"))))
+NOTHING = plan(catalog(spec("b")), inventory(live(spec("b"))))
+LOST = Diagnostic("", 0, 0, "", "no route", "check the network")
+
+
+def on(target: str, made: Plan, **more: object) -> PlannedTarget:
+    """The plan of one target, in a cloud of its name."""
+    here = Identity("glance", f"https://{target}.example", target, label=target)
+    return PlannedTarget(target, replace(made, target=here, target_name=target, **more))  # type: ignore[arg-type]
+
+
+def test_equal_plans_are_shown_once_with_every_name() -> None:
+    """Then the others, in the order of the manifest, and the number of each kind."""
+    planned = [on("eu", MADE), on("lab", NOTHING), on("us", MADE), PlannedTarget("x", None, problems=(LOST,))]
+    text = format_target_plans(planned, now=NOW)
+    assert text.startswith(
+        "eu, us: the same change\n"
+        "Catalog base on target eu (cloud eu), target us (cloud us): 2 images declared, 1 owned\n\n"
+    )
+    assert "\n\nPlan: 1 to create; 1 unchanged. 4.0 KiB to upload.\n\nlab: no changes\n" in text
+    assert "\n\nx: cannot be planned\nError: no route; check the network\n\n" in text
+    assert text.endswith("\n\n4 targets: 2 with changes, 1 without changes, 1 with errors (x).")
+    assert text.count("+ a") == 1
+
+
+def test_targets_with_other_counts_have_a_line_each() -> None:
+    """What they do not share is not said of both."""
+    text = format_target_plans([on("eu", MADE), on("us", MADE, unchanged=5, wanted=6)], now=NOW)
+    assert (
+        "  target eu (cloud eu): 2 images declared, 1 owned\n  target us (cloud us): 6 images declared, 1 owned\n"
+        in text
+    )
+    assert "\n\nPlan: 1 to create. 4.0 KiB to upload.\n" in text
+    text = format_target_plans([on("eu", NOTHING), on("us", NOTHING, unchanged=5, wanted=5)], now=NOW)
+    assert "\n\nNo changes.\n\n2 targets: 2 without changes." in text
+
+
+def test_plans_with_other_changes_or_refusals_are_shown_apart() -> None:
+    """A refused target is one with errors."""
+    other = plan(catalog(spec("a", visibility=Visibility.PUBLIC), spec("b")), inventory(live(spec("b"))))
+    refused = replace(on("us", MADE), refusals=("too many",))
+    text = format_target_plans([on("eu", MADE), refused, on("ap", other)], now=NOW)
+    assert [line for line in text.split("\n") if line.endswith(": 1 change")] == [
+        "eu: 1 change",
+        "us: 1 change",
+        "ap: 1 change",
+    ]
+    assert "Error: too many" in text
+    assert text.endswith("3 targets: 2 with changes, 1 with errors (us).")
+    assert [has_errors(one) for one in (on("eu", MADE), refused)] == [False, True]
+
+
+def test_names_cannot_command_a_terminal() -> None:
+    """They are from a manifest."""
+    text = format_target_plans([on("e\x1b[2Ju", MADE), on("us", MADE)], now=NOW)
+    assert "\x1b" not in text
+    runs = [TargetRun("e\x1b[2Ju", TargetOutcome.FAILED, problems=(LOST,))]
+    assert "\x1b" not in format_target_runs(runs)
+
+
+def run_of(target: str, outcome: Outcome) -> TargetRun:
+    """A run of MADE whose steps all ended in this way."""
+    report = Report(MADE, tuple(StepResult(step, outcome, "id-1", bytes_sent=4096) for step in MADE.steps))
+    done = outcome is Outcome.DONE
+    return TargetRun(target, TargetOutcome.DONE if done else TargetOutcome.FAILED, report)
+
+
+def test_equal_endings_are_shown_once_and_the_others_are_named() -> None:
+    """The last line has the number of each outcome, and the names of those that are not done."""
+    runs = [
+        run_of("eu", Outcome.DONE),
+        run_of("us", Outcome.DONE),
+        run_of("ap", Outcome.FAILED),
+        TargetRun("lab", TargetOutcome.UNCHANGED, Report(NOTHING, ())),
+        TargetRun("x", TargetOutcome.FAILED, problems=(LOST,)),
+        TargetRun("y", TargetOutcome.NOT_STARTED, problems=(LOST,), wave=1),
+        TargetRun("z", TargetOutcome.NOT_STARTED),
+    ]
+    assert format_target_runs(runs).split("\n") == [
+        "eu, us:",
+        "  Applied: 1 created. 4.0 KiB uploaded.",
+        "ap:",
+        "  failed      create:a",
+        "  Failed: nothing done; not done: 1 to create. Fix the errors above and run apply again.",
+        "lab:",
+        "  No changes.",
+        "x:",
+        "  Error: no route; check the network",
+        "y:",
+        "  Not started.",
+        "  Error: no route; check the network",
+        "z:",
+        "  Not started.",
+        "7 targets: 2 done, 1 unchanged, 2 failed (ap, x), 2 not started (y, z).",
+    ]
