@@ -30,7 +30,7 @@ class SharedSources:
     ``targets``: the names of all targets; each may need any build until ``expect`` was called for it. ``folder``: of the
     temporary files; UsageError if no file can be written in it. None: a default one, without which each target reads its
     sources by itself. ``limit``: the bytes that the files may have together, see ``SpoolFolder``. ``opener`` reads one
-    source. ``warn`` gets a sentence for the user, from any thread, if a build is not shared for lack of room.
+    source. ``warn`` gets a sentence for the user, from any thread, if for the first time there is no room for a file.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class SharedSources:
         self._needs: dict[str, Counter[Build] | None] = dict.fromkeys(targets)
         self._spools: dict[Build, Spool] = {}
         self._begun: list[Spool] = []
-        self._announced: set[Build] = set()
+        self._is_announced = False
 
     def __enter__(self) -> "SharedSources":
         return self
@@ -107,46 +107,29 @@ class SharedSources:
                 check=check,
             )
 
+        announce = partial(self._announce, source.display)
         build = Build.of(source, fingerprint, disk_format, container_format)
-        with self._read(target, build, fingerprint.size or 0, begin, check) as stream:
+        try:
+            spool = self._attach(target, build, partial(Spool, begin, self._folder, fingerprint.size or 0, announce))
+        except NoRoom as reason:
+            announce(str(reason))
+            spool = None
+        with _read(spool, begin, check) as stream:
             yield stream
         self._count_sent(target, build)
 
-    @contextmanager
-    def _read(self, target: str, build: Build, size: int, begin: Begin, check: Check) -> Iterator[VerifiedStream]:
-        """A reader of the build's file, or the source itself."""
-        spool = self._attach(target, build, size, begin)
-        if spool is not None:
-            try:
-                reader = _make_reader(spool, check)
-                if reader is not None:
-                    yield reader
-                    return
-            finally:
-                spool.release()
-        with begin(check) as stream:
-            yield stream
-
-    def _attach(self, target: str, build: Build, size: int, begin: Begin) -> Spool | None:
-        """The spool of a build, held for one reader; None if the target reads the source by itself.
-
-        ``size``: of the published data, 0 if unknown. Unpacked data is hardly ever less.
-        """
-        warn = partial(self._announce, build)
-        try:
-            with self._lock:
-                if not self._is_needed_by(target, build):
-                    return None
-                spool = self._spools.get(build)
-                if spool is None or spool.has_failed:
-                    spool = self._begin(build, lambda: Spool(begin, self._folder, size, warn))
-                if spool is None or spool.is_ended:
-                    return None
-                spool.hold()
-                return spool
-        except NoRoom as reason:
-            warn(str(reason))
-            return None
+    def _attach(self, target: str, build: Build, make: Callable[[], Spool]) -> Spool | None:
+        """The spool of a build, held for one reader; None if the target reads the source by itself. NoRoom of ``make``."""
+        with self._lock:
+            if not self._is_needed_by(target, build):
+                return None
+            spool = self._spools.get(build)
+            if spool is None or spool.has_failed:
+                spool = self._begin(build, make)
+            if spool is None or spool.is_ended:
+                return None
+            spool.hold()
+            return spool
 
     def _is_needed_by(self, target: str, build: Build) -> bool:
         builds = self._needs.get(target, Counter())
@@ -161,17 +144,18 @@ class SharedSources:
             failed.abandon()
         if sum(self._is_needed_by(target, build) for target in self._needs) < 2:
             return None
-        self._spools[build] = spool = make()
-        self._begun.append(spool)
+        spool = make()
         spool.start()
+        self._spools[build] = spool
+        self._begun.append(spool)
         return spool
 
-    def _announce(self, build: Build, reason: str) -> None:
+    def _announce(self, display: str, reason: str) -> None:
+        """Warn once: what is true of one build is true of many."""
         with self._lock:
-            is_known = build in self._announced
-            self._announced.add(build)
-        if not is_known:
-            self._warn(f"{build.source.display}: each target reads the source by itself, because {reason}")
+            announce, self._is_announced = (log.info if self._is_announced else self._warn), True
+        what = f"{display}: each target reads the source by itself, because {reason}"
+        announce(f"{what}; name a folder with more room (--spool DIR), or raise --spool-limit")
 
     def _count_sent(self, target: str, build: Build) -> None:
         with self._lock:
@@ -191,6 +175,21 @@ class SharedSources:
             spools = [self._spools.pop(build) for build in unneeded]
         for spool in spools:
             spool.abandon()
+
+
+@contextmanager
+def _read(spool: Spool | None, begin: Begin, check: Check) -> Iterator[VerifiedStream]:
+    """A reader of a spool, which is released at the end of the block; without one, the source itself."""
+    if spool is not None:
+        try:
+            reader = _make_reader(spool, check)
+            if reader is not None:
+                yield reader
+                return
+        finally:
+            spool.release()
+    with begin(check) as stream:
+        yield stream
 
 
 def _make_reader(spool: Spool, check: Check) -> SpoolReader | None:

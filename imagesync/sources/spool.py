@@ -73,12 +73,16 @@ class SpoolFolder:
 
     def open(self, size: int) -> FileIO:
         """A new file without a name, with room for ``size`` bytes reserved; NoRoom if there cannot be one."""
-        self.admit(size)
         try:
-            return self._make_file()
+            file = self._make_file()
         except OSError as error:
-            self.release(size)
             raise NoRoom(f"no temporary file can be made in {self._name}: {error.strerror}") from error
+        try:
+            self.admit(size)
+        except NoRoom:
+            file.close()
+            raise
+        return file
 
     def _make_file(self) -> FileIO:
         return tempfile.TemporaryFile(dir=self._folder, buffering=0)
@@ -99,7 +103,7 @@ class SpoolFolder:
     def _measure_free(self) -> int:
         try:
             return shutil.disk_usage(self._folder).free
-        except OSError:  # then no file can be made, and that error says why
+        except OSError:  # then no file can be made in it either, and that error says why
             return 0
 
     def release(self, size: int) -> None:
@@ -147,7 +151,7 @@ class Spool:
     """One stream in a file. Its holders are the thread that writes, each reader, and its owner, who makes it.
 
     ``expected``: the bytes that the file will have at least. NoRoom if ``folder`` has no room for them. ``warn`` gets the
-    reason if the file cannot be completed.
+    reason if the file is given up although targets need it.
     """
 
     def __init__(self, begin: Begin, folder: SpoolFolder, expected: int, warn: Callable[[str], None]) -> None:
@@ -219,9 +223,11 @@ class Spool:
         try:
             chunk = os.pread(self._file.fileno(), min(CHUNK, known.length - at), at)
         except OSError as error:
-            raise _make_ended_error(str(error.strerror)) from error
-        if not chunk:  # the writer has given the file up since
-            raise _make_ended_error("it was given up")
+            self._end(_State.ENDED)
+            self._warn(f"its temporary file cannot be read: {error.strerror}")
+            raise _make_ended_error() from error
+        if not chunk:  # the file was given up since
+            raise _make_ended_error()
         return chunk, known
 
     def _wait(self, is_ready: Callable[[], bool], check: Check) -> Written:
@@ -233,7 +239,7 @@ class Spool:
 
     def _get_written(self) -> Written:
         if self._state is _State.ENDED:
-            raise _make_ended_error("it was given up")
+            raise _make_ended_error()
         if isinstance(self._error, SourceError):  # a new one for each reader: a raised error gets a traceback
             raise type(self._error)(self._error.message, self._error.hint) from self._error
         if self._error is not None:
@@ -282,10 +288,12 @@ class Spool:
             while view:
                 view = view[self._file.write(view) :]
         except OSError as error:
-            raise NoRoom(f"the temporary file cannot be written: {error.strerror}") from error
+            raise NoRoom(f"its temporary file cannot be written: {error.strerror}") from error
 
     def _publish(self, written: Written, state: _State = _State.WRITING) -> None:
         with self._changed:
+            if self._state is _State.ENDED:  # a reader found the file unreadable
+                raise _Unwanted
             self._written, self._state = written, state
             self._changed.notify_all()
 
@@ -303,8 +311,8 @@ class Spool:
         self._reserved = 0
 
 
-def _make_ended_error(why: str) -> SpoolEnded:
-    return SpoolEnded(f"the temporary file of the source cannot be read: {why}", "run apply again")
+def _make_ended_error() -> SpoolEnded:
+    return SpoolEnded("the temporary file of the source was given up", "run apply again")
 
 
 class SpoolReader:

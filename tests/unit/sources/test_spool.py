@@ -1,11 +1,13 @@
 """One download for several targets: who gets which bytes and when, and that no file and no thread is left."""
 
+import errno
 import gzip
 import os
 import resource
+import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from imagesync.model.builds import Build
 from imagesync.model.catalog import Compression, Fingerprint, Transfer, UrlSource
 from imagesync.sources import SharedSources, SourceAccess, SourceStream, SpoolEnded, VerifiedStream
 from imagesync.sources.access import PassingError
+from imagesync.sources.spool import NoRoom, SpoolFolder
 from tests.samples import qcow2
 from tests.unit.sources.packed import sha256
 
@@ -91,7 +94,12 @@ class Bench:
 
     @contextmanager
     def open(
-        self, target: str, check: Callable[[], None] = lambda: None, disk_format: str = "raw"
+        self,
+        target: str,
+        check: Callable[[], None] = lambda: None,
+        *,
+        disk_format: str = "raw",
+        container_format: str = "bare",
     ) -> Iterator[VerifiedStream]:
         """What a target gets."""
         with self.shared.open(
@@ -99,7 +107,7 @@ class Bench:
             self.source,
             self.fingerprint,
             disk_format=disk_format,
-            container_format="bare",
+            container_format=container_format,
             access=None,
             check=check,
         ) as stream:
@@ -312,15 +320,14 @@ def test_a_build_that_one_target_needs_is_not_written(tmp_path: Path) -> None:
 def test_a_size_beyond_the_limit_begins_no_file(tmp_path: Path, is_announced: bool) -> None:
     """Whether the plan knows it, or the server reports it."""
     upstream = ScriptedOpener()
-    bench = Bench(tmp_path, upstream, "ab", limit=4 * MIB)
-    if is_announced:
-        bench.fingerprint = Fingerprint(bench.fingerprint.digests, len(DATA))
+    fingerprint = Fingerprint(sha256(DATA).digests, len(DATA) if is_announced else None)
+    bench = Bench(tmp_path, upstream, "ab", limit=4 * MIB, fingerprint=fingerprint)
     with bench.shared:
         assert bench.read("a") == bench.read("b") == DATA
     assert upstream.opened == (2 if is_announced else 3)
     assert bench.warnings == [
         "https://example.org/x: each target reads the source by itself, because the temporary files in "
-        f"{tmp_path} may have 4.0 MiB together"
+        f"{tmp_path} may have 4.0 MiB together; name a folder with more room (--spool DIR), or raise --spool-limit"
     ]
 
 
@@ -370,8 +377,27 @@ def test_a_file_that_cannot_be_written_fails_no_target(tmp_path: Path) -> None:
                 list(chunks)
         assert bench.read("a") == bench.read("b") == DATA
     assert bench.warnings == [
-        "https://example.org/x: each target reads the source by itself, because the temporary file cannot be written: "
-        "File too large"
+        "https://example.org/x: each target reads the source by itself, because its temporary file cannot be written: "
+        "File too large; name a folder with more room (--spool DIR), or raise --spool-limit"
+    ]
+
+
+def test_a_file_that_cannot_be_read_fails_no_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is given up, also while it is written: each target begins again, alone."""
+    opener = ScriptedOpener(given=3)
+    bench = Bench(tmp_path, opener, "ab")
+
+    def fail(*_: object) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with bench.shared:
+        monkeypatch.setattr("os.pread", fail)
+        with bench.open("a") as stream, pytest.raises(SpoolEnded):
+            next(iter(stream))
+        opener.more.set()
+        assert bench.read("a") == bench.read("b") == DATA
+    assert [text.partition(", because ")[2].partition(";")[0] for text in bench.warnings] == [
+        "its temporary file cannot be read: Input/output error"
     ]
 
 
@@ -383,6 +409,51 @@ def test_a_folder_that_cannot_be_used_is_refused_at_once(tmp_path: Path) -> None
         f"no temporary file can be written in {tmp_path}/missing: No such file or directory; pass another folder: "
         "--spool DIR; or let each target read its sources by itself: --spool off"
     )
+
+
+def test_a_folder_that_disappears_during_the_run_fails_no_target(tmp_path: Path) -> None:
+    """So does a default folder that a system does not have."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    bench = Bench(folder, ScriptedOpener(), "ab")
+    folder.rmdir()
+    with bench.shared:
+        assert bench.read("a") == bench.read("b") == DATA
+    assert [text.partition(", because ")[2].partition(";")[0] for text in bench.warnings] == [
+        f"no temporary file can be made in {folder}: No such file or directory"
+    ]
+
+
+def test_more_than_the_free_space_of_the_disk_begins_no_file(tmp_path: Path) -> None:
+    """Although the limit allows it; without a limit, half of the space is left for other programs."""
+    size = shutil.disk_usage(tmp_path).total
+    with pytest.raises(NoRoom, match="free, the data has"):
+        SpoolFolder(tmp_path, 2 * size).open(size)
+    with pytest.raises(NoRoom, match=r"may have .* together"):
+        SpoolFolder(tmp_path).open(shutil.disk_usage(tmp_path).free * 6 // 10)
+    SpoolFolder(tmp_path).open(shutil.disk_usage(tmp_path).free * 4 // 10).close()
+
+
+def test_files_share_the_limit(tmp_path: Path) -> None:
+    """Room is free again when a file is deleted."""
+    opener = ScriptedOpener()
+    bench = Bench(tmp_path, opener, "ab", limit=8 * MIB, fingerprint=Fingerprint(sha256(DATA).digests, len(DATA)))
+    other = Build.of(bench.source, bench.fingerprint, "ami", "ami")
+    for target in "ab":
+        bench.shared.expect(target, {bench.build: 1, other: 1})
+
+    def open_other(target: str) -> AbstractContextManager[VerifiedStream]:
+        return bench.open(target, disk_format="ami", container_format="ami")
+
+    with bench.shared:
+        assert bench.read("a") == DATA
+        with open_other("a") as stream:
+            assert isinstance(stream, SourceStream)
+        assert bench.read("b") == DATA
+        bench.shared.expect("a", {other: 1})
+        with open_other("a") as stream:
+            assert not isinstance(stream, SourceStream)
+            assert b"".join(stream) == DATA
 
 
 def test_a_target_that_is_not_planned_may_need_any_build(tmp_path: Path) -> None:
