@@ -110,7 +110,7 @@ class SharedSources:
         announce = partial(self._announce, source.display)
         build = Build.of(source, fingerprint, disk_format, container_format)
         try:
-            spool = self._attach(target, build, partial(Spool, begin, self._folder, fingerprint.size or 0, announce))
+            spool = self._attach(build, partial(Spool, begin, self._folder, fingerprint.size or 0, announce))
         except NoRoom as reason:
             announce(str(reason))
             spool = None
@@ -118,11 +118,9 @@ class SharedSources:
             yield stream
         self._count_sent(target, build)
 
-    def _attach(self, target: str, build: Build, make: Callable[[], Spool]) -> Spool | None:
+    def _attach(self, build: Build, make: Callable[[], Spool]) -> Spool | None:
         """The spool of a build, held for one reader; None if the target reads the source by itself. NoRoom of ``make``."""
         with self._lock:
-            if not self._is_needed_by(target, build):
-                return None
             spool = self._spools.get(build)
             if spool is None or spool.has_failed:
                 spool = self._begin(build, make)

@@ -120,14 +120,13 @@ class Bench:
 
     def count_files(self) -> int:
         """Files that this process has open in the folder, and that have no name there."""
+        return len(self.measure_files())
+
+    def measure_files(self) -> list[int]:
+        """Their sizes."""
         assert os.listdir(self.folder) == []
-        links = []
-        for number in os.listdir("/proc/self/fd"):
-            try:
-                links.append(os.readlink(f"/proc/self/fd/{number}"))
-            except FileNotFoundError:
-                continue
-        return sum(link.startswith(f"{self.folder}/") for link in links)
+        links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+        return [link.stat().st_size for link in links if os.readlink(link).startswith(f"{self.folder}/")]
 
 
 def read_and_fail(bench: Bench, target: str, error: BaseException, *, whole: bool = False) -> None:
@@ -237,10 +236,13 @@ def test_after_a_failure_that_may_pass_the_next_target_tries_again(tmp_path: Pat
 
 def test_the_file_is_deleted_when_the_last_target_has_sent_the_build(tmp_path: Path) -> None:
     """Not before, and not only at the end of the run."""
-    bench = Bench(tmp_path, ScriptedOpener(), "ab")
+    opener = ScriptedOpener()
+    bench = Bench(tmp_path, opener, "ab")
     with bench.shared:
         bench.read("a")
-        assert bench.count_files() == 1
+        assert bench.measure_files() == [len(DATA)]
+        assert bench.read("another") == DATA  # although it was not expected
+        assert bench.count_files() == opener.opened == 1
         bench.read("b")
         assert bench.count_files() == 0
 
@@ -318,13 +320,13 @@ def test_a_build_that_one_target_needs_is_not_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("is_announced", [True, False])
 def test_a_size_beyond_the_limit_begins_no_file(tmp_path: Path, is_announced: bool) -> None:
-    """Whether the plan knows it, or the server reports it."""
+    """Whether the plan knows it, or the server reports it. The user is warned once."""
     upstream = ScriptedOpener()
     fingerprint = Fingerprint(sha256(DATA).digests, len(DATA) if is_announced else None)
-    bench = Bench(tmp_path, upstream, "ab", limit=4 * MIB, fingerprint=fingerprint)
+    bench = Bench(tmp_path, upstream, "abc", limit=4 * MIB, fingerprint=fingerprint)
     with bench.shared:
-        assert bench.read("a") == bench.read("b") == DATA
-    assert upstream.opened == (2 if is_announced else 3)
+        assert bench.read("a") == bench.read("b") == bench.read("c") == DATA
+    assert upstream.opened == (3 if is_announced else 4)
     assert bench.warnings == [
         "https://example.org/x: each target reads the source by itself, because the temporary files in "
         f"{tmp_path} may have 4.0 MiB together; name a folder with more room (--spool DIR), or raise --spool-limit"
@@ -375,6 +377,7 @@ def test_a_file_that_cannot_be_written_fails_no_target(tmp_path: Path) -> None:
             upstream.more.set()
             with pytest.raises(SpoolEnded):
                 list(chunks)
+            assert bench.measure_files() == [0]  # the disk has its space again
         assert bench.read("a") == bench.read("b") == DATA
     assert bench.warnings == [
         "https://example.org/x: each target reads the source by itself, because its temporary file cannot be written: "
