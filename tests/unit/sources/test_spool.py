@@ -29,13 +29,15 @@ DATA = bytes(range(256)) * 4 * 1024 * 5
 class ScriptedOpener:
     """An opener whose streams have real verification. It counts; each may fail or wait.
 
-    ``errors``: of the next streams, at their opening. ``given``: how many MiB come before ``more`` is set.
+    ``errors``: of the next streams, at their opening, which waits for ``answers``. ``given``: how many MiB come before
+    ``more`` is set.
     """
 
     def __init__(self, data: bytes = DATA, *, given: int = 100, is_announced: bool = True) -> None:
         self.data, self.given, self.is_announced = data, given, is_announced
         self.errors: list[Exception] = []
-        self.more, self.closed = threading.Event(), threading.Event()
+        self.more, self.closed, self.answers = threading.Event(), threading.Event(), threading.Event()
+        self.answers.set()
         self.opened = 0
 
     @contextmanager
@@ -51,6 +53,7 @@ class ScriptedOpener:
     ) -> Iterator[SourceStream]:
         assert isinstance(source, UrlSource)
         self.opened += 1
+        self.answers.wait(60)
         if self.errors:
             raise self.errors.pop(0)
         size = len(self.data) if self.is_announced else None
@@ -331,6 +334,16 @@ def test_a_size_beyond_the_limit_begins_no_file(tmp_path: Path, is_announced: bo
         "https://example.org/x: each target reads the source by itself, because the temporary files in "
         f"{tmp_path} may have 4.0 MiB together; name a folder with more room (--spool DIR), or raise --spool-limit"
     ]
+
+
+def test_a_target_that_waits_for_the_size_reads_the_source_by_itself(tmp_path: Path) -> None:
+    """The server answers while it waits, and the data is too large to be shared."""
+    opener = ScriptedOpener()
+    opener.answers.clear()
+    bench = Bench(tmp_path, opener, "ab", limit=4 * MIB)
+    with bench.shared, bench.open("a", opener.answers.set) as stream:
+        assert isinstance(stream, SourceStream)
+    assert opener.opened == 2
 
 
 def read_with_retries(bench: Bench, target: str) -> tuple[bytes, int]:
