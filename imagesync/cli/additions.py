@@ -267,7 +267,7 @@ def _validate(path: Path, options: Options, place: Place, content: bytes) -> Non
     """ManifestError with all problems of the catalog with the entry."""
     checked = Options(set_values=options.set_values, allow_outside=options.allow_outside, no_source_check=True)
     try:
-        load_every_catalog(path, checked, {place.found.real: content})
+        load_every_catalog(path, checked, edited={place.found.real: content})
     except ManifestError:
         say("Nothing was changed: with this entry, the catalog has these problems:")
         raise

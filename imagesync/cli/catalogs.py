@@ -1,25 +1,27 @@
 """A path and options -> catalogs. Reads the manifests, and checks that their local files can be read."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
 from imagesync.backends import find_environment_cloud
-from imagesync.cli.options import Options, parse_pairs
-from imagesync.errors import Diagnostic, ManifestError
+from imagesync.cli.options import Options, TargetChoice, parse_pairs
+from imagesync.cli.streams import say
+from imagesync.errors import Diagnostic, ImagesyncError, ManifestError, UsageError
 from imagesync.manifest.loader import read_manifest
 from imagesync.manifest.merging import Manifest
 from imagesync.manifest.needs import find_absent_references, find_missing_needs, list_absent_keys
 from imagesync.manifest.resolution import Check, resolve
-from imagesync.manifest.selection import Choice, select_target
+from imagesync.manifest.selection import Choice, select_target, select_targets
 from imagesync.manifest.source_hosts import find_hosts_not_named, find_undigested
 from imagesync.manifest.unused import find_unused_names
 from imagesync.model.catalog import Catalog, Target
 from imagesync.model.listing import TargetList
 from imagesync.sources import HeadChecks, find_unreadable_files
+from imagesync.text import make_printable
 from imagesync.workflow import select_place
 
 MAX_IMAGES_WITH_PROBLEMS = 5_000
@@ -39,10 +41,55 @@ def load_catalog_of(path: Path, target: str | None, options: Options) -> Catalog
     return _resolve(manifest, options, _choose_target(manifest, target, options))
 
 
+def load_catalogs_of(
+    path: Path, options: Options, chosen: TargetChoice, checks: Sequence[Check] = ()
+) -> dict[str, Catalog | ImagesyncError]:
+    """The catalog of each chosen target, or why it has none, in the order of the manifest. It reads no source.
+
+    A target without a key of ``--only`` is left out. UsageError if no target has one. ManifestError if no target has a
+    catalog, with the problems of all.
+    """
+    manifest = read_manifest(path, allow_outside=options.allow_outside)
+    places = select_targets(manifest, chosen.targets, parse_pairs(options.set_values))
+    found = _drop_unmatched({str(place.name): _try_to_resolve(manifest, options, place, checks) for place in places})
+    _raise_common(found)
+    return found
+
+
+def _try_to_resolve(
+    manifest: Manifest, options: Options, place: Target, checks: Sequence[Check]
+) -> Catalog | ImagesyncError:
+    try:
+        return _resolve(manifest, options, place, checks)
+    except (ManifestError, UsageError) as error:
+        return error
+
+
+def _drop_unmatched(found: Mapping[str, Catalog | ImagesyncError]) -> dict[str, Catalog | ImagesyncError]:
+    """Without the targets that have no key of --only; UsageError if no target has one."""
+    wrong = {name: one for name, one in found.items() if isinstance(one, UsageError)}
+    if len(wrong) == len(found):
+        raise next(iter(wrong.values()))
+    for name, error in wrong.items():
+        say(f"Note: target {make_printable(name)} is left out: {make_printable(error.message)}")
+    return {name: one for name, one in found.items() if name not in wrong}
+
+
+def _raise_common(found: Mapping[str, Catalog | ImagesyncError]) -> None:
+    """ManifestError if no target has a catalog, with the problems of all."""
+    if any(isinstance(one, Catalog) for one in found.values()):
+        return
+    problems: defaultdict[Diagnostic, list[str | None]] = defaultdict(list)
+    for name, one in found.items():
+        for problem in one.diagnostics if isinstance(one, ManifestError) else ():
+            problems[problem].append(name)
+    raise ManifestError(name_targets(problems, list(found)))
+
+
 def load_every_catalog(
-    path: Path, options: Options, edited: Mapping[str, bytes] = MappingProxyType({})
+    path: Path, options: Options, targets: Sequence[str] = (), edited: Mapping[str, bytes] = MappingProxyType({})
 ) -> tuple[list[Catalog], list[Diagnostic]]:
-    """The catalog of the target in the options, or of each target of the manifest; and the warnings.
+    """The catalogs of these targets, or without names of each target of the manifest; and the warnings.
 
     ManifestError with the problems of all targets, including those that only creating an image would meet. For ``edited``
     see ``read_manifest``.
@@ -53,12 +100,12 @@ def load_every_catalog(
     catalogs: list[Catalog] = []
     found: defaultdict[Diagnostic, list[str | None]] = defaultdict(list)
     checked: list[str | None] = []
-    for target in _list_targets(manifest, options):
+    for target in _list_targets(manifest, targets, options):
         if found and len(checked) * len(manifest.images) > MAX_IMAGES_WITH_PROBLEMS:
             break
         checked.append(target)
         try:
-            place = _choose_target(manifest, target, options)  # UsageError if there is none
+            place = _choose_target(manifest, target, options)
             absent = partial(find_absent_references, absent=list_absent_keys(manifest, target))
             catalogs.append(_resolve(manifest, options, place, (*checks, absent)))
         except ManifestError as error:
@@ -75,7 +122,7 @@ def list_targets(path: Path, options: Options) -> TargetList:
     ManifestError with the problems of all targets.
     """
     manifest = read_manifest(path, allow_outside=options.allow_outside)
-    names = list(_list_targets(manifest, options))
+    names = _list_targets(manifest, (), options)
     found, problems = list[Catalog](), list[Diagnostic]()
     for name in names:
         try:
@@ -89,11 +136,14 @@ def list_targets(path: Path, options: Options) -> TargetList:
     return TargetList(found[0].name, tuple(targets), default)
 
 
-def _list_targets(manifest: Manifest, options: Options) -> Iterator[str | None]:
-    if options.target or not manifest.targets:
-        yield options.target
-    else:
-        yield from manifest.targets
+def _list_targets(manifest: Manifest, chosen: Sequence[str], options: Options) -> list[str | None]:
+    """The chosen targets, in the order of the manifest; without a choice all, or None if the manifest has none.
+
+    UsageError if there is no such target.
+    """
+    for name in chosen:
+        _choose_target(manifest, name, options)
+    return [name for name in manifest.targets if not chosen or name in chosen] or [None]
 
 
 def name_targets(found: Mapping[Diagnostic, Sequence[str | None]], checked: Sequence[str | None]) -> list[Diagnostic]:

@@ -6,11 +6,13 @@ An engine on other hosts is another class with the same three methods. Tasks and
 import threading
 import traceback
 from collections.abc import Callable, Mapping
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol, TypeAlias
 
 from imagesync.execution.executor import Cancelled
 from imagesync.targets.messages import Message, Task, encode_ended
+from imagesync.targets.threads import Threads
 
 Emit: TypeAlias = Callable[[Mapping[str, Any]], None]
 """Sends the document of a message to the run."""
@@ -35,23 +37,13 @@ class ThreadCarrier:
     """Runs tasks in threads of this process, ``parallel`` at a time. ``work`` is called in a thread for each task."""
 
     def __init__(self, work: Work, parallel: int) -> None:
-        self._work, self._parallel = work, parallel
-        self._tasks: SimpleQueue[Task] = SimpleQueue()
+        self._work, self._threads = work, Threads(parallel)
         self._messages: SimpleQueue[Message] = SimpleQueue()
         self._cancelled = threading.Event()
-        self._submitted = 0
 
     def submit(self, task: Task) -> None:
         """Start a task, or let it wait until a thread is free."""
-        if self._submitted < self._parallel:
-            # the process must end although a thread waits for a silent server
-            threading.Thread(target=self._run_all, name=f"imagesync-target-{self._submitted}", daemon=True).start()
-        self._submitted += 1
-        self._tasks.put(task)
-
-    def _run_all(self) -> None:
-        while True:
-            self._run(self._tasks.get())
+        self._threads.submit(partial(self._run, task))
 
     def _run(self, task: Task) -> None:
         def emit(document: Mapping[str, Any]) -> None:
@@ -73,5 +65,5 @@ class ThreadCarrier:
             return found
 
     def cancel(self) -> None:
-        """Tell all tasks to stop."""
+        """Ask all tasks to stop."""
         self._cancelled.set()

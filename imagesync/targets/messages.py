@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
-from imagesync.errors import Diagnostic
+from imagesync.errors import Diagnostic, ImagesyncError
 from imagesync.model.plan import Plan, Step
 from imagesync.model.report import Event, Finished, Outcome, Progress, Report, Started, StepResult, Transferred
 from imagesync.planfile.reader import read_trusted_plan
@@ -115,6 +115,13 @@ def encode_ended(
         "problems": encode_problems(problems),
         "bug": bug or (report.bug if report else ""),
     }
+
+
+def make_bug_error(traceback: str) -> ImagesyncError:
+    """The error of a target with a bug in imagesync. It has only the class of the bug: its text may contain a secret."""
+    last = traceback.rstrip().rpartition("\n")[2]
+    message = f"a bug in imagesync: {last.partition(':')[0]}"
+    return ImagesyncError(message, "its log is named on standard error; please report it")
 
 
 def decode_report(document: Mapping[str, Any], plan: Plan, bug: str) -> Report:

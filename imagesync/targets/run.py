@@ -33,6 +33,7 @@ from imagesync.targets.messages import (
     decode_planned,
     decode_problems,
     decode_report,
+    make_bug_error,
 )
 
 NO_FAILURE: Final = Limit(0)
@@ -139,8 +140,7 @@ class TargetPlans:
         problems = decode_problems(document["problems"])  # type: ignore[arg-type]
         if bug := str(document["bug"]):
             self.bugs.append(bug)
-            what = bug.rstrip().rsplit("\n", 1)[-1].partition(":")[0]
-            return (*problems, Diagnostic("", 0, 0, "", f"a bug in imagesync: {what}"))
+            return (*problems, *list_problems(make_bug_error(bug)))
         return problems
 
     def _find_same_place(self, name: str, plan: Plan) -> tuple[Diagnostic, ...]:

@@ -15,11 +15,11 @@ from imagesync.cli.options import (
     PathArgument,
     SourceHosts,
     Strict,
-    TargetName,
+    TargetChoice,
     ValidateForm,
     Values,
     make_command,
-    with_options,
+    without_options,
 )
 from imagesync.errors import Diagnostic, ManifestError
 
@@ -30,61 +30,70 @@ app = make_command()
 
 
 @app.command()
-@with_options
+@without_options("parallel_targets")
 def validate(
     path: PathArgument = Path(),
-    target: TargetName = None,
+    *,
+    chosen: TargetChoice,
     set_values: Values = [],  # noqa: B006 - Typer reads the default
     allow_outside: AllowOutside = False,
     source_hosts: SourceHosts = [],  # noqa: B006 - Typer reads the default
     no_source_check: NoSourceCheck = False,
     strict: Strict = False,
     form: Annotated[ValidateForm, typer.Option("--format", help="The format of the output.")] = ValidateForm.TEXT,
-    *,
     logs: LogOptions,
 ) -> ExitCode:
-    """Check manifests for every target, without network access. Example: imagesync validate images/"""
+    """Check manifests for every target, or for the given ones, without network access.
+
+    Example: imagesync validate images/
+    """
     from imagesync.cli.catalogs import load_every_catalog
     from imagesync.cli.saved_plans import refuse_plan_file
 
     set_up_logs(logs)
     refuse_plan_file(path, "print it with: imagesync show PATH")
     options = Options(
-        target=target,
         set_values=set_values,
         allow_outside=allow_outside,
         source_hosts=source_hosts,
         no_source_check=no_source_check,
         strict=strict,
     )
+    again = _format_again(path, options, chosen)
     try:
-        catalogs, warnings = load_every_catalog(path, options)
+        catalogs, warnings = load_every_catalog(path, options, chosen.targets)
     except ManifestError as error:
-        _print_problems(form, error.diagnostics, [], path, options)
+        _print_problems(form, error.diagnostics, [], again)
         if form is ValidateForm.JSON:
             return ExitCode.FAILED
         raise  # the text, for the reader of the log
     if form is ValidateForm.JSON:
         _print_json([], warnings, catalogs=list(map(_describe_catalog, catalogs)))
         return ExitCode.DONE
-    _print_problems(form, [], warnings, path, options)
+    _print_problems(form, [], warnings, again)
     if form in (ValidateForm.TEXT, ValidateForm.GITHUB) and not logs.quiet:
         _print_catalogs(catalogs)
     return ExitCode.DONE
 
 
+def _format_again(path: Path, options: Options, chosen: TargetChoice) -> str:
+    """The command that prints all problems again, because GitHub shows only some."""
+    from imagesync.cli.pasting import format_command
+
+    targets = [word for name in chosen.targets for word in ("--target", name)]
+    return format_command("validate", path, options, *targets, *(("--strict",) if options.strict else ()))
+
+
 def _print_problems(
-    form: ValidateForm, problems: Sequence[Diagnostic], warnings: Sequence[Diagnostic], path: Path, options: Options
+    form: ValidateForm, problems: Sequence[Diagnostic], warnings: Sequence[Diagnostic], again: str
 ) -> None:
     """Print them, if the format is not text: an error and the notes of a catalog are the text."""
     if form is ValidateForm.JSON:
         _print_json(problems, warnings)
     elif form is not ValidateForm.TEXT:
         from imagesync.cli.findings import print_findings
-        from imagesync.cli.pasting import format_command
 
-        strict = ("--strict",) if options.strict else ()
-        print_findings(form, problems, warnings, format_command("validate", path, options, *strict))
+        print_findings(form, problems, warnings, again)
 
 
 def _print_json(problems: Sequence[Diagnostic], warnings: Sequence[Diagnostic], **more: object) -> None:

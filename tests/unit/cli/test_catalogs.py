@@ -11,11 +11,11 @@ from imagesync.errors import ManifestError
 HEAD = "version: 1\ncatalog: base\n"
 
 
-def find_problems(folder: Path, text: str, **options: object) -> list[str]:
-    """What is wrong with a manifest, without the hints."""
+def find_problems(folder: Path, text: str, *targets: str, **options: object) -> list[str]:
+    """What is wrong with a manifest on these targets, or on all, without the hints."""
     (folder / "m.yaml").write_text(HEAD + text)
     with pytest.raises(ManifestError) as caught:
-        load_every_catalog(folder / "m.yaml", Options(**options))  # type: ignore[arg-type]
+        load_every_catalog(folder / "m.yaml", Options(**options), targets)  # type: ignore[arg-type]
     return [str(one).removeprefix(f"{folder}/m.yaml:").partition(";")[0] for one in caught.value.diagnostics]
 
 
@@ -62,7 +62,8 @@ images: {a: {source: '${file}', disk_format: raw}, b: {source: gone.img, disk_fo
         "6:10: images.a: container_format missing: an image cannot be created without",
         "6:56: images.b.source: gone.img: No such file or directory",
     ]
-    assert find_problems(tmp_path, text, target="lab")[0].startswith("6:10: images.a: container_format missing")
+    assert find_problems(tmp_path, text, "lab")[0].startswith("6:10: images.a: container_format missing")
+    assert find_problems(tmp_path, text, "eu")[0] == "5:32: images.a.source: there.img: No such file or directory"
 
 
 @pytest.mark.parametrize(("only", "is_problem"), [("[user]", True), ("[user, 'k*']", False), ("['${u}']", False)])
