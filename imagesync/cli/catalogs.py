@@ -43,7 +43,7 @@ def load_catalog_of(path: Path, target: str | None, options: Options) -> Catalog
 
 def load_catalogs_of(
     path: Path, options: Options, chosen: TargetChoice, checks: Sequence[Check] = ()
-) -> dict[str, Catalog | ImagesyncError]:
+) -> dict[Target, Catalog | ImagesyncError]:
     """The catalog of each chosen target, or why it has none, in the order of the manifest. It reads no source.
 
     A target without a key of ``--only`` is left out. UsageError if no target has one. ManifestError if no target has a
@@ -51,9 +51,10 @@ def load_catalogs_of(
     """
     manifest = read_manifest(path, allow_outside=options.allow_outside)
     places = select_targets(manifest, chosen.targets, parse_pairs(options.set_values))
-    found = _drop_unmatched({str(place.name): _try_to_resolve(manifest, options, place, checks) for place in places})
+    found = {str(place.name): _try_to_resolve(manifest, options, place, checks) for place in places}
+    found = _drop_unmatched(found)
     _raise_common(found)
-    return found
+    return {place: found[str(place.name)] for place in places if place.name in found}
 
 
 def _try_to_resolve(

@@ -40,9 +40,8 @@ def read_subjects(
     found = load_catalogs_of(path, options, chosen, (find_unreadable_files,))
     catalogs = [one for one in found.values() if isinstance(one, Catalog)]
     identified = iter(identify_all(catalogs, jobs=options.jobs, cache=default_cache(), access=access))
-    subjects = {name: next(identified) if isinstance(one, Catalog) else one for name, one in found.items()}
-    waves = {name: one.target.wave if isinstance(one, Catalog) else 0 for name, one in found.items()}
-    return Subjects(catalogs[0].name, subjects, waves)
+    subjects = {str(t.name): next(identified) if isinstance(one, Catalog) else one for t, one in found.items()}
+    return Subjects(catalogs[0].name, subjects, {str(target.name): target.wave for target in found})
 
 
 def _read_saved(document: Any, path: Path, options: Options, chosen: TargetChoice) -> Subjects:

@@ -109,7 +109,8 @@ def _find_places(manifest: Manifest, given: Mapping[str, str]) -> Iterator[tuple
         folder = manifest.folders.get(part.file, manifest.base)
         find_place = partial(_find_place, part, "store" if store is not None else "cloud")
         place = _join(folder, store) if store is not None else None
-        yield name, Target(name, texts.get("cloud"), place, find_place=find_place)
+        wave = part["wave"].data if "wave" in part else 0  # a wrong one is a problem of the resolution
+        yield name, Target(name, texts.get("cloud"), place, wave if isinstance(wave, int) else 0, find_place)
 
 
 def _find_place(part: Part, name: str) -> Place:

@@ -242,7 +242,8 @@ class TargetRuns(TargetPlans):
 
     def _refuse_wave(self, wave: int) -> Diagnostic | None:
         """Why a wave does not start; None if not too many targets failed."""
-        failed = [run.target for course in self._courses.values() if (run := course.run) and run.outcome in FAILED]
+        ended = [course.run for course in self._courses.values() if course.run is not None]
+        failed = [run.target for run in ended if run.outcome in FAILED and run.wave < wave]
         limit = self._max_failed
         allowed = len(self._courses) * limit.value // 100 if limit.percent else limit.value
         if len(failed) <= allowed:

@@ -155,6 +155,16 @@ def test_the_next_wave_starts_if_not_too_many_targets_failed(limit: Limit, start
     assert runs.outcomes()["ap"] == ("done" if starts else "not-started")
 
 
+def test_a_target_of_a_later_wave_that_failed_already_does_not_count() -> None:
+    """It cannot be planned; its wave comes later."""
+    runs = Runs({"eu": 0, "ap": 1, "us": 2, "x": 3})
+    runs.carrier.then(lambda: runs.carrier.planned(EU, AP, plan_for("x", "a")))
+    runs.carrier.then(lambda: runs.carrier.answer("us", Verb.PLAN, LOST))
+    runs.carrier.then(lambda: runs.carrier.done(EU), lambda: runs.carrier.done(AP))
+    assert runs.outcomes() == {"eu": "done", "ap": "done", "us": "failed", "x": "not-started"}
+    assert runs.runs["x"].problems[0].message == "wave 3 was not started, because of failed targets before it: us"
+
+
 def test_a_wave_starts_when_all_targets_of_the_waves_before_have_ended() -> None:
     """Not when the first of them has; gaps between the numbers do not matter."""
     runs = Runs({"eu": 5, "us": 2, "ap": 2})
