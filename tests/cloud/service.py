@@ -365,9 +365,7 @@ class Cloud:
     def _run(self, name: str, module: str, url: str, processes: int) -> None:
         """Start one service under uWSGI, in a process group that ends with this process."""
         address = url.removeprefix("http://").split("/")[0]
-        options = (
-            f"--http11-socket={address} --master --need-app --lazy-apps --enable-threads --die-on-term --threads=16"
-        )
+        options = f"--http11-socket={address} --master --need-app --lazy-apps --enable-threads --die-on-term --threads=96"  # a kept connection occupies a thread, and a run of several targets keeps some for each
         limits = "--socket-timeout=30 --buffer-size=65535 --no-orphans --disable-logging --listen=128"
         command = [str(self.venv / "bin" / "uwsgi"), *options.split(), *limits.split()]
         command += [f"--processes={processes}", f"--module={module}", f"--pythonpath={HERE / 'wsgi'}"]
