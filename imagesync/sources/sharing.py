@@ -124,9 +124,8 @@ class SharedSources:
             spool = self._spools.get(build)
             if spool is None or spool.has_failed:
                 spool = self._begin(build, make)
-            if spool is None or spool.is_ended:
-                return None
-            spool.hold()
+            if spool is not None:
+                spool.hold()
             return spool
 
     def _is_needed_by(self, target: str, build: Build) -> bool:

@@ -174,12 +174,6 @@ class Spool:
         self._thread.join()
 
     @property
-    def is_ended(self) -> bool:
-        """Whether the file was given up, but the source may be read."""
-        with self._changed:
-            return self._state is _State.ENDED
-
-    @property
     def is_idle(self) -> bool:
         """Whether the source is still read, but no reader is left."""
         with self._changed:

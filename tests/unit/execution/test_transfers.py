@@ -1,10 +1,12 @@
 """How data is sent, how often it is sent again, and which mirrors are tried."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import pytest
 
@@ -38,7 +40,7 @@ from imagesync.model.catalog import (
 from imagesync.model.image import COPY, IMPORT_TASK, Capabilities, LiveImage
 from imagesync.model.plan import Create
 from imagesync.model.report import Outcome, Report, Transferred
-from imagesync.sources import SourceAccess, identify
+from imagesync.sources import SourceAccess, SpoolEnded, identify, open_source
 from tests.pipeline import planned
 from tests.samples import GIB, qcow2
 from tests.silent import silent_server
@@ -437,6 +439,32 @@ def test_a_service_that_stays_busy_with_an_interrupted_body_gets_no_more_data(tm
     error, pauses = fill_without_time(service, want_image(tmp_path, b"\0data"))
     assert f"is {left.value} after an interrupted upload" in str(error)
     assert (service.uploads, pauses) == (1, [0.0, 0.2, 0.5, 1.0, 2.0, 5.0])
+
+
+class Ends:
+    """An ``OpenSource``. Its first stream is that of a temporary file which is given up before the first chunk."""
+
+    def __init__(self) -> None:
+        self.opened = 0
+
+    @contextmanager
+    def __call__(self, *args: Any, **ways: Any) -> Iterator[Any]:
+        self.opened += 1
+        with open_source(*args, **ways) as stream:
+            yield stream if self.opened > 1 else self
+
+    def __iter__(self) -> Iterator[bytes]:
+        raise SpoolEnded("the disk is full", "run apply again")
+
+
+def test_the_end_of_a_stream_that_targets_share_is_not_a_failed_try(tmp_path: Path) -> None:
+    """The source is opened again, and every try for other reasons is left."""
+    service = FailingUploads(tmp_path / "store", [Unavailable("broken")] * (MAX_TRIES - 1))
+    made = planned(service, want_image(tmp_path, b"\0data"))
+    opener = Ends()
+    performer = Performer(service, made, opener=opener)
+    assert execute(made, performer, jobs=1, notify=lambda _: None, cancelled=threading.Event()).succeeded
+    assert opener.opened == MAX_TRIES + 1
 
 
 class LosesTheSource(FailingUploads):
