@@ -1,6 +1,7 @@
 """Several targets need the same image: one download, whatever single targets, the disk or the publisher do."""
 
 import hashlib
+import json
 import lzma
 import os
 import signal
@@ -28,7 +29,9 @@ from imagesync.run import Settings
 from imagesync.sources import SharedSources
 from imagesync.workflow import Planner, apply
 from tests.fault.mirror import File, Mirror, mirror
+from tests.mounts import run_mounted
 from tests.pipeline import planned
+from tests.trials import note
 from tests.unit.factories import catalog, spec
 
 MIB = 2**20
@@ -184,6 +187,7 @@ def test_a_target_that_fails_fails_alone(tmp_path: Path, web: Mirror) -> None:
     assert list_outcomes(fleet.run()) == "a:failed b:done c:done"
     assert [site.uploads for site in fleet.sites.values()] == [MAX_TRIES, MAX_TRIES, 1]
     assert fleet.count_downloads() == 1
+    note("uploads of some targets that share data break", "one target failed, the others were done, one download")
     assert fleet.read("b") == fleet.read("c") == [DATA]
 
 
@@ -227,6 +231,7 @@ def test_a_wrong_checksum_makes_no_image_active(tmp_path: Path, web: Mirror, com
         assert "not the declared sha256" in str(report.results[0].error)
     assert [site.images() for site in fleet.sites.values()] == [[]] * 4
     assert fleet.count_downloads() == 1
+    note("data that four targets share has a wrong checksum", "no image became active, one download")
 
 
 def test_after_a_failed_download_a_later_target_tries_again(tmp_path: Path, web: Mirror) -> None:
@@ -297,6 +302,7 @@ def test_a_killed_run_leaves_no_file(tmp_path: Path, web: Mirror) -> None:
         running.send_signal(signal.SIGKILL)
     assert running.returncode == -signal.SIGKILL
     assert os.listdir(tmp_path) == []
+    note("kill -9 while targets share data", "no file is left")
 
 
 def test_a_whole_run_opens_its_sources_with_the_given_function(tmp_path: Path, web: Mirror) -> None:
@@ -308,3 +314,37 @@ def test_a_whole_run_opens_its_sources_with_the_given_function(tmp_path: Path, w
                 ended = apply(Planner(site, catalog(fleet.image)), Settings(opener=opener))
             assert ended.report.succeeded
     assert fleet.count_downloads() == 1
+
+
+def test_a_full_or_read_only_disk_under_the_shared_data(tmp_path: Path) -> None:
+    """Every target gets its image, and the user is warned once; a folder that cannot be written is refused before the run."""
+    (tmp_path / "x.raw.xz").write_bytes(lzma.compress(DATA))
+    image = {"source": "x.raw.xz", "disk_format": "raw", "container_format": "bare"}
+    targets = {name: {"store": name} for name in "abc"}
+    document = {"version": 1, "catalog": "base", "targets": targets, "images": {"x": image}}
+    (tmp_path / "base.yaml").write_text(json.dumps(document))
+    (tmp_path / "disk").mkdir()
+    refused, short, again = run_mounted(
+        tmp_path,
+        """
+        mount -t tmpfs -o size=2m,ro none disk
+        imagesync apply --yes --all-targets --spool disk base.yaml
+        test ! -e a
+        mount -o remount,rw disk
+        imagesync apply --yes --all-targets --spool disk --spool-limit 1GiB base.yaml
+        test -z "$(ls -A disk)"
+        imagesync plan --all-targets base.yaml
+        """,
+    )
+    assert refused == (
+        64,
+        "imagesync: no temporary file can be written in disk: Read-only file system; pass another folder: --spool DIR; "
+        "or let each target read its sources by itself: --spool off",
+    )
+    assert short[0] == 0, short
+    warning = (
+        "x.raw.xz: each target reads the source by itself, because its temporary file cannot be written: No space left"
+    )
+    assert short[1].count(warning) == short[1].count("--spool-limit") == 1
+    assert again[1].count("No changes.") == 1
+    note("disk full under the data that targets share", "every target got its image, one warning")
