@@ -1,24 +1,37 @@
 """Documents of real plans, reports, drift, images and failures, for tests of pages. Pure."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from imagesync.errors import Diagnostic
 from imagesync.model.catalog import ImageSpec, Place, UrlSource, Visibility
 from imagesync.model.drift import Drift, DriftReport, Remedy
-from imagesync.model.image import LiveImage
+from imagesync.model.image import Identity, LiveImage
 from imagesync.model.plan import Plan
 from imagesync.model.policy import OnReplace
 from imagesync.model.report import Outcome, Report, StepResult
+from imagesync.model.targets import PlannedTarget, TargetOutcome, TargetRun
 from imagesync.planning.explanation import explain_key
 from imagesync.planning.planner import make_plan
 from imagesync.render.blocks import Kind
 from imagesync.render.changes import Line
-from imagesync.render.document import Alert, Block, Command, Document, Section, Subject
+from imagesync.render.document import (
+    Alert,
+    Block,
+    Collection,
+    Command,
+    Document,
+    Section,
+    Subject,
+    TargetGroup,
+    TargetRow,
+)
 from imagesync.render.documents import make_failure_document, make_plan_document, make_report_document
 from imagesync.render.drift import make_drift_document
 from imagesync.render.explanation import make_explanation_document
 from imagesync.render.style import Detail, Ink
+from imagesync.render.target_documents import make_failure_collection, make_plans_collection, make_runs_collection
 from tests.unit.factories import NOW, TARGET, catalog, digest, inventory, live, plan, plan_input, retired, spec
 
 UPDATE: Final = Kind(Ink.CHANGE, "~", "update")
@@ -107,6 +120,77 @@ def make_failure() -> Document:
         Diagnostic("base.yaml", 9, 1, "images.y.source", "x.img does not exist", "correct the path"),
     ]
     return make_failure_document("plan", "base", "eu", problems)
+
+
+def name_target(made: Plan, target: str) -> Plan:
+    """The same plan on another target."""
+    here = Identity("glance", f"https://{target}.example", f"project-of-{target}", target, label=target)
+    return replace(made, target=here, target_name=target)
+
+
+DEAD: Final = Diagnostic(
+    "", 0, 0, "", "https://ap.example:9292 does not answer: connection refused", "check the network"
+)
+
+
+def make_plans_of(number: int, targets: int = 2) -> Collection:
+    """Plans for so many images on so many equal targets, and on four others: unchanged, refused, dead, with other changes."""
+    made, other = plan_images(number), plan_images(number + 2)
+    refusal = "this plan deletes 1 of 5 images (limit 10 %); to allow it, pass --max-delete 1"
+    unchanged = plan(catalog(spec("a")), inventory(live(spec("a"))))
+    planned = [
+        *(PlannedTarget(f"region-{one}", name_target(made, f"region-{one}")) for one in range(targets)),
+        PlannedTarget("same", name_target(unchanged, "same")),
+        PlannedTarget("strict", name_target(made, "strict"), refusals=(refusal,)),
+        PlannedTarget("ap", None, problems=(DEAD,), wave=1),
+        PlannedTarget("lab", name_target(other, "lab"), wave=1),
+    ]
+    return make_plans_collection("base", planned, now=NOW)
+
+
+def make_runs_of(number: int) -> Collection:
+    """Runs on seven targets, one of each outcome, and two that are equal."""
+    made = plan_images(number)
+
+    def run(target: str, first: Outcome, stopped: str = "") -> Report:
+        error = "the service rejected the request (HTTP 409)" if first is Outcome.FAILED else ""
+        outcomes = [first, *[Outcome.DONE] * (len(made.steps) - 1)]
+        results = [StepResult(step, one, error=error) for step, one in zip(made.steps, outcomes, strict=True)]
+        return Report(name_target(made, target), tuple(results), stopped=stopped)
+
+    done = [TargetRun(name, TargetOutcome.DONE, run(name, Outcome.DONE)) for name in ("eu", "us")]
+    runs = [
+        *done,
+        TargetRun("same", TargetOutcome.UNCHANGED),
+        TargetRun("bad", TargetOutcome.FAILED, run("bad", Outcome.FAILED)),
+        TargetRun("ap", TargetOutcome.FAILED, problems=(DEAD,)),
+        TargetRun("lost", TargetOutcome.LOST, run("lost", Outcome.NOT_STARTED, "another run took the lease")),
+        TargetRun("last", TargetOutcome.NOT_STARTED, wave=1),
+    ]
+    return make_runs_collection("apply", "base", runs, now=NOW)
+
+
+def make_failed_collection() -> Collection:
+    """A plan of several targets that failed, because its manifest has a problem."""
+    return make_failure_collection(
+        "plan", "base", [Diagnostic("base.yaml", 3, 1, "images.x", "unknown word", "remove it")]
+    )
+
+
+def make_hostile_targets(text: str) -> Collection:
+    """A collection with ``text`` in each of its parts."""
+    document = make_hostile(text)
+    return Collection(
+        Subject.REPORT,
+        text,
+        text,
+        text,
+        (TargetRow(text, text, text, 3), TargetRow("b", text, "", 0, 1)),
+        (TargetGroup((text,), Alert(text, (text, "other"))),),
+        (TargetGroup((text, "b"), text),),
+        (TargetGroup((text, "b"), document), TargetGroup(("c",), replace(document, blocks=()))),
+        (text,),
+    )
 
 
 def make_hostile(text: str) -> Document:

@@ -18,6 +18,7 @@ from imagesync.model.explanation import Explanation
 from imagesync.model.image import Identity
 from imagesync.model.plan import Plan
 from imagesync.model.report import Report
+from imagesync.model.reported import ReportedRun
 from imagesync.model.targets import PlannedTarget, TargetRun
 from imagesync.planfile.writer import format_document
 from imagesync.render.place import describe_target, name_target, place_to_json
@@ -216,6 +217,42 @@ class RunsReport:
 
 
 @dataclass(frozen=True, slots=True)
+class MergedReport:
+    """What the reports of several targets say about their runs."""
+
+    catalog: str
+    runs: tuple[ReportedRun, ...]
+
+    def make_text(self, look: Look) -> str:
+        """What is not done, and the counts, of each target."""
+        from imagesync.render.reported import format_reported
+
+        return format_reported(self.runs, look.paint, width=look.width)
+
+    def make_json(self) -> str:
+        """One report, with the schema ``run``."""
+        return format_json(self.to_document())
+
+    def to_document(self) -> dict[str, Any]:
+        """The JSON as a value."""
+        from imagesync.render.reported import reported_to_json
+
+        return reported_to_json(self.catalog, self.runs)
+
+    def make_document(self, _look: Look) -> "Collection":
+        """The reports for a reviewer."""
+        from imagesync.render.reported import make_reported_collection
+
+        return make_reported_collection(self.catalog, self.runs)
+
+    def make_junit(self, look: Look) -> str:
+        """One test suite for each target."""
+        from imagesync.render.junit import format_reported_junit
+
+        return format_reported_junit(self.catalog, self.runs, now=look.now)
+
+
+@dataclass(frozen=True, slots=True)
 class DriftResult:
     """The drift of a catalog. ``command_of``: the command that restores values."""
 
@@ -327,9 +364,11 @@ class Failure:
         return measure_failure(self.command, catalog=self.catalog, target=self.target, started=started, ended=ended)
 
 
-Result: TypeAlias = PlanResult | PlansResult | RunReport | RunsReport | DriftResult | ExplanationResult | Failure
+Result: TypeAlias = (
+    PlanResult | PlansResult | RunReport | RunsReport | MergedReport | DriftResult | ExplanationResult | Failure
+)
 """What a command found or did."""
-Tested: TypeAlias = PlanResult | PlansResult | RunReport | RunsReport | Failure
+Tested: TypeAlias = PlanResult | PlansResult | RunReport | RunsReport | MergedReport | Failure
 """The results that have a test report."""
 Measured: TypeAlias = PlanResult | PlansResult | RunReport | RunsReport | DriftResult | Failure
 """The results that have numbers for monitoring."""

@@ -1,6 +1,5 @@
 """A plan <-> its file; and the URLs that the file must not contain, from the manifests. Does I/O."""
 
-import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -8,18 +7,16 @@ from typing import Any
 
 from imagesync.cli.catalogs import load_catalog_of
 from imagesync.cli.files import find_folder, write_private
+from imagesync.cli.json_files import read_json
 from imagesync.cli.options import Options
 from imagesync.errors import ImagesyncError, UsageError
 from imagesync.model.catalog import Catalog, UrlSource
 from imagesync.model.plan import Create, Plan, Step
-from imagesync.paths import check_way
 from imagesync.planfile.reader import decode_plan, find_withheld_urls
 from imagesync.planfile.writer import Json, encode_plan, format_document
 from imagesync.targets.saved import holds_several
 from imagesync.text import make_printable, quote_word
 from imagesync.version import __version__
-
-MAX_PLAN_BYTES = 256 * 2**20
 
 
 def is_plan_file(path: Path) -> bool:
@@ -45,24 +42,9 @@ def save_plan(plan: Plan, path: Path) -> None:
 
 
 def read_document(path: Path, *, allow_outside: bool | None = None) -> Any:
-    """The JSON of a file; UsageError if it cannot be read, or is not JSON.
-
-    ``allow_outside`` permits a relative path that leaves the working directory through a link; None: the command has no
-    such option.
-    """
-    display = make_printable(str(path))
-    check_way(path, option="" if allow_outside is None else "--allow-outside", is_allowed=bool(allow_outside))
-    try:
-        with open(path, "rb") as file:
-            content = file.read(MAX_PLAN_BYTES + 1)
-        if len(content) > MAX_PLAN_BYTES:
-            message = f"{display} is larger than {MAX_PLAN_BYTES >> 20} MiB, the limit of a saved plan"
-            raise UsageError(message, "make the plan again: imagesync plan PATH -o PLAN.json")
-        return json.loads(content, object_pairs_hook=_make_object)
-    except OSError as error:
-        raise UsageError(f"{display} cannot be read: {error.strerror}", "check the path") from error
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{display} is not a saved plan", "make one: imagesync plan PATH -o PLAN.json") from error
+    """The JSON of a saved plan, or of a file of the plans of several targets; see ``read_json``."""
+    hint = "make one: imagesync plan PATH -o PLAN.json"
+    return read_json(path, "a saved plan", hint, allow_outside=allow_outside)
 
 
 def decode(document: Any, path: Path) -> tuple[Plan, frozenset[str]]:
@@ -78,14 +60,6 @@ def read_plan(path: Path, *, allow_outside: bool | None = None) -> tuple[Plan, f
         message = f"{make_printable(str(path))} holds the plans of several targets"
         raise UsageError(message, "use the path of the manifests, with --target NAME")
     return decode(document, path)
-
-
-def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; ValueError if it has a name twice, because another reader would use the other value."""
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        raise ValueError("a name twice")
-    return made
 
 
 def restore_urls(plan: Plan, missing: frozenset[str], options: Options) -> Plan:

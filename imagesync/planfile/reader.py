@@ -151,8 +151,10 @@ def _read_kept(kept: Json) -> Kept:
     )
 
 
-def check_shape(document: Json, display: str, *, schema: str = "plan") -> None:
-    """UsageError if a document does not match its schema."""
+def check_shape(
+    document: Json, display: str, *, schema: str = "plan", kind: str = "a saved plan", hint: str = AGAIN
+) -> None:
+    """UsageError if a document does not match its schema. ``kind``: what it should be; ``hint``: what to do."""
     import jsonschema_rs
 
     from imagesync.schemas import load_schema
@@ -160,7 +162,7 @@ def check_shape(document: Json, display: str, *, schema: str = "plan") -> None:
     error = next(iter(jsonschema_rs.validator_for(load_schema(schema)).iter_errors(document)), None)
     if error is not None:
         place = ".".join(show_key(str(part)) for part in error.instance_path) or "the document"
-        raise UsageError(f"{display} is not a saved plan: {place} does not match the schema", AGAIN)
+        raise UsageError(f"{display} is not {kind}: {place} does not match the schema", hint)
 
 
 def _read_step(step: Json, base: str) -> Step:

@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 from imagesync.errors import Diagnostic
 from imagesync.model.plan import Plan
 from imagesync.model.report import Outcome, Report, StepResult
+from imagesync.model.reported import ReportedRun
 from imagesync.model.targets import PlannedTarget, TargetOutcome, TargetRun
 from imagesync.render.blocks import Row, list_row_lines
 from imagesync.render.outcomes import find_outcome, list_step_errors
@@ -94,8 +95,30 @@ def format_report_junit(report: Report, *, now: datetime) -> str:
 
 def format_runs_junit(catalog: str, runs: Sequence[TargetRun], *, now: datetime) -> str:
     """The report of the runs of several targets, one suite for each."""
-    suites = [_Suite(_Place(catalog, one.target), _make_target_run_cases(one, now)) for one in runs]
+    suites = [
+        _Suite(_Place(catalog, one.target), _complete(one, _make_report_cases(one.report, now) if one.report else []))
+        for one in runs
+    ]
     return _format_suites(suites, now)
+
+
+def format_reported_junit(catalog: str, runs: Sequence[ReportedRun], *, now: datetime) -> str:
+    """The report of merged reports, one suite for each target, and one case for each step."""
+    suites = [_Suite(_Place(catalog, one.target), _complete(one, list(_make_step_cases(one)))) for one in runs]
+    return _format_suites(suites, now)
+
+
+def _make_step_cases(run: ReportedRun) -> Iterator[_Case]:
+    for error in run.errors:
+        yield _Case(f"{error.where or 'manifest'}: cannot be planned", _FAILED, str(error))
+    for step in run.steps:
+        cause = f"because {step.cause} was not done" if step.cause else ""
+        message = step.error or ", ".join(filter(None, (step.outcome.words, cause)))
+        output = f"image {step.image_id}" if step.image_id else ""
+        yield _Case(f"{step.key}: {step.action}", _RESULTS[step.outcome], message, output, step.seconds)
+    yield from (_Case("final listing", _FAILED, f"not as planned: {item}") for item in run.leftover)
+    if run.stopped:
+        yield _Case("run", _BROKEN, run.stopped)
 
 
 def format_failure_junit(
@@ -116,10 +139,9 @@ def _make_target_plan_cases(one: PlannedTarget, now: datetime) -> Iterator[_Case
         yield from _make_plan_cases(one.plan, now, one.refusals)
 
 
-def _make_target_run_cases(one: TargetRun, now: datetime) -> list[_Case]:
-    """At least one of them has not passed if the run of the target did not succeed."""
+def _complete(one: TargetRun | ReportedRun, cases: list[_Case]) -> list[_Case]:
+    """The cases of a target: at least one of them has not passed if its run did not succeed."""
     result = _TARGET_RESULTS[one.outcome]
-    cases = _make_report_cases(one.report, now) if one.report else []
     has_failed = any(case.result in (_FAILED, _BROKEN) for case in cases)
     if one.problems or (result and not has_failed):
         return [_make_target_case(one.target, result or _BROKEN, one.problems, one.outcome.words), *cases]

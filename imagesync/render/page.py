@@ -1,266 +1,39 @@
-"""A document about a plan, a report, drift, an image or a failure -> one HTML page. Pure.
+"""A document, or a collection of documents -> one HTML page. Pure.
 
 The page reads without its script and its style, too: headings, lists, tables, and ``<details>``, which every browser opens. What
 becomes public or protected, or is deleted, comes first.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Final
+from datetime import datetime
 
-from imagesync.model.report import Outcome
-from imagesync.render.changes import Line
-from imagesync.render.document import Alert, Block, Command, Document, Section, Subject
-from imagesync.render.page_frame import GRID, Chip, Controls, escape, format_caption, format_frame
-from imagesync.render.style import Ink, format_count
-
-MAX_OPEN: Final = 12
-"""A page with at most this many blocks shows them open."""
-MAX_LISTED: Final = 24
-"""A list of names or lines that is longer is shown up to here, and the rest within ``<details>``."""
-MAX_FIRST: Final = 12
-"""The same limit of the lists at the top, above the changes."""
-MAX_NAMED: Final = 3
-"""A block names at most this many of its images and of its fields in its first line."""
-_ACCESS, _LOUD = "access", "public or protected"
-"""The filter for blocks that make an image public or protected, or end that."""
-_GROUPS: Final = ("action", "outcome", _ACCESS)
-_TONES: Final[Mapping[Ink, str]] = {
-    Ink.ADD: "add",
-    Ink.CHANGE: "change",
-    Ink.REMOVE: "remove",
-    Ink.STATE: "state",
-}
-_OUTCOME_TONES: Final = {Outcome.DONE.value: "add", Outcome.FAILED.value: "remove", Outcome.INTERRUPTED.value: "remove"}
-"""In a report: what a step did, not what it should do."""
-_WORDS: Final[Mapping[Subject, tuple[str, str, str]]] = {
-    Subject.PLAN: ("plan", "Changes", "change"),
-    Subject.REPORT: ("report", "Results", "result"),
-    Subject.DRIFT: ("drift", "Changed images", "image"),
-    Subject.IMAGE: ("show", "Builds", "build"),
-    Subject.FAILURE: ("", "Problems", "problem"),
-}
-"""By subject: the words above the title, the heading of the blocks, and what a block is called."""
+from imagesync.render.document import Collection, Document, TargetGroup
+from imagesync.render.page_frame import format_frame
+from imagesync.render.page_parts import (
+    find_anchors,
+    format_alerts,
+    format_blocks,
+    format_errors,
+    format_header,
+    format_next,
+    format_section,
+    make_controls,
+    number_blocks,
+)
+from imagesync.render.page_targets import format_targets_page
 
 
-def format_page(document: Document, *, now: datetime) -> str:
+def format_page(document: Document | Collection, *, now: datetime) -> str:
     """The page. ``now``: the reader's clock, for the time of the page."""
-    kind, heading, noun = _WORDS[document.subject]
-    blocks = [(f"block-{number}", block) for number, block in enumerate(document.blocks, 1)]
-    controls = Controls(noun, len(blocks), list(_make_chips(document.blocks)), any(map(_is_folded, document.blocks)))
-    header = [
-        f'<p class="lead">{f"imagesync {kind}".strip()}, {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC</p>',
-        f"<h1>{escape(document.title)}</h1>",
-        f'<p class="verdict">{escape(document.summary)}</p>',
-    ]
-    first = [*_format_alerts(document.alerts, _find_targets(blocks)), *_format_errors(document.errors)]
+    if isinstance(document, Collection):
+        return format_targets_page(document, now=now)
+    blocks = number_blocks(document.blocks)
+    alerts = [TargetGroup((), alert) for alert in document.alerts]
+    errors = [TargetGroup((), error) for error in document.errors]
     main = [
-        *_format_blocks(heading, blocks),
-        *(line for section in document.sections for line in _format_section(section)),
-        *_format_next(document.commands, document.closing),
+        *format_blocks(document.subject, blocks),
+        *(line for section in document.sections for line in format_section(section)),
+        *format_next(document.commands, document.closing),
     ]
-    return format_frame(document.title, header, controls, main, first=first)
-
-
-def _find_targets(blocks: Sequence[tuple[str, Block]]) -> Mapping[str, str]:
-    """The anchor of the first block about each image, by its label."""
-    return {label: anchor for anchor, block in reversed(blocks) for label in block.labels}
-
-
-def _make_chips(blocks: Sequence[Block]) -> Iterator[Chip]:
-    """What distinguishes blocks: the action, in a report the outcome, and whether they change who sees the image.
-
-    Each with the number of its images: several blocks may be about the same one, and one block about several.
-    """
-    for group in _GROUPS:
-        found: dict[str, set[str]] = {}
-        for block in blocks:
-            if word := _find_word(block, group):
-                found.setdefault(word, set()).update(map(_find_key, block.labels))
-        yield from (Chip(group, _make_kind(group, word), word, len(keys)) for word, keys in found.items())
-
-
-def _find_word(block: Block, group: str) -> str:
-    """The word of a block in one group of filters; empty if it has none."""
-    if group == _ACCESS:
-        return _LOUD if any(line.is_loud for line in block.lines) else ""
-    return block.kind.verb if group == "action" else block.outcome
-
-
-def _find_key(label: str) -> str:
-    """The key with which a label begins; a key has no space."""
-    return label.partition(" ")[0]
-
-
-def _make_kind(group: str, word: str) -> str:
-    """``outcome-not-started``: one word, which a block and its chip have in common."""
-    return f"{group}-{'-'.join(word.split())}"
-
-
-def _list_kinds(block: Block) -> str:
-    words = {group: _find_word(block, group) for group in _GROUPS}
-    return " ".join(escape(_make_kind(group, word)) for group, word in words.items() if word)
-
-
-def _format_alerts(alerts: Sequence[Alert], targets: Mapping[str, str]) -> Iterator[str]:
-    """What a reviewer must not miss, with a link to each image."""
-    if not alerts:
-        return
-    yield '<section class="alerts" aria-labelledby="alerts">'
-    yield '<h2 id="alerts">Look at this first</h2>'
-    for alert in alerts:
-        yield f'<div class="alert {"remove" if alert.is_loss else "change"}">'
-        yield f"<h3>{_format_alert(alert)}</h3>"
-        yield "<div>"
-        yield from _format_list([_format_link(label, targets) for label in alert.labels], "names", MAX_FIRST)
-        yield "</div>"
-        yield "</div>"
-    yield "</section>"
-
-
-def _format_alert(alert: Alert) -> str:
-    """``Become public, 2 images``."""
-    words, colon, remark = alert.words.partition(":")
-    number = format_count(len(alert.labels), "image")
-    return f'{escape(words[:1].upper() + words[1:])}, <span class="keep">{number}</span>{colon}{escape(remark)}'
-
-
-def _format_link(label: str, targets: Mapping[str, str]) -> str:
-    anchor = targets.get(label) or targets.get(_find_key(label))
-    return f'<a href="#{anchor}">{escape(label)}</a>' if anchor else escape(label)
-
-
-def _format_errors(errors: Sequence[str]) -> Iterator[str]:
-    if errors:
-        yield '<section class="errors" aria-labelledby="errors">'
-        yield f'<h2 id="errors">{format_count(len(errors), "error")}</h2>'
-        yield from _format_list([escape(error) for error in errors], "facts")
-        yield "</section>"
-
-
-def _format_list(items: Sequence[str], style: str, most: int = MAX_LISTED) -> Iterator[str]:
-    """A list of HTML texts; a list of more than ``most`` with its rest to open."""
-    few, rest = (items[:most], items[most:]) if len(items) > most + 1 else (items, ())
-    yield f'<ul class="{style}">'
-    yield from (f"<li>{item}</li>" for item in few)
-    yield "</ul>"
-    if rest:
-        yield f"<details><summary>and {len(rest)} more</summary>"
-        yield f'<ul class="{style}">'
-        yield from (f"<li>{item}</li>" for item in rest)
-        yield "</ul>"
-        yield "</details>"
-
-
-def _format_blocks(heading: str, blocks: Sequence[tuple[str, Block]]) -> Iterator[str]:
-    if not blocks:
-        return
-    is_open = len(blocks) <= MAX_OPEN
-    yield '<section data-part aria-labelledby="blocks">'
-    yield f'<h2 id="blocks">{heading}</h2>'
-    yield '<div class="blocks">'
-    for anchor, block in blocks:
-        yield from _format_block(anchor, block, is_open=is_open)
-    yield "</div>"
-    yield "</section>"
-
-
-def _is_folded(block: Block) -> bool:
-    """Whether a block has more than its first line."""
-    return len(block.labels) > 1 or bool(block.lines or block.place)
-
-
-def _format_block(anchor: str, block: Block, *, is_open: bool) -> Iterator[str]:
-    tone = _OUTCOME_TONES.get(block.outcome, "change") if block.outcome else _TONES.get(block.kind.ink, "")
-    words = f'class="block {tone}" id="{anchor}" data-kinds="{_list_kinds(block)}"'
-    if not _is_folded(block):
-        yield f'<div {words}><div class="head">{_format_head(block)}</div></div>'
-        return
-    yield f"<details {words}{' open' if is_open else ''}>"
-    yield f'<summary class="head">{_format_head(block)}</summary>'
-    yield '<div class="body">'
-    yield from _format_lines(block)
-    if len(block.labels) > 1:
-        yield from _format_list(list(map(escape, block.labels)), "names")
-    if block.place:
-        yield f'<p class="place">declared in <code>{escape(block.place)}</code></p>'
-    yield "</div>"
-    yield "</details>"
-
-
-def _format_head(block: Block) -> str:
-    """The first line: sign, verb, image, description, outcome, what becomes public or protected, and the error."""
-    kind, labels = block.kind, block.labels
-    loud = [f"! {line.name}: {line.text}" for line in block.lines if line.is_loud]
-    sign = f'<span class="sign" aria-hidden="true">{escape(kind.sign)}</span>' if kind.sign else ""
-    parts = [
-        ("b", "verb", kind.verb),
-        ("b", "key", labels[0] if len(labels) == 1 else format_count(len(labels), "image")),
-        ("span", "what", _list_some(labels) if len(labels) > 1 else ""),
-        ("span", "what", block.what or (_list_fields(block) if kind.verb else "")),
-        ("span", "what", kind.why),
-        *(("span", "loud", text) for text in loud),
-        ("span", escape(f"outcome {_make_kind('outcome', block.outcome)}"), block.outcome),
-        ("span", "error", block.error),
-    ]
-    texts = (f'<{name} class="{style}">{escape(text)}</{name}>' for name, style, text in parts if text)
-    return " ".join(filter(None, (sign, *texts)))
-
-
-def _list_some(labels: Sequence[str]) -> str:
-    more = f" and {len(labels) - MAX_NAMED} more" if len(labels) > MAX_NAMED else ""
-    return f"{', '.join(labels[:MAX_NAMED])}{more}"
-
-
-def _list_fields(block: Block) -> str:
-    """The names of the first fields of a change, for a reader who sees only its first line."""
-    return _list_some([line.name for line in block.lines if line.name and not line.is_loud])
-
-
-def _format_lines(block: Block) -> Iterator[str]:
-    if not block.lines:
-        return
-    yield f'<table class="fields" {GRID}>'
-    yield format_caption(" ".join((block.kind.verb, _list_some(block.labels))).strip())
-    yield "<tbody>"
-    yield from map(_format_line, block.lines)
-    yield "</tbody>"
-    yield "</table>"
-
-
-def _format_line(line: Line) -> str:
-    mark = '<b class="mark">!</b> ' if line.is_loud else ""
-    row = '<tr class="loud">' if line.is_loud else "<tr>"
-    if not line.name:
-        return f'{row}<td colspan="2">{mark}{escape(line.text)}</td></tr>'
-    return f'{row}<th scope="row">{mark}{escape(line.name)}</th> <td>{_format_text(line)}</td></tr>'
-
-
-def _format_text(line: Line) -> str:
-    """The text of a line; a change as two values, which the style distinguishes."""
-    if line.pair is None:
-        return escape(line.text)
-    before, after = map(escape, line.pair)
-    rest = line.text.removeprefix(" → ".join(line.pair))
-    return f"<del>{before}</del> → <ins>{after}</ins>{escape(rest)}"
-
-
-def _format_section(section: Section) -> Iterator[str]:
-    yield "<section>"
-    if section.title:
-        yield f"<h2>{escape(section.title)}</h2>"
-    yield from _format_list(list(map(escape, section.lines)), "facts")
-    yield "</section>"
-
-
-def _format_next(commands: Sequence[Command], closing: Sequence[str]) -> Iterator[str]:
-    """What the reader does next: sentences, and commands to paste."""
-    if not (commands or closing):
-        return
-    yield '<section class="next">'
-    yield "<h2>What to do next</h2>"
-    yield from (f"<p>{escape(sentence)}</p>" for sentence in closing)
-    for command in commands:
-        yield f"<p>{escape(command.heading)}</p>"
-        yield f"<pre><code>{escape(command.text)}</code></pre>"
-    yield "</section>"
+    header = format_header(document.subject, document.title, document.summary, now)
+    first = [*format_alerts(alerts, {None: find_anchors(blocks)}), *format_errors(errors)]
+    return format_frame(document.title, header, make_controls(document.subject, [document.blocks]), main, first=first)

@@ -78,10 +78,15 @@ caption span { position: absolute; width: 1px; height: 1px; overflow: hidden; cl
 .images td, .images tbody th { max-width: 24rem; overflow-wrap: anywhere; }
 .images tbody th { font-weight: 600; min-width: 12rem; }
 .images tbody tr:hover { background: var(--soft); }
+.targets th, .targets td { padding-block: .3rem; overflow-wrap: anywhere; }
+.targets tbody th { min-width: 8rem; font-weight: 600; }
+.targets td[data-title="changes"] { width: 50%; }
+.targets td[data-title="errors"] { color: var(--remove); font-weight: 600; }
+section > section h3 { margin: 1rem 0 .3rem; }
 .alert, .errors { margin: .6rem 0; padding: .6rem .9rem; background: var(--tone-back); border-left: 3px solid var(--tone);
   border-radius: 0 6px 6px 0; }
 .alert { display: grid; grid-template-columns: 15rem 1fr; gap: 0 1.25rem; }
-.alert ul { margin: 0 0 .25rem; }
+.alert ul, .alert p { margin: 0 0 .25rem; }
 .alert h3, .errors h2 { margin: 0; color: var(--tone); }
 ul { margin: .35rem 0; padding-left: 1.25rem; }
 ul.names { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(15rem, 100%), 1fr)); gap: .2rem 1.25rem;
@@ -115,7 +120,8 @@ summary.head::-webkit-details-marker { display: none; }
 span.loud { padding: 0 .5rem; color: var(--change); background: var(--change-back); border-radius: 4px; font-size: .875rem; }
 .outcome { padding: 0 .5rem; background: var(--soft); border: 1px solid var(--line); border-radius: 4px; font-size: .875rem; }
 .outcome-done { color: var(--add); border-color: currentColor; }
-.outcome-failed, .outcome-interrupted { color: var(--remove); border-color: currentColor; }
+.outcome-failed, .outcome-interrupted, .outcome-lost, .outcome-refused, .outcome-no-plan { color: var(--remove);
+  border-color: currentColor; }
 .error { flex-basis: 100%; padding-left: 1.7rem; color: var(--remove); }
 .body { padding: 0 .9rem .7rem 2.6rem; }
 .fields { table-layout: fixed; }
@@ -146,11 +152,15 @@ ins { color: var(--add); background: var(--add-back); }
   .body { padding-left: .9rem; }
   .fields, .fields tbody, .fields tr, .fields th, .fields td { display: block; width: auto; }
   .fields th { padding-bottom: 0; border: 0; }
-  .images thead { display: none; }
-  .images, .images tbody, .images tr, .images th, .images td { display: block; max-width: none; }
-  .images tr { padding: .75rem 0; border-bottom: 1px solid var(--line); }
-  .images th, .images td { border: 0; padding: .1rem 0; }
-  .images td[data-title]:not(:empty)::before { content: attr(data-title) ": "; color: var(--mute); font-size: .85rem; }
+  .images thead, .targets thead { display: none; }
+  .images, .images tbody, .images tr, .images th, .images td, .targets, .targets tbody, .targets tr, .targets th, .targets td {
+    display: block; width: auto; max-width: none; }
+  .images tr, .targets tr { padding: .75rem 0; border-bottom: 1px solid var(--line); }
+  .targets tr { padding: .35rem 0; }
+  .targets td[data-title="changes"] { width: auto; }
+  .images th, .images td, .targets th, .targets td { border: 0; padding: .1rem 0; }
+  .images td[data-title]:not(:empty)::before, .targets td[data-title]:not(:empty)::before {
+    content: attr(data-title) ": "; color: var(--mute); font-size: .85rem; }
 }
 @media print {
   :root, :root[data-theme] { color-scheme: light; }

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from imagesync.errors import Diagnostic
 from imagesync.model.report import Outcome
 from imagesync.model.targets import PlannedTarget, TargetOutcome, TargetRun
+from imagesync.render.changes import Line
 from imagesync.render.document import Alert, Collection, Document, Subject, TargetGroup, TargetRow
 from imagesync.render.documents import make_failure_document, make_plan_document, make_report_document
 from imagesync.render.report import format_done, format_not_done
@@ -28,9 +29,10 @@ _UNSUCCESSFUL: Final = frozenset({Outcome.FAILED.words, Outcome.INTERRUPTED.word
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One target of a collection. ``title``: what the group of the target says after the names.
+    """One target of a collection. ``number``: of its changes, which are called ``noun``.
 
-    ``errors``: printable sentences about the target, without those that the document has.
+    ``errors``: printable sentences about the target, without those that the document has. ``images``: the id of the image
+    of each block, if the blocks do not have it; these differ between targets with equal documents.
     """
 
     target: str
@@ -40,6 +42,8 @@ class Part:
     changes: str = ""
     errors: tuple[str, ...] = ()
     wave: int = 0
+    noun: str = "change"
+    images: tuple[str, ...] = ()
 
     def make_row(self) -> TargetRow:
         """Its row in the table of all targets."""
@@ -156,18 +160,31 @@ def _group_texts(texts: Iterable[tuple[str, Iterable[str]]]) -> Iterator[TargetG
 
 def _group_documents(parts: Sequence[Part]) -> Iterator[TargetGroup[Document]]:
     """Targets with equal documents; the title of a document says how many changes it has, and how its run ended."""
+    by_name = {part.target: part for part in parts}
     for group in group_equal([(part.target, part) for part in parts], _make_key):
-        part, is_run = group.first, group.first.outcome not in (_CHANGES, _UNCHANGED)
-        changes = describe_changes(part.number, of_several=len(group.names) > 1)
-        title = ", ".join([*([changes] if part.number or not is_run else []), *([part.outcome] if is_run else [])])
-        summaries = {one.document.summary for one in parts if one.target in group.names}
-        summary = part.document.summary if len(summaries) == 1 else ""
-        yield _make_printable_names(TargetGroup(group.names, replace(part.document, title=title, summary=summary)))
+        document = _join_documents([by_name[name] for name in group.names])
+        yield _make_printable_names(TargetGroup(group.names, document))
+
+
+def _join_documents(parts: Sequence[Part]) -> Document:
+    """The document of targets with equal ones, with the ids of the images of all."""
+    first, is_several = parts[0], len(parts) > 1
+    is_run = first.outcome not in (_CHANGES, _UNCHANGED)
+    changes = describe_changes(first.number, of_several=is_several, noun=first.noun)
+    title = ", ".join([*([changes] if first.number or not is_run else []), *([first.outcome] if is_run else [])])
+    summary = first.document.summary if len({part.document.summary for part in parts}) == 1 else ""
+    blocks = list(first.document.blocks)
+    for part in parts:
+        name = f"image on {make_printable(part.target)}" if is_several else "image"
+        for at, image in enumerate(part.images):
+            lines = (Line(name, image),) if image else ()
+            blocks[at] = replace(blocks[at], lines=(*blocks[at].lines, *lines))
+    return replace(first.document, title=title, summary=summary, blocks=tuple(blocks))
 
 
 def _make_key(part: Part) -> Hashable:
     """What a reader sees of a target, without the names of the target and its place, and its own errors."""
-    return replace(part, target="", errors=(), wave=0, document=ignore_place(part.document))
+    return replace(part, target="", errors=(), wave=0, images=(), document=ignore_place(part.document))
 
 
 def _make_printable_names(group: TargetGroup[Shared]) -> TargetGroup[Shared]:

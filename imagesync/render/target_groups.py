@@ -50,11 +50,11 @@ def describe_group(names: Sequence[str], changes: int) -> str:
     return f"{list_targets(names)}: {describe_changes(changes, of_several=len(names) > 1)}"
 
 
-def describe_changes(number: int, *, of_several: bool) -> str:
+def describe_changes(number: int, *, of_several: bool, noun: str = "change") -> str:
     """``3 changes``; of several targets ``the same 3 changes``, ``the same change``."""
     if not number:
-        return "no changes"
-    changes = format_count(number, "change")
+        return f"no {noun}s"
+    changes = format_count(number, noun)
     return f"the same {changes.removeprefix('1 ')}" if of_several else changes
 
 

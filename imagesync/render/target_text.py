@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from imagesync.errors import Diagnostic
+from imagesync.model.reported import ReportedRun
 from imagesync.model.targets import PlannedTarget, TargetOutcome, TargetRun
 from imagesync.render.blocks import wrap
 from imagesync.render.document import TargetGroup
@@ -109,7 +110,7 @@ def _format_run(run: TargetRun, paint: Paint, width: int | None) -> str:
     return "\n".join([*lines, *_format_problems(run.problems, width)] or ["Failed."])
 
 
-def count_outcomes(runs: Sequence[TargetRun]) -> str:
+def count_outcomes(runs: Sequence[TargetRun | ReportedRun]) -> str:
     """``5 targets: 4 done, 1 failed (ap).``; targets that are neither done nor unchanged are named."""
     counts = Counter(run.outcome for run in runs)
     parts = []

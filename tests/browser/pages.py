@@ -9,11 +9,22 @@ from imagesync.model.catalog import Status, Visibility
 from imagesync.model.image import LiveImage
 from imagesync.model.listing import Entry
 from imagesync.render import catalog_page, page
-from imagesync.render.document import Document
+from imagesync.render.document import Collection, Document
 from imagesync.render.documents import make_plan_document
 from imagesync.render.style import Detail
 from tests.unit.factories import NOW, catalog, inventory, live, plan, spec
-from tests.web_documents import make_drift, make_explanation, make_failure, make_hostile, make_plan_of, make_report_of
+from tests.web_documents import (
+    make_drift,
+    make_explanation,
+    make_failed_collection,
+    make_failure,
+    make_hostile,
+    make_hostile_targets,
+    make_plan_of,
+    make_plans_of,
+    make_report_of,
+    make_runs_of,
+)
 
 SYSTEMS: Final = ("ubuntu", "debian", "rocky", "fedora", "windows")
 IMAGE: Final = LiveImage(
@@ -64,7 +75,7 @@ HOSTILE: Final[Mapping[str, str]] = {
 """Names that a page without escapes would execute, fetch, or show as something else."""
 
 
-def _make_document_page(make: Callable[[], Document]) -> str:
+def _make_document_page(make: Callable[[], Document | Collection]) -> str:
     return page.format_page(make(), now=NOW)
 
 
@@ -76,6 +87,10 @@ _MAKERS: Final[Mapping[str, Callable[[], str]]] = {
     "drift": partial(_make_document_page, make_drift),
     "image": partial(_make_document_page, make_explanation),
     "failure": partial(_make_document_page, make_failure),
+    "plans of few targets": partial(_make_document_page, partial(make_plans_of, 4)),
+    "plans of many targets": partial(_make_document_page, partial(make_plans_of, 60, 40)),
+    "runs": partial(_make_document_page, partial(make_runs_of, 5)),
+    "failure of several targets": partial(_make_document_page, make_failed_collection),
 }
 PAGES: Final = tuple(_MAKERS)
 """The names of the pages: of each kind, with few and with many entries."""
@@ -101,4 +116,5 @@ def make_hostile_pages(text: str) -> Mapping[str, str]:
         "plan": page.format_page(make_plan_document(made, now=NOW), now=NOW),
         "list": catalog_page.format_page([Entry(image), Entry(replace(image, id="x"))], text, text, NOW),
         "document": page.format_page(make_hostile(text), now=NOW),
+        "targets": page.format_page(make_hostile_targets(text), now=NOW),
     }

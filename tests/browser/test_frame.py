@@ -41,7 +41,7 @@ def test_a_narrow_window_needs_no_scroll_to_the_side(visit: Visit, axe: str, nam
         assert find_violations(page, axe) == []
 
 
-@pytest.mark.parametrize("name", ["plan", "document", "list"])
+@pytest.mark.parametrize("name", ["plan", "document", "targets", "list"])
 @pytest.mark.parametrize("width", [400, 1280])
 def test_long_words_do_not_make_a_page_wider(visit: Visit, name: str, width: int) -> None:
     """Names and values without a space are broken anywhere."""
@@ -132,7 +132,7 @@ def test_without_script_and_style_everything_is_there(visit: Visit, name: str, h
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-@pytest.mark.parametrize("name", ["plan", "document", "list"])
+@pytest.mark.parametrize("name", ["plan", "document", "targets", "list"])
 def test_what_others_wrote_is_only_text(visit: Visit, kind: str, name: str) -> None:
     """No request, no dialog, no element; a reader sees the text as it is. (``open_page`` looks for the first two.)"""
     with visit(make_hostile_pages(HOSTILE[kind])[name]) as page:

@@ -108,6 +108,16 @@ def test_what_the_reader_had_closed_is_closed_after_printing(visit: Visit) -> No
         assert not is_open(page, "key-000")
 
 
+def test_a_filter_hides_the_groups_of_targets_that_have_nothing_of_it(visit: Visit) -> None:
+    """The names in the table of targets lead to them nevertheless."""
+    with visit(make_page("plans of few targets")) as page:
+        page.get_by_role("searchbox").fill("hw_tpm_version")
+        assert list_shown(page) == ["key-004"]
+        assert [one.is_visible() for one in page.locator("h2[id^=group]").all()] == [False, False, True]
+        page.get_by_role("link", name="region-1").click()
+        assert page.locator("#group-1").is_visible()
+
+
 def test_300_changes_stay_usable(visit: Visit) -> None:
     """A search with each typed character; the page is smaller than a photograph."""
     html = make_page("plan for 300, each alone")

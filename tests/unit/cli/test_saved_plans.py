@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from imagesync.cli.saved_plans import MAX_PLAN_BYTES, is_plan_file, read_plan, refuse_plan_file, save_plan
+from imagesync.cli.json_files import MAX_BYTES
+from imagesync.cli.saved_plans import is_plan_file, read_plan, refuse_plan_file, save_plan
 from imagesync.errors import UsageError
 from tests.unit.factories import catalog, inventory, plan, spec
 
@@ -37,7 +38,7 @@ def test_a_plan_has_at_most_256_mib(tmp_path: Path, more: int, message: str) -> 
     """A longer file is not read to its end."""
     path = tmp_path / "plan.json"
     path.touch()
-    os.truncate(path, MAX_PLAN_BYTES + more)
+    os.truncate(path, MAX_BYTES + more)
     with pytest.raises(UsageError, match=message):
         read_plan(path)
 

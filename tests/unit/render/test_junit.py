@@ -15,12 +15,14 @@ from imagesync.errors import Diagnostic
 from imagesync.model.catalog import Visibility
 from imagesync.model.plan import Plan, PlanError
 from imagesync.model.report import Outcome, Report, StepResult
+from imagesync.model.reported import ReportedRun, ReportedStep
 from imagesync.model.targets import PlannedTarget, TargetOutcome, TargetRun
 from imagesync.render.junit import (
     format_failure_junit,
     format_plan_junit,
     format_plans_junit,
     format_report_junit,
+    format_reported_junit,
     format_runs_junit,
 )
 from tests.ci_logs import HOSTILE, find_commands
@@ -248,6 +250,39 @@ def test_a_target_that_did_not_succeed_has_a_case_that_has_not_passed() -> None:
         {"target d": [("Error", str(PROBLEM))], "a: create": []},
         {"target e": [("Error", str(PROBLEM))], "a: create": []},
     ]
+
+
+def test_merged_reports_have_a_case_for_each_step() -> None:
+    """With its image, its error, and what it waited for; and what else a report says."""
+    step = ReportedStep("create:a", "create", "a", Outcome.DONE, "id-a", "a remark", "", 1.5, 0)
+    failed = replace(step, key="b", outcome=Outcome.FAILED, image_id="", error="boom")
+    skipped = replace(failed, action="update", outcome=Outcome.SKIPPED, error="", cause="create:b")
+    run = ReportedRun("eu", TargetOutcome.FAILED, 0, (), (step, failed, skipped, skipped), (PROBLEM,), ("c: off",))
+    runs = [
+        run,
+        ReportedRun("us", TargetOutcome.LOST, 0, (), (step,), stopped="lease lost"),
+        ReportedRun("ap", TargetOutcome.FAILED, 0, (PROBLEM,)),
+        ReportedRun("same", TargetOutcome.UNCHANGED),
+        ReportedRun("stop", TargetOutcome.INTERRUPTED, 0, (), (step,)),
+    ]
+    text = format_reported_junit("base", runs, now=NOW)
+    message = "skipped, because create:b was not done"
+    assert list(list_results(text).values()) == [
+        {
+            "images.x: cannot be planned": [("Failure", str(PROBLEM))],
+            "a: create": [],
+            "b: create": [("Failure", "boom")],
+            "b: update": [("Skipped", message)],
+            "b: update (2)": [("Skipped", message)],
+            "final listing": [("Failure", "not as planned: c: off")],
+        },
+        {"a: create": [], "run": [("Error", "lease lost")]},
+        {"target ap": [("Error", str(PROBLEM))]},
+        {"no changes": []},
+        {"target stop": [("Error", "interrupted")], "a: create": []},
+    ]
+    suite, cases = read_all(text)["imagesync.base.eu"]
+    assert (suite.time, cases["a: create"].time, cases["a: create"].system_out) == (6.0, 1.5, "image id-a")
 
 
 def test_no_suite_has_the_name_of_another() -> None:

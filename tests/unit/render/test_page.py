@@ -9,7 +9,8 @@ import pytest
 from imagesync.render.blocks import Kind
 from imagesync.render.changes import Line
 from imagesync.render.document import Alert, Block, Command, Document, Section, Subject
-from imagesync.render.page import MAX_LISTED, MAX_OPEN, format_page
+from imagesync.render.page import format_page
+from imagesync.render.page_parts import MAX_LISTED, MAX_OPEN
 from imagesync.render.style import Ink
 from tests.ci_logs import HOSTILE
 from tests.page_reader import read_safe_page

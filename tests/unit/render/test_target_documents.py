@@ -220,6 +220,14 @@ def test_a_failure_before_all_plans_has_no_targets() -> None:
     assert document.errors == (TargetGroup((), str(PROBLEM)), TargetGroup((), str(DEAD)))
 
 
+def test_a_group_has_a_sentence_with_counts_if_it_is_true_of_each_target() -> None:
+    """Equal changes beside other numbers of unchanged images."""
+    more = make_plan_on("us", replace(CHANGED, unchanged=7))
+    assert make(make_plan_on("eu", CHANGED), make_plan_on("lab", CHANGED)).groups[0].first.summary.startswith("Plan:")
+    (group,) = make(make_plan_on("eu", CHANGED), more).groups
+    assert (group.names, group.first.summary) == (("eu", "us"), "")
+
+
 def test_a_summary_has_no_blocks() -> None:
     """The table of the targets has all counts."""
     document = make_plans_collection("base", [make_plan_on("eu", CHANGED)], now=NOW, detail=Detail.SUMMARY)
