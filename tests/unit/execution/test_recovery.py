@@ -30,7 +30,7 @@ from imagesync.execution.recovery import recover
 from imagesync.lease.chain import make_world
 from imagesync.lease.record import STATE, LeaseUnsettled
 from imagesync.lease.taking import take
-from imagesync.model.catalog import Role
+from imagesync.model.catalog import Role, Status
 from imagesync.model.image import IMPORT_TASK, MAX_PARTS, LiveImage
 from imagesync.model.plan import Plan, Reliance
 from imagesync.model.record import KEY, LEASE, ROLE, Record, Revision, read, read_revisions
@@ -278,6 +278,15 @@ def test_a_record_that_was_filled_meanwhile_is_left_to_the_next_plan(backend: Ba
     assert backend.images(left)[0].status == "active"
 
 
+def test_a_record_that_was_deleted_meanwhile_needs_no_recovery(backend: Backend, tmp_path: Path) -> None:
+    """The late request that deletes it arrived."""
+    left = leave_unfilled(backend, "a")
+    plan = plan_builds(backend, tmp_path, a=1).plan()
+    assert find_unfilled(plan) == (left,)
+    backend.delete_image(left)
+    assert recover(backend, plan, jobs=2, check_lease=lambda: None) == plan
+
+
 def test_an_image_that_changes_while_the_guards_are_renewed_stops_the_run(backend: Backend, tmp_path: Path) -> None:
     """Another run still writes; no step was carried out yet."""
     assert apply(plan_builds(backend, tmp_path, a=1)).report.succeeded
@@ -341,6 +350,44 @@ def test_a_copy_without_progress_does_not_stop_the_run(tmp_path: Path) -> None:
     with pytest.raises(Conflict):
         late()
     assert len(waited) <= 2
+
+
+def test_a_change_during_the_wait_for_a_copy_stops_the_run_before_it_writes(tmp_path: Path) -> None:
+    """The image is read again after the wait, also if the copy made no progress."""
+    backend = RunningCopy(Store(tmp_path / "store"), "copying")
+    assert apply(plan_builds(backend, tmp_path, a=1)).report.succeeded
+    backend.reads_left = 10**9
+    backend.begin(image := current(backend, "a"))
+    plan = plan_builds(backend, tmp_path, a=2).plan()
+
+    def change(_seconds: float) -> None:
+        backend.update_image(image.id, name="theirs")
+
+    with pytest.raises(Conflict, match=r"name is 'theirs'.*nothing more was written to it"):
+        recover(backend, plan, jobs=1, check_lease=lambda: None, copy_patience=0.0, sleep=change)
+    assert read_revisions(current(backend, "a")) == read_revisions(image)
+
+
+def test_only_a_copy_is_waited_for(tmp_path: Path) -> None:
+    """An import fills an image that has no data yet. At its end the service does not write back an old guard."""
+
+    class RunningImport(RunningCopy):
+        """A service that imports the data of one image."""
+
+        def update_image(self, image: LiveImage | str, **attrs: Unpack[UpdateFields]) -> LiveImage:
+            return self._show(super().update_image(image, **attrs))
+
+        def _show(self, image: LiveImage) -> LiveImage:
+            shown = super()._show(image)
+            return replace(shown, status=Status.IMPORTING) if shown.importing else shown
+
+    backend = RunningImport(Store(tmp_path / "store"), "importing")
+    assert apply(plan_builds(backend, tmp_path, a=1, b=1)).report.succeeded
+    plan, waited = plan_builds(backend, tmp_path, a=1, b=2).plan(), list[float]()
+    backend.reads_left = 10**9
+    backend.begin(current(backend, "a"))
+    recover(backend, plan, jobs=1, check_lease=lambda: None, copy_patience=0.0, sleep=waited.append)
+    assert waited == []
 
 
 def test_the_lease_is_checked_during_the_wait_for_a_copy(tmp_path: Path) -> None:
@@ -423,6 +470,16 @@ def test_a_guard_that_cannot_be_renewed_stops_the_run_if_the_plan_relies_on_the_
         assert [each.image_id for each in recover(store, plan, jobs=1, check_lease=lambda: None).relies] == [
             current(store, "a").id
         ]
+
+
+def test_no_answer_about_an_image_of_another_project_stops_the_recovery(tmp_path: Path) -> None:
+    """The service is out of reach. That is no change by the owner, so no step could be carried out."""
+    store = RefusingUpdates(Store(tmp_path / "store"), "refusing")
+    assert apply(plan_builds(store, tmp_path, (), {"owner": OTHER}, a=1, b=1)).report.succeeded
+    plan = plan_builds(store, tmp_path, (), {"owner": OTHER}, a=1, b=2).plan()
+    store.refused, store.error = current(store, "a").id, Unavailable("no answer")
+    with pytest.raises(Unavailable, match="no answer"):
+        recover(store, plan, jobs=1, check_lease=lambda: None)
 
 
 def test_a_saved_plan_is_carried_out_with_the_renewed_guards(backend: Backend, tmp_path: Path) -> None:
