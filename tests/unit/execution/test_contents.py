@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -15,9 +15,19 @@ import pytest
 from imagesync.backends.base import Backend, UpdateFields
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
-from imagesync.errors import Forbidden, PlanRefused, Unavailable
+from imagesync.errors import Forbidden, LeaseLost, PlanRefused, Unavailable
 from imagesync.execution.contents import settle_contents
-from imagesync.model.catalog import HEX_LENGTHS, Checksum, Compression, Fingerprint, Method, Role, Transfer, UrlSource
+from imagesync.model.catalog import (
+    HEX_LENGTHS,
+    Checksum,
+    Compression,
+    FileSource,
+    Fingerprint,
+    Method,
+    Role,
+    Transfer,
+    UrlSource,
+)
 from imagesync.model.image import Capabilities, LiveImage
 from imagesync.model.plan import Create, Plan, Reason
 from imagesync.model.policy import Policy, Publish
@@ -552,6 +562,49 @@ def test_an_error_ends_the_other_comparisons_too(tmp_path: Path) -> None:
             apply(planner)
 
 
+class FailsAtFirst(Quiet):
+    """A store that cannot return one image, as soon as another one was read."""
+
+    gone = other = ""
+    begun = threading.Event()
+
+    def images(self, image_id: str | None = None) -> list[LiveImage]:
+        if image_id is not None and image_id == self.gone:
+            assert self.begun.wait(60)
+            raise Unavailable("the store is gone")
+        if image_id == self.other:
+            self.begun.set()
+        return super().images(image_id)
+
+
+def test_an_error_ends_the_comparison_with_a_large_file_too(tmp_path: Path) -> None:
+    """Its file is not read to the end, so no digest of it is recorded."""
+    size = 256 * 2**20
+    digest = hashlib.sha1()
+    for _ in range(256):
+        digest.update(bytes(size // 256))
+    with FailsAtFirst(Store(tmp_path / "store"), "failing") as backend:
+        planner = plan_for(backend, tmp_path, DATA, "sha1")
+        assert apply(planner).report.succeeded
+        image = forget_digests(backend, "sha1")
+        other = copy_image(backend, image, digests=(Checksum("sha1", digest.hexdigest()),))
+        with (tmp_path / "large.raw").open("wb") as large:
+            large.truncate(size)
+        plan = plan_for(backend, tmp_path, DATA, "sha384").plan()
+        (step,) = [one for one in plan.steps if isinstance(one.action, Create)]
+        assert isinstance(step.action, Create)
+        first = replace(step.action, may_hold=(image.id,))
+        source = FileSource(str(tmp_path / "large.raw"), "large.raw")
+        second = replace(step.action, key="b", may_hold=(other.id,), source=source, fingerprint=Fingerprint())
+        backend.gone, backend.other = image.id, other.id
+        steps = tuple(replace(step, action=create) for create in (first, second))
+        with pytest.raises(Unavailable, match="the store is gone"):
+            settle_contents(
+                backend, replace(plan, steps=steps), jobs=2, check_lease=lambda: None, access=SourceAccess()
+            )
+        assert records(backend, other.id) == [{"sha1"}]
+
+
 @pytest.mark.parametrize("is_saved", [False, True])
 def test_a_new_build_shows_the_members_that_others_added_and_that_it_does_not_have(
     backend: Quiet, tmp_path: Path, *, is_saved: bool
@@ -652,3 +705,137 @@ def test_a_run_that_ends_between_two_records_publishes_no_rejected_build(
         notes = apply(plan_for(backend, tmp_path, DATA, "sha384")).report.plan.notes
         assert "so its build is rejected" in " ".join(notes)
         assert [one.id for one in backend.inventory("base") if not one.hidden] == [current.id]
+
+
+def copy_image(backend: Backend, image: LiveImage, **changes: Any) -> LiveImage:
+    """Another image with the same bytes, and with the record of this one."""
+    record = read(image)
+    assert record is not None
+    made = backend.create_image(disk_format="raw", container_format="bare", hidden=True, visibility="private")
+    backend.upload(made.id, backend.download(image.id), image.size)
+    return backend.update_image(made.id, properties=replace(record, **changes).properties(made.id))
+
+
+def compare(
+    planner: Planner, *ids: str, check_lease: Callable[[], None] = lambda: None, url: str | None = None, **changes: Any
+) -> dict[str, str]:
+    """Compare the source of the planned build, with these changes, with these images."""
+    plan = planner.plan()
+    (step,) = [one for one in plan.steps if isinstance(one.action, Create)]
+    assert isinstance(step.action, Create)
+    create = replace(step.action, may_hold=ids, record=replace(step.action.record, url=url), **changes)
+    plan = replace(plan, steps=(replace(step, action=create),))
+    return settle_contents(planner.backend, plan, jobs=1, check_lease=check_lease, access=SourceAccess())
+
+
+def records(backend: Backend, *ids: str) -> list[set[str]]:
+    """The algorithms of the digests in the record of each image."""
+    found = [read(backend.images(image_id)[0]) for image_id in ids]
+    return [set() if record is None else {item.algorithm for item in record.digests} for record in found]
+
+
+FETCHED = UrlSource(("https://x.invalid/x",), transfer=Transfer(Compression.NONE, Method.WEB_DOWNLOAD))
+"""A source that the service fetches by itself."""
+
+
+@pytest.mark.parametrize("changes", [{}, {"source": FETCHED}], ids=["sent", "fetched"])
+def test_each_image_with_the_bytes_gets_their_digests_and_the_first_is_used(
+    backend: Quiet, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    """The first is the current image, if it is one of them."""
+    assert apply(plan_for(backend, tmp_path, DATA, "sha1")).report.succeeded
+    image = forget_digests(backend, "sha1")
+    other = copy_image(backend, image)
+    planner = plan_for(backend, tmp_path, DATA, "sha384")
+    assert compare(planner, other.id, image.id, **changes) == {"a": other.id}
+    assert [{"sha1", "sha384"} <= names for names in records(backend, other.id, image.id)] == [True, True]
+
+
+def test_an_image_of_which_no_digest_is_known_never_holds_the_bytes(backend: Quiet, tmp_path: Path) -> None:
+    """Nothing shows that its bytes are the same."""
+    assert apply(plan_for(backend, tmp_path, DATA, "sha1")).report.succeeded
+    image = forget_digests(backend)
+    assert compare(plan_for(backend, tmp_path, DATA, "sha384"), image.id) == {}
+
+
+def test_a_declared_digest_stays_in_the_record_until_it_is_computed(backend: Quiet, tmp_path: Path) -> None:
+    """A computed digest takes the place of the declared one in the same algorithm."""
+    assert apply(plan_for(backend, tmp_path, DATA, "sha1")).report.succeeded
+    image = forget_digests(backend, "sha1")
+    declared = tuple(Checksum(name, hashlib.new(name, OTHER).hexdigest()) for name in ("md5", "sha256"))
+    other = copy_image(backend, image, declared=declared)
+    assert compare(plan_for(backend, tmp_path, DATA, "sha384"), other.id) == {"a": other.id}
+    record = read(backend.images(other.id)[0])
+    assert record is not None
+    assert [item.algorithm for item in record.declared] == ["md5"]
+    assert record.known["sha256"] == hashlib.sha256(DATA).hexdigest()
+
+
+def test_the_record_gets_the_url_of_the_compared_source(backend: Quiet, tmp_path: Path) -> None:
+    """The source may have moved: with the former URL the next plan would compare it again."""
+    assert apply(plan_for(backend, tmp_path, DATA, "sha1")).report.succeeded
+    image = forget_digests(backend, "sha1")
+    moved = hashlib.sha256(b"https://new.example.org/a.raw").hexdigest()
+    assert compare(plan_for(backend, tmp_path, DATA, "sha384"), image.id, url=moved) == {"a": image.id}
+    record = read(backend.images(image.id)[0])
+    assert record is not None
+    assert record.url == moved
+
+
+class ChangesMeanwhile(Quiet):
+    """A store in which another run writes to each image after it was read."""
+
+    is_contested = False
+
+    def images(self, image_id: str | None = None) -> list[LiveImage]:
+        found = super().images(image_id)
+        if image_id is not None and self.is_contested:
+            self.is_contested = False
+            guard = max(name for name in found[0].properties if name.startswith("imagesync_rev_"))
+            self.update_image(image_id, properties={guard: None, f"{guard}9": "theirs"})
+        return found
+
+
+@pytest.mark.parametrize("moment", ["before", "meanwhile"])
+def test_digests_are_recorded_only_on_an_image_that_nobody_else_changes(tmp_path: Path, moment: str) -> None:
+    """Since the plan was made, or since the image was read."""
+    with ChangesMeanwhile(Store(tmp_path / "store"), "contested") as backend:
+        assert apply(plan_for(backend, tmp_path, DATA, "sha1")).report.succeeded
+        image = forget_digests(backend, "sha1")
+        planner = plan_for(backend, tmp_path, DATA, "sha384")
+        if moment == "before":
+            planner.plan()
+            planner.plan, plan = lambda: plan, planner.plan()  # type: ignore[method-assign]
+            backend.update_image(image.id, name="theirs")
+        else:
+            backend.is_contested = True
+        assert compare(planner, image.id) == {}
+        assert records(backend, image.id) == [{"sha1"}]
+
+
+def test_without_the_lease_no_digest_is_recorded(backend: Quiet, tmp_path: Path) -> None:
+    """It may be lost during the comparison of a large source."""
+    assert apply(plan_for(backend, tmp_path, DATA, "sha1")).report.succeeded
+    image = forget_digests(backend, "sha1")
+
+    def check() -> None:
+        raise LeaseLost("the lease is lost")
+
+    with pytest.raises(LeaseLost):
+        compare(plan_for(backend, tmp_path, DATA, "sha384"), image.id, check_lease=check)
+    assert records(backend, image.id) == [{"sha1"}]
+
+
+class Unreadable(Quiet):
+    """A store whose data cannot be read back."""
+
+    def download(self, image_id: str) -> Iterator[bytes]:
+        raise Unavailable(f"no answer about the data of {image_id}")
+
+
+def test_stored_data_that_cannot_be_read_back_is_not_compared(tmp_path: Path) -> None:
+    """The build is made as planned: that does not need the data of the earlier image."""
+    with Unreadable(Store(tmp_path / "store"), "unreadable") as backend:
+        assert apply(plan_for(backend, tmp_path, DATA, "sha1")).report.succeeded
+        image = forget_digests(backend, "sha1")
+        assert compare(plan_for(backend, tmp_path, DATA, "sha384"), image.id, source=FETCHED) == {}
