@@ -100,10 +100,10 @@ class _Taking:
                 self._world.sleep(self._times.lag * (1 + self._world.chance()))
             confirmed = self._confirm(lease, sent)
         except BaseException:  # for example an interrupt: other runs must not have to wait for this one
-            self._step_back(lease, before, is_fresh=is_fresh)
+            self._step_back(lease, is_fresh=is_fresh)
             raise
         if confirmed is None:
-            self._step_back(lease, before, is_fresh=is_fresh)
+            self._step_back(lease, is_fresh=is_fresh)
             self._sleep(self._times.poll * self._world.chance())
             return None
         for old in confirmed.found:
@@ -160,16 +160,15 @@ class _Taking:
             raise Unavailable(message, "nothing was changed; run again later")
         return None
 
-    def _step_back(self, lease: Lease, before: Lease | None, *, is_fresh: bool) -> None:
+    def _step_back(self, lease: Lease, *, is_fresh: bool) -> None:
         """Give up the record that this run just made.
 
-        A fresh record is deleted, because no run can follow it. So is one behind a missing record: if it stayed as
-        free, the next run would not see that a record is missing.
+        A fresh record is deleted: if it stayed as free, the next run would not see that a record before it is missing.
         """
-        if not is_fresh and (before is None or before.id):
-            self._chain.step_back(lease.id)
-        else:
+        if is_fresh:
             self._chain.remove(lease.id)
+        else:
+            self._chain.step_back(lease.id)
 
     def _check_time_to_settle(self, before: Lease | None) -> None:
         if before is None:

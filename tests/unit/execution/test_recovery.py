@@ -378,8 +378,8 @@ def test_only_a_copy_is_waited_for(tmp_path: Path) -> None:
             return self._show(super().update_image(image, **attrs))
 
         def _show(self, image: LiveImage) -> LiveImage:
-            shown = super()._show(image)
-            return replace(shown, status=Status.IMPORTING) if shown.importing else shown
+            found = super()._show(image)
+            return replace(found, status=Status.IMPORTING) if found.importing else found
 
     backend = RunningImport(Store(tmp_path / "store"), "importing")
     assert apply(plan_builds(backend, tmp_path, a=1, b=1)).report.succeeded
@@ -473,7 +473,7 @@ def test_a_guard_that_cannot_be_renewed_stops_the_run_if_the_plan_relies_on_the_
 
 
 def test_no_answer_about_an_image_of_another_project_stops_the_recovery(tmp_path: Path) -> None:
-    """The service is out of reach. That is no change by the owner, so no step could be carried out."""
+    """The service is out of reach, and the owner changed nothing: no step could be carried out."""
     store = RefusingUpdates(Store(tmp_path / "store"), "refusing")
     assert apply(plan_builds(store, tmp_path, (), {"owner": OTHER}, a=1, b=1)).report.succeeded
     plan = plan_builds(store, tmp_path, (), {"owner": OTHER}, a=1, b=2).plan()

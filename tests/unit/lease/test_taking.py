@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from imagesync.errors import Conflict, LeaseLost, QuotaExceeded, Unavailable
+from imagesync.errors import BackendError, Conflict, LeaseLost, QuotaExceeded, Unavailable
 from imagesync.lease.chain import Chain, Posted
 from imagesync.lease.holding import Held
 from imagesync.lease.record import (
@@ -919,3 +921,157 @@ def test_a_new_record_keeps_the_known_keys(runs: TwoRuns) -> None:
         following = chain.make(replace(first, keys=keys))
         assert (following.id, following.number, following.keys) == (first.next, 2, keys)
     assert chain.make(first, is_fresh=True).id not in (first.id, first.next)
+
+
+def add_rival(runs: TwoRuns, image_id: str) -> Lease:
+    """A record of B with this id, which exists beside the one that this run makes."""
+    other = Lease(image_id, "base", 1, runs.clock.new_id(), "n", B)
+    runs.backend.create_image(id=other.id, hidden=True, visibility="private", properties=other.properties())
+    return other
+
+
+def test_a_run_makes_no_second_record_beside_one_that_arrived_late(runs: TwoRuns) -> None:
+    """The id of the next record was used, so the run lists again before it takes a new id."""
+    for _ in range(2):
+        runs.take(A).release()
+
+    def arrive() -> None:
+        runs.hooked.before_create = fail
+        runs.burn(runs.records()[-1].next)
+        add_rival(runs, str(UUID(int=2**100)))
+
+    def fail() -> None:
+        raise AssertionError("a second record beside that of a running holder")
+
+    runs.hooked.before_create = arrive
+    with pytest.raises(LeaseHeld, match="host b"):
+        runs.take(A, timeout=5)
+
+
+def test_a_run_that_another_one_precedes_frees_its_record(runs: TwoRuns) -> None:
+    """The chain continues behind it. If it were missing, the next run would wait for a holder that never was."""
+    runs.take(B).release()
+
+    def rival() -> None:
+        runs.hooked.after_create = lambda: None
+        add_rival(runs, str(UUID(int=0)))
+
+    runs.hooked.after_create = rival
+    with pytest.raises(LeaseHeld, match="host b"):
+        runs.take(A, timeout=5)
+    assert [lease.state for lease in runs.records() if lease.number == 2] == [State.FREE]
+
+
+def test_a_run_that_precedes_another_one_waits_until_that_has_ended(runs: TwoRuns) -> None:
+    """The other one may hold the lease already: it made its record before this run did, and its answer was slow."""
+    others: list[Lease] = []
+
+    def rival() -> None:
+        runs.hooked.after_create = lambda: None
+        others.append(add_rival(runs, str(UUID(int=2**100))))
+
+    def end(now: float) -> None:
+        if others and now > begun + 20:
+            runs.backend.update_image(others.pop().id, properties={STATE: State.FREE.value})
+
+    begun = runs.clock.now
+    runs.hooked.after_create, runs.clock.meanwhile = rival, end
+    held = runs.take(A)
+    assert begun + 20 < runs.clock.now < begun + 25
+    assert not held.is_lost()
+
+
+@pytest.mark.parametrize("timeout", [0.0, 100.0])
+def test_a_successor_that_no_listing_shows_is_an_error_after_a_while(runs: TwoRuns, timeout: float) -> None:
+    """Another run made the next record, so this run cannot; it waits for as long as a listing may be wrong."""
+    runs.take(B).release()
+    (end,) = runs.records()
+    add_rival(runs, end.next)
+    runs.hooked.display = lambda image: image.id == end.id
+    begun, limit = runs.clock.now, max(timeout, runs.times.confirm)
+    with pytest.raises(BackendError, match=rf"could not be taken within {limit + 1:.0f} s; nothing was changed"):
+        runs.take(A, timeout=timeout)
+    assert begun + limit < runs.clock.now <= begun + limit + 2
+
+
+def test_the_time_that_a_run_waited_for_a_holder_is_not_left_for_its_late_requests(runs: TwoRuns) -> None:
+    """The holder ended without a sign: 60 of 65 seconds have passed when the run may follow."""
+    runs.take(A)
+    with pytest.raises(LeaseUnsettled, match="may arrive for 10 s"):
+        runs.take(B, timeout=65)
+    assert runs.numbers() == [1]
+
+
+@pytest.mark.parametrize("timeout", [1.0, 3.0])
+def test_a_run_waits_no_longer_than_its_timeout(runs: TwoRuns, timeout: float) -> None:
+    """Also if it would read the list later than that."""
+    runs.take(A)
+    begun = runs.clock.now
+    with pytest.raises(LeaseHeld):
+        runs.take(B, timeout=timeout)
+    assert runs.clock.now == begun + timeout
+
+
+def test_late_requests_have_their_time_before_the_run_begins(runs: TwoRuns) -> None:
+    """The message names the seconds."""
+    first = runs.take(A)
+    runs.backend.update_image(first.id, properties={STATE: State.UNSETTLED.value})
+    held, begun = runs.take(B), runs.clock.now
+    wait_for_last_holder(held, "base", USUAL, runs.clock.world(B), runs.report)
+    assert runs.clock.now == begun + USUAL.settling
+    assert runs.messages[-1].endswith("; waiting 10 s for its late requests")
+
+
+@pytest.mark.parametrize(("settled", "seconds"), [(2.0, 8), (100.0, 10)])
+def test_the_wait_for_late_requests_depends_on_the_service(runs: TwoRuns, settled: float, seconds: int) -> None:
+    """Four times as long as a read there may be old, but not longer than ``Times`` says."""
+    first = runs.take(A)
+    runs.backend.update_image(first.id, properties={STATE: State.UNSETTLED.value})
+    store: Any = runs.hooked
+    store.settling_time = lambda: settled
+    with (
+        pytest.raises(LeaseUnsettled, match=f"may arrive for {seconds} s"),
+        hold(store, "base", timeout=0, times=USUAL, unlock=UNLOCK, warn=runs.report),
+    ):
+        raise AssertionError("the lease was taken")
+
+
+def test_where_a_read_is_final_at_once_a_new_chain_needs_no_wait(runs: TwoRuns) -> None:
+    """``lag`` is a maximum; a process cannot sleep as long as this one."""
+    with hold(
+        runs.backend, "base", timeout=0, times=Times(lag=1e20), unlock=UNLOCK, warn=runs.report, is_new=lambda: True
+    ):
+        assert runs.numbers() == [1]
+
+
+def test_the_lease_is_released_at_the_end_of_its_block(runs: TwoRuns) -> None:
+    """Also after an error."""
+    for number in (1, 2):
+        with (
+            pytest.raises(KeyboardInterrupt) if number == 2 else nullcontext(),
+            hold(runs.backend, "base", timeout=0, times=USUAL, unlock=UNLOCK, warn=runs.report, is_new=lambda: True),
+        ):
+            assert [lease.state for lease in runs.records()] == [State.HELD]
+            if number == 2:
+                raise KeyboardInterrupt
+        assert [(lease.number, lease.state) for lease in runs.records()] == [(number, State.FREE)]
+
+
+def test_unlock_does_not_break_the_lease_of_a_run_that_follows_at_this_moment(runs: TwoRuns) -> None:
+    """That run made the next record after unlock read the list, and before unlock could make it."""
+    runs.take(A)
+    lease = find_held_lease(runs.backend, "base")
+    assert lease is not None
+    followed: list[Held] = []
+
+    def follow() -> None:
+        runs.hooked.before_create = lambda: None
+        followed.append(runs.take(B, has_ended=lambda holder: holder == A))
+
+    runs.hooked.before_create = follow
+    store: Any = runs.hooked
+    other = break_lease(store, lease, runs.clock.world(A))
+    assert other is not None
+    assert (other.id, other.holder) == (followed[0].id, B)
+    followed[0].beat()
+    assert not followed[0].is_lost()
