@@ -1,5 +1,6 @@
 """The workflow as a Python program calls it: limits, approval, lease, and changes by other runs."""
 
+import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -7,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 from uuid import uuid4
 
 import pytest
@@ -20,14 +22,16 @@ from imagesync.backends.local.store import Store
 from imagesync.errors import ManifestError, PlanRefused, StalePlan, Unavailable, UsageError
 from imagesync.lease.record import STATE, LeaseHeld, State, Times
 from imagesync.lease.taking import break_lease, find_held_lease, take
-from imagesync.model.image import LiveImage
-from imagesync.model.plan import Create, Plan
+from imagesync.model.catalog import Checksum, Fingerprint, Target
+from imagesync.model.image import Identity, LiveImage
+from imagesync.model.plan import Create, Plan, Update
 from imagesync.model.policy import Limit, Policy
 from imagesync.model.record import LEASE, read, read_revisions
 from imagesync.model.report import Event, Finished, Outcome, Progress, Started
+from imagesync.planning.rollback import rollback_plan
 from imagesync.run import Hooks, Settings, Watch
 from imagesync.sources import SourceAccess, SourceChecks
-from imagesync.workflow import Planner, apply, apply_saved, read_catalog, select_adoptable
+from imagesync.workflow import Planner, apply, apply_saved, check_place, read_catalog, select_adoptable
 from tests.fault.mirror import mirror
 from tests.waiting import wait_until
 
@@ -678,3 +682,137 @@ def test_a_recovery_that_fails_is_left_to_the_next_run(tmp_path: Path) -> None:
     store.is_silent = False
     assert apply(planner(store, tmp_path, 2)).report.succeeded
     assert [one.properties[STATE] for one in store.leases("base")] == [State.FREE]
+
+
+def forge(plan: Plan) -> dict[str, Plan]:
+    """Plans that differ from an honest one: by a part that contradicts another one, and by a false claim about images."""
+    (step,) = plan.steps
+    other = replace(step, action=replace(step.action, key="k9"))
+    return {
+        "the id does not match this step": replace(plan, steps=(other,)),
+        "counts of keys do not match": replace(plan, unchanged=9),
+    }
+
+
+@pytest.mark.parametrize("fault", ["the id does not match this step", "counts of keys do not match"])
+def test_a_saved_plan_that_contradicts_itself_or_the_live_images_is_refused(
+    backend: Backend, tmp_path: Path, fault: str
+) -> None:
+    """A user may have edited its file. Nothing is shown, approved or written."""
+    assert apply(planner(backend, tmp_path, 1)).report.succeeded
+    forged = forge(planner(backend, tmp_path, 2).plan())[fault]
+    output: list[Plan] = []
+    with pytest.raises(PlanRefused, match=fault):
+        apply_saved(backend, forged, hooks=Hooks(show=output.append))
+    assert output == []
+    assert len(backend.inventory("base")) == 1
+
+
+@pytest.mark.parametrize("policy", [None, Policy(max_delete=Limit(100)), Policy(allow_destroy=True)])
+def test_a_saved_plan_needs_the_permissions_of_its_run(backend: Backend, tmp_path: Path, policy: Policy | None) -> None:
+    """Without one, it does not remove the last images of a catalog, whatever the policy was when it was made."""
+    assert apply(planner(backend, tmp_path, 1)).report.succeeded
+    path = write_manifest(tmp_path, 1)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "images": {}}))
+    saved = Planner(backend, read_catalog(path), policy=Policy(max_delete=Limit(100), allow_destroy=True)).plan()
+    given: dict[str, Any] = {} if policy is None else {"policy": policy}
+    if policy is not None and policy.allow_destroy:
+        assert apply_saved(backend, saved, **given).report.succeeded
+    else:
+        with pytest.raises(PlanRefused, match="every live image"):
+            apply_saved(backend, saved, **given)
+        assert [image.hidden for image in backend.inventory("base")] == [False]
+
+
+def test_a_saved_plan_whose_file_is_gone_is_refused_before_it_is_shown(backend: Backend, tmp_path: Path) -> None:
+    """All such files are named at once."""
+    saved, output = planner(backend, tmp_path, 2).plan(), list[Plan]()
+    for index in range(2):
+        (tmp_path / f"{index}.raw").unlink()
+    with pytest.raises(PlanRefused) as caught:
+        apply_saved(backend, saved, hooks=Hooks(show=output.append))
+    assert [text.partition(":")[0] for text in caught.value.refusals] == ["images.k0.source", "images.k1.source"]
+    assert (output, backend.images()) == ([], [])
+
+
+def test_a_saved_plan_after_a_dead_run_renews_the_guards_first(backend: Backend, tmp_path: Path) -> None:
+    """Late requests of that run are then refused, also for an image that the plan does not touch."""
+    assert apply(planner(backend, tmp_path, 1)).report.succeeded
+    saved = planner(backend, tmp_path, 2).plan()
+    (record,) = backend.leases("base")
+    backend.update_image(record.id, properties={STATE: State.UNSETTLED.value})
+    (before,) = backend.inventory("base")
+    assert apply_saved(backend, saved).report.succeeded
+    (after,) = [image for image in backend.inventory("base") if image.id == before.id]
+    assert read_revisions(after) != read_revisions(before)
+
+
+def test_after_a_rollback_no_further_build_is_missing(backend: Backend, tmp_path: Path) -> None:
+    """A second rollback plan would go back one more build, which is not a difference."""
+    path = write_manifest(tmp_path, 1)
+    document = json.loads(path.read_text())
+    document["defaults"]["on_replace"] = {"keep": 3}
+    path.write_text(json.dumps(document))
+    for build in range(3):
+        (tmp_path / "0.raw").write_bytes(b"build" + bytes([build]) * 1000)
+        assert apply(Planner(backend, read_catalog(path))).report.succeeded
+    back = Planner(backend, read_catalog(path), make=partial(rollback_plan, key="k0", to=None))
+    report = apply(back).report
+    assert (report.succeeded, report.leftover) == (True, ())
+    assert back.plan().steps
+
+
+def test_a_saved_plan_may_rely_on_the_hash_of_the_service_in_another_project(backend: Backend, tmp_path: Path) -> None:
+    """The hash of a store is final, so the data is not read back. It also proves the declared digest that a store does
+    not compute."""
+    path = write_manifest(tmp_path, 1)
+    document, data = json.loads(path.read_text()), (tmp_path / "0.raw").read_bytes()
+    both = tuple(Checksum(name, hashlib.new(name, data).hexdigest()) for name in ("sha256", "sha512"))
+    for visibility in ("private", "public"):
+        document["images"]["k0"] = {"source": "0.raw", "owner": "f" * 32, "visibility": visibility}
+        path.write_text(json.dumps(document))
+        catalog = read_catalog(path)
+        images = tuple(replace(spec, fingerprint=Fingerprint(both, len(data))) for spec in catalog.images)
+        saved = Planner(backend, replace(catalog, images=images)).plan()
+        assert apply_saved(backend, saved).report.succeeded
+    (update,) = [step.action for step in saved.steps if isinstance(step.action, Update)]
+    assert update.verify == ()
+    assert update.record is not None
+    assert set(both) < set(update.record.digests)
+    assert [one.visibility for one in backend.inventory("base", ("f" * 32,))] == ["public"]
+
+
+EU = Identity("glance", "https://eu.example.org", "p", label="eu")
+LAB = Identity("store", "/srv/lab", "p", label="lab")
+
+
+@pytest.mark.parametrize(
+    ("target", "here", "is_same"),
+    [
+        (Target(cloud="eu"), EU, True),
+        (Target(cloud="us"), EU, False),
+        (Target(cloud="lab"), LAB, False),
+        (Target(store="/srv/lab"), LAB, True),
+        (Target(store="/srv/../srv/lab"), LAB, True),
+        (Target(store="/srv/other"), LAB, False),
+        (Target(store="/srv/lab"), replace(EU, location="/srv/lab"), False),
+        (Target(), LAB, True),
+    ],
+)
+def test_a_place_is_a_store_by_its_folder_and_a_cloud_by_its_name(
+    target: Target, here: Identity, *, is_same: bool
+) -> None:
+    """A catalog without a target has no overlay: it may be planned anywhere."""
+    if is_same:
+        check_place(target, here)
+    else:
+        with pytest.raises(UsageError, match="but the backend is"):
+            check_place(target, here)
+
+
+def test_the_policy_of_the_caller_replaces_that_of_the_manifest(backend: Backend, tmp_path: Path) -> None:
+    """The command line passes both as one policy."""
+    catalog = read_catalog(write_manifest(tmp_path, 1))
+    given = Policy(max_delete=Limit(7))
+    assert Planner(backend, catalog, policy=given).policy == given
+    assert Planner(backend, catalog).policy == catalog.policy != given
