@@ -1,15 +1,32 @@
 """A manifest to the catalog of one target."""
 
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from imagesync.errors import ManifestError, UsageError
-from imagesync.manifest.loader import load
-from imagesync.manifest.resolution import resolve
-from imagesync.model.catalog import NamedProject
+from imagesync.errors import MAX_PROBLEMS, Diagnostic, ManifestError, UsageError
+from imagesync.manifest.loader import load, read_manifest
+from imagesync.manifest.resolution import MAX_EXCESS_PROPERTIES, resolve
+from imagesync.manifest.texts import MAX_PROPERTIES
+from imagesync.model.catalog import ImageSpec, NamedProject
 from imagesync.model.policy import Limit, OnRemove, OnReplace, Policy, Publish
-from tests.unit.manifest.one_file import problems, wanted
+from tests.unit.manifest.one_file import HEAD, SHA256, problems, wanted
+
+
+def find_all(folder: Path, text: str, **options: Any) -> list[str]:
+    """What is wrong with this text, if the parts that do not fit the schema are resolved, too: as ``read_catalog``
+    does it."""
+    file = folder / "catalog.yaml"
+    file.write_text(HEAD + text)
+    with pytest.raises(ManifestError) as caught:
+        resolve(read_manifest(file), **options)
+    return [str(item).removeprefix(f"{folder}/catalog.yaml:") for item in caught.value.diagnostics]
 
 
 def test_only_picks_keys_and_remembers_the_others(tmp_path: Path) -> None:
@@ -176,11 +193,16 @@ def test_the_digest_of_a_catalog_does_not_depend_on_its_folder(tmp_path: Path) -
             ["{region} is not a placeholder without a $; write ${region} for a value of this name"],
         ),
         ("images: {}\ntargets: {t: {store: 'x-{}'}}\ndefault_target: t", ["write ${NAME}"]),
+        ("images: {a: {properties: 5}, b: 5}", ["5 is not a mapping", "images.b: 5 is not a mapping"]),
+        ("profiles: {p: {min_ram: y}}\nimages: {a: {profiles: [p]}, b: {profiles: [p]}}", ["profiles.p.min_ram: 'y'"]),
+        ("images: {}\npolicy: {on_remove: wrong}", ["'wrong' is not one of"]),
+        ("images: {}\npolicy: {on_remove: '${r}'}\nvalues: {r: wrong}", ["'wrong' is not one of"]),
+        ("images: {a: {name: '${x}'}, b: {name: a}}", ["${x} is not defined"]),
     ],
 )
 def test_every_problem_is_reported_once(tmp_path: Path, text: str, expected: list[str]) -> None:
     """A problem hides none beside it, and leads to no further one."""
-    found = problems(tmp_path, text)
+    found = find_all(tmp_path, text)
     assert len(found) == len(expected)
     assert [sentence for sentence in expected if sentence not in "\n".join(found)] == []
 
@@ -199,3 +221,122 @@ def test_the_owner_of_a_removed_key_may_be_a_name(tmp_path: Path) -> None:
     """As that of an image."""
     text = "images: {}\nremoved: {a: {owner: {project: p, domain: d}}, b: {owner: {project: p}}}"
     assert wanted(tmp_path, text).owners == {"a": NamedProject("p", "d"), "b": NamedProject("p", "Default")}
+
+
+@pytest.mark.parametrize("image", ["{name: '${x%d}'}", "{source: /etc/x%d}"], ids=["placeholders", "sources"])
+def test_the_resolution_ends_after_many_problems(tmp_path: Path, image: str) -> None:
+    """Of either kind: a user would not read more of them."""
+    images = "\n".join(f"  k{number:03}: {image % number}" for number in range(2 * MAX_PROBLEMS))
+    assert len(problems(tmp_path, f"images:\n{images}")) == MAX_PROBLEMS
+
+
+def test_one_problem_of_many_images_hides_no_other(tmp_path: Path) -> None:
+    """It counts once, whichever number of images takes the profile."""
+    images = "\n".join(f"  k{number:03}: {{profiles: [p]}}" for number in range(2 * MAX_PROBLEMS))
+    text = f"profiles: {{p: {{min_ram: wrong}}}}\nimages:\n{images}\n  z: {{name: '${{x}}'}}"
+    first, second = find_all(tmp_path, text)
+    assert "profiles.p.min_ram: 'wrong' is not a whole number" in first
+    assert "images.z.name: ${x} is not defined" in second
+
+
+def test_the_resolution_ends_after_many_properties_too_many(tmp_path: Path) -> None:
+    """In all images together: each of them costs time and memory, however few problems they are."""
+    half = (MAX_PROPERTIES + MAX_EXCESS_PROPERTIES) // 2
+    names = ([f"{letter}{count}" for count in range(half - 1000)] for letter in "pq")
+    profiles = {chosen[0][0]: {"properties": dict.fromkeys(chosen, "x")} for chosen in names}
+    images = {key: {"profiles": ["p", "q"], "source": f"/outside/{key}"} for key in "abcd"}
+    found = find_all(tmp_path, f"profiles: {json.dumps(profiles)}\nimages: {json.dumps(images)}")
+    assert [key for key in "abcd" if f"images.{key}.source" in "".join(found)] == ["a", "b"]
+
+
+def test_a_check_sees_the_sound_parts_of_the_selected_images(tmp_path: Path) -> None:
+    """Of an image whose source has a problem it sees nothing, because most checks are about sources."""
+    seen = dict[str, tuple[int | None, dict[str, str]]]()
+
+    def check(specs: Sequence[ImageSpec]) -> Iterator[Diagnostic]:
+        seen.update((spec.key, (spec.min_ram, dict(spec.properties))) for spec in specs)
+        yield from ()
+
+    text = """
+images:
+  a: {min_ram: 1}
+  b: {min_ram: wrong, properties: {p: "1", q: [2]}}
+  c: {source: "${x}", disk_format: raw, container_format: bare}
+  d: {min_ram: 4}
+  e: {source: [wrong], min_ram: 5}
+"""
+    assert len(find_all(tmp_path, text, checks=(check,), only=("a", "b", "c", "e"))) == 4
+    assert seen == {"a": (1, {}), "b": (None, {"p": "1"})}
+
+
+IDLE = """
+targets: {one: {store: s1, only: [a]}}
+images: {a: {min_ram: 1}, b: {on_expire: hide}}
+"""
+
+
+@pytest.mark.parametrize("target", ["one", None])
+def test_a_value_without_effect_matters_only_on_a_target_of_its_image(tmp_path: Path, target: str | None) -> None:
+    """Another target may give it an effect."""
+    if target is None:
+        (problem,) = problems(tmp_path, IDLE)
+        assert "images.b.on_expire: has an effect only with expires" in problem
+    else:
+        assert wanted(tmp_path, IDLE, target=target).warnings == ()
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_an_unused_name_is_a_warning_or_with_strict_a_problem(tmp_path: Path, *, strict: bool) -> None:
+    """An inherited profile that no image takes is often left on purpose."""
+    text = "profiles: {p: {min_ram: 1}}\nimages: {}"
+    if strict:
+        (sentence,) = problems(tmp_path, text, strict=True)
+    else:
+        (sentence,) = wanted(tmp_path, text).warnings
+    assert "profiles.p: no image uses this profile" in sentence
+
+
+def test_the_owner_of_an_image_that_is_not_on_the_target_is_not_needed(tmp_path: Path) -> None:
+    """Its images are not part of the run."""
+    owners = {key: f"{number}" * 32 for number, key in enumerate("ab", 1)}
+    images = ", ".join(f"{key}: {{owner: '{owner}'}}" for key, owner in owners.items())
+    text = f"targets: {{one: {{store: s1, only: [a, c]}}}}\nimages: {{{images}, c: {{}}}}"
+    assert wanted(tmp_path, text, target="one", only=["c"]).owners == {"a": owners["a"]}
+    assert wanted(tmp_path, text, only=["c"]).owners == owners
+
+
+@pytest.mark.parametrize("only", [(), ("a",), ("b",)])
+def test_the_former_key_of_each_image_is_known(tmp_path: Path, only: tuple[str, ...]) -> None:
+    """Also of one that ``--only`` leaves out: its images must not be taken for those of a removed key."""
+    catalog = wanted(tmp_path, "images: {a: {}, b: {moved: {from: old}}}", only=only)
+    assert catalog.moved == {"b": ("old",)}
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("url: 'https://h/a'", "imagesync does not notice a new build, and damaged data is not detected"),
+        ("url: 'https://h/a', method: web-download", "nothing verifies the data that the service fetches"),
+        ("url: 'https://h/a', checksum_url: 'https://h/S'", ""),
+        (f"url: 'https://h/a', checksum: '{SHA256}'", ""),
+        ("path: a.raw", ""),
+    ],
+)
+def test_a_url_without_a_checksum_is_a_warning(tmp_path: Path, source: str, expected: str) -> None:
+    """It says what may go wrong unnoticed."""
+    text = f"images: {{a: {{source: {{{source}}}, disk_format: raw, container_format: bare}}}}"
+    (warning,) = wanted(tmp_path, text).warnings or ("",)
+    assert warning.endswith(expected)
+    assert bool(warning) is bool(expected)
+
+
+def test_the_digest_of_a_catalog_is_the_same_in_each_process(tmp_path: Path) -> None:
+    """Sets have another order in each."""
+    text = "images: {a: {tags: [one, two, three, four, five, six, seven], ignore: [name, tags, min_ram, min_disk]}}"
+    digest, file = wanted(tmp_path, text).digest, str(tmp_path / "catalog.yaml")
+    imports = "from imagesync.manifest.loader import load; from imagesync.manifest.resolution import resolve"
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    environment = {**os.environ, "PYTHONHASHSEED": "1", "PYTHONPATH": path}
+    command = [sys.executable, "-c", f"{imports}; print(resolve(load({file!r})).digest)"]
+    found = subprocess.run(command, env=environment, capture_output=True, check=True, text=True)
+    assert found.stdout.strip() == digest
