@@ -8,9 +8,9 @@ The image service is not discovered: its address is that of the service catalog,
 """
 
 import logging
-import logging.handlers
 import os
 import re
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,6 +62,10 @@ SKIPPED: Final = "Skipping config file "
 """The beginning of the library's log message about a file that it cannot parse."""
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 """Suffixes of the files that the library reads."""
+_DEPRECATIONS: Final = ("ignore", None, PendingDeprecationWarning, re.compile(r"openstack\."), 0)
+"""An entry of ``warnings.filters``."""
+_profiles: Final = threading.Lock()
+"""Held while the library's table of profiles is filled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +197,7 @@ def _read_region(cloud: str | None, records: list[logging.LogRecord], clouds_fil
     config = None
     try:
         config = _read_config(clouds_file)
+        _load_profiles()
         found = config.get_one(cloud=cloud)
         chosen = choose_region(config, cloud)
         region = found if chosen is None else config.get_one(cloud=cloud, region_name=chosen)
@@ -234,8 +239,8 @@ def _read_config(clouds_file: str | None = None) -> "OpenStackConfig":
     """
     from openstack.config import OpenStackConfig, loader
 
-    if clouds_file is not None and not os.path.isfile(clouds_file):
-        raise UsageError(f"--clouds-file: file {clouds_file} does not exist", "correct the path")
+    if clouds_file is not None and (why := _explain_unreadable(clouds_file)):
+        raise UsageError(f"--clouds-file: file {clouds_file} {why}", "correct the path")
     for variable in NAMED_FILES if clouds_file is None else ():
         if (path := os.environ.get(variable)) and (why := _explain_unreadable(path)):
             raise UsageError(f"{variable}: {path} {why}", f"correct the variable, or run: unset {variable}")
@@ -247,10 +252,21 @@ def _read_config(clouds_file: str | None = None) -> "OpenStackConfig":
     config = OpenStackConfig(
         config_files=clouds if clouds_file is None else [clouds_file], secure_files=secure, vendor_files=vendors
     )
-    if clouds_file is not None and config.config_filename != clouds_file:
+    if clouds_file is not None and config.config_filename not in (clouds_file, None):  # None: its YAML is not valid
         text = f"OS_CLIENT_CONFIG_FILE is set to a file other than --clouds-file {clouds_file}"
         raise UsageError(text, "remove --clouds-file, or run: unset OS_CLIENT_CONFIG_FILE")
     return config
+
+
+def _load_profiles() -> None:
+    """Fill the library's table of vendors' profiles, which takes milliseconds.
+
+    The library fills it without a lock at the first use: another thread would find a part of it, and no profile.
+    """
+    from openstack.config import vendors
+
+    with _profiles:
+        vendors.profiles()
 
 
 def _explain_unreadable(path: str) -> str:
@@ -383,18 +399,40 @@ def public_address(url: str) -> str:
     return redact_url(url).rstrip("/")
 
 
+def _ignore_deprecations() -> None:
+    """Ignore what the library will remove some day, as Python does by default; it warns about that of each cloud.
+
+    The filter stays: Python has one list of filters for all threads, and no thread may restore an earlier one.
+    """
+    if _DEPRECATIONS not in warnings.filters:
+        warnings.filterwarnings("ignore", category=PendingDeprecationWarning, module=_DEPRECATIONS[3].pattern)
+
+
+class _Collector(logging.Handler):
+    """Collects the warnings of one thread: another thread may connect to another target at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.records: list[logging.LogRecord] = []
+        self._thread = threading.get_ident()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a record of this thread, for the log file only: the error of the settings has its text."""
+        if threading.get_ident() == self._thread:
+            record.is_shown = True
+            self.records.append(record)
+
+
 @contextmanager
 def _collect_warnings() -> Iterator[list[logging.LogRecord]]:
-    """The warnings that the libraries log while they read the configuration, such as a skipped file, for messages."""
-    handler = logging.handlers.BufferingHandler(1000)
-    handler.setLevel(logging.WARNING)
+    """The warnings that the libraries log while this thread reads the configuration, such as a skipped file, for messages."""
+    collector = _Collector()
     loggers = [logging.getLogger(name) for name in ("openstack", "keystoneauth")]
+    _ignore_deprecations()
     for logger in loggers:
-        logger.addHandler(handler)
+        logger.addHandler(collector)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PendingDeprecationWarning)
-            yield handler.buffer
+        yield collector.records
     finally:
         for logger in loggers:
-            logger.removeHandler(handler)
+            logger.removeHandler(collector)

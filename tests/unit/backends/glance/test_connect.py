@@ -1,7 +1,11 @@
 """Settings of a cloud -> addresses of its services, time limits and the settling time."""
 
 import json
+import logging
+import threading
+import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +13,7 @@ from typing import Any
 
 import pytest
 from keystoneauth1.session import Session
+from openstack.config import vendors
 
 from imagesync.backends.glance import open_glance
 from imagesync.backends.glance.connect import (
@@ -21,6 +26,7 @@ from imagesync.backends.glance.connect import (
     list_clouds,
     prepare,
     public_address,
+    read_settings,
     strip_version,
 )
 from imagesync.backends.glance.retry import Pace
@@ -165,6 +171,8 @@ def test_the_file_that_the_user_passes_is_the_only_one(tmp_path: Path, monkeypat
     monkeypatch.delenv("OS_CLIENT_CONFIG_FILE", raising=False)
     with pytest.raises(UsageError, match=r"--clouds-file: file /none.yaml does not exist; correct the path"):
         connect("c", clouds_file="/none.yaml")
+    with pytest.raises(UsageError, match=r"--clouds-file: file /etc is a folder, not a file; correct the path"):
+        connect("c", clouds_file="/etc")
     path = write_clouds(tmp_path / "mine.yaml", c=CLOUD)
     other = write_clouds(tmp_path / "other.yaml", c={**CLOUD, "auth": {"endpoint": "http://other.example"}})
     assert connect("c", clouds_file=str(path)).url == "http://images.example/v2"
@@ -203,10 +211,106 @@ def test_a_file_of_another_shape_is_one_line(
 ) -> None:
     """The library raises errors of many types."""
     (tmp_path / "clouds.yaml").write_text(text)
-    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
+    path = str(tmp_path / "clouds.yaml")
+    monkeypatch.delenv("OS_CLIENT_CONFIG_FILE", raising=False)
+    with pytest.raises(UsageError, match=message) as passed:
+        connect("c", clouds_file=path)
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", path)
     with pytest.raises(UsageError, match=message) as caught:
         connect("c")
     assert "\n" not in str(caught.value)
+    assert str(passed.value) == str(caught.value)
+
+
+LOGGERS = ("openstack", "keystoneauth")
+
+
+class TwoAtOnce:
+    """A filter of a logger. It lets the thread ``b`` read its settings while ``a`` reads its own, and end after it."""
+
+    def __init__(self) -> None:
+        self.a_reads, self.b_reads, self.a_ended = threading.Event(), threading.Event(), threading.Event()
+
+    def __call__(self, record: logging.LogRecord) -> bool:
+        """A library logs a warning in the middle of the settings."""
+        if record.threadName == "a":
+            self.a_reads.set()
+            assert self.b_reads.wait(30)
+        elif record.threadName == "b":
+            self.b_reads.set()
+            assert self.a_ended.wait(30)
+        return True
+
+
+def test_two_targets_that_connect_at_once_have_their_own_warnings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each error names its own file, and the process has the filters for warnings that it had before."""
+    monkeypatch.delenv("OS_CLIENT_CONFIG_FILE", raising=False)
+    both, logger, found = TwoAtOnce(), logging.getLogger("openstack.config"), dict[str, str]()
+    names = [str(tmp_path / f"{name}.yaml") for name in ("a", "b")]
+    for name in names:
+        Path(name).write_text("clouds: [")
+
+    def read(name: str) -> None:
+        with pytest.raises(UsageError) as caught:
+            connect("c", clouds_file=name)
+        found[name] = str(caught.value)
+
+    connect("c", clouds_file=str(write_clouds(tmp_path / "clouds.yaml", c=CLOUD)))
+    warnings.filterwarnings("ignore", message="a later filter")
+    filters, handlers = list(warnings.filters), [list(logging.getLogger(name).handlers) for name in LOGGERS]
+    a, b = (threading.Thread(target=read, args=(path,), name=Path(path).stem) for path in names)
+    monkeypatch.setattr(logger, "filters", [both])
+    a.start()
+    assert both.a_reads.wait(30)
+    b.start()
+    a.join(30)
+    both.a_ended.set()
+    b.join(30)
+    for path in names:
+        assert found[path].startswith("the file with clouds is not valid YAML: ")
+        assert [name for name in names if name in found[path]] == [path]
+    assert list(warnings.filters) == filters
+    assert [logging.getLogger(name).handlers for name in LOGGERS] == handlers
+
+
+class SlowTable(dict[str, Any]):
+    """A table that another thread reads while it has only one entry."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.searched = threading.Event(), threading.Event()
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        super().__setitem__(name, value)
+        if not self.begun.is_set():
+            self.begun.set()
+            self.searched.wait(0.5)
+
+    def __contains__(self, name: object) -> bool:
+        self.searched.set()
+        return super().__contains__(name)
+
+
+def test_two_targets_that_connect_at_once_both_have_their_profiles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library fills its table of profiles at the first use; a part of it has not the address of each vendor."""
+    monkeypatch.delenv("OS_CLIENT_CONFIG_FILE", raising=False)
+    names = vendors.profiles()
+    login = {"username": "u", "password": "x", "project_name": "p", "user_domain_name": "d", "project_domain_name": "d"}
+    clouds = {name: {"profile": name, "auth": login, "region_name": "r"} for name in (names[0], names[-1])}
+    path = str(write_clouds(tmp_path / "clouds.yaml", **clouds))
+    table = SlowTable()
+    monkeypatch.setattr(vendors, "_VENDOR_DEFAULTS", table)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(read_settings, names[0], path)
+        assert table.begun.wait(30)
+        second = pool.submit(read_settings, names[-1], path)
+        for settings in (first.result(30), second.result(30)):
+            assert settings.region.config["profile"] == settings.cloud
+            assert "auth_url" in settings.region.config["auth"]
 
 
 ISSUED = "2024-05-07T12:34:56.000000Z"
