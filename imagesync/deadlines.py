@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from imagesync.labels import make_thread
+
 if TYPE_CHECKING:
     from requests.adapters import HTTPAdapter
 
@@ -146,7 +148,7 @@ def read_at_rate(pieces: Iterator[bytes], min_rate: int, seconds: float, cut: Ca
                 cut()
                 return
 
-    threading.Thread(target=watch, daemon=True).start()
+    make_thread(watch, "imagesync-rate").start()
     try:
         while True:
             pace.begin_to_wait()

@@ -5,13 +5,13 @@ images to adopt, members. An unchanged catalog costs two listings, however many 
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
 from imagesync.backends.base import Backend
 from imagesync.errors import Diagnostic, Forbidden, ManifestError, NotFound, UsageError
+from imagesync.labels import ThreadPool
 from imagesync.model.catalog import Catalog, ImageSpec, Member, NamedProject, Visibility
 from imagesync.model.image import Inventory, LiveImage, MemberState
 from imagesync.model.plan import Plan, find_image_id
@@ -238,7 +238,7 @@ def read_members(backend: Backend, images: Iterable[LiveImage], jobs: int) -> di
     An image is left out if the user may not list its members, or if it was deleted.
     """
     shared = [image.id for image in images if image.visibility is Visibility.SHARED]
-    with ThreadPoolExecutor(jobs) as pool:
+    with ThreadPool(jobs) as pool:
         found = zip(shared, pool.map(lambda image_id: _list_members_if_allowed(backend, image_id), shared), strict=True)
         return {image_id: members for image_id, members in found if members is not None}
 

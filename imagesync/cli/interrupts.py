@@ -8,6 +8,7 @@ from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
 from imagesync.cli.exit_codes import ExitCode
+from imagesync.labels import make_thread
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 MAX_UNWINDING: Final = 5.0
@@ -46,7 +47,7 @@ class Interrupts:
         self._has_steps = self._was_with_steps = False
         self._came: SimpleQueue[int] = SimpleQueue()
         self._before: dict[int, Any] = {}
-        self._watcher = threading.Thread(target=self._watch, name="interrupts", daemon=True)
+        self._watcher = make_thread(self._watch, "interrupts")
 
     def __enter__(self) -> Self:
         self._watcher.start()

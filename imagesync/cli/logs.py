@@ -3,7 +3,9 @@
 import contextlib
 import logging
 import platform
+import re
 import sys
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +16,7 @@ import typer
 from imagesync.cli.files import check_no_input, open_private
 from imagesync.cli.streams import wrap_for_terminal
 from imagesync.errors import UsageError
+from imagesync.labels import format_label
 from imagesync.secrets import hide_secrets
 from imagesync.text import make_printable, remove_secrets
 from imagesync.version import __version__
@@ -21,6 +24,10 @@ from imagesync.version import __version__
 LOGGER: Final = "imagesync"
 SHOWN: Final = "is_shown"
 """Marks a record that was printed already and is for the log file only."""
+PYTHON_WARNINGS: Final = "py.warnings"
+"""The logger of ``warnings.warn``, see ``logging.captureWarnings``."""
+_PYTHON_WARNING: Final = re.compile(r".*?:[0-9]+: [A-Za-z]+: (?P<text>.*)")
+"""Such a record: file, line, category and text; the line of code follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +58,27 @@ class LogOptions:
     ] = None
 
 
+def _add_label(record: logging.LogRecord) -> bool:
+    """Give a record the label of the thread that logs it; a filter of handlers, which run in that thread."""
+    record.label = format_label()
+    return True
+
+
 class _OneLine(logging.Formatter):
-    """Formats a record as one printable line, which a terminal shows as several."""
+    """Formats a record with its label as one printable line, which a terminal shows as several."""
 
     def format(self, record: logging.LogRecord) -> str:
         return wrap_for_terminal(make_printable(super().format(record)))
 
 
 class _FileLine(logging.Formatter):
-    """Formats a record as one line without secrets, with its time in UTC (ISO 8601)."""
+    """Formats a record as one line without secrets, with its time in UTC (ISO 8601) and its label."""
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        label = make_printable(getattr(record, "label", ""))
         message = make_printable(hide_secrets(remove_secrets(record.getMessage())))
-        return f"{at} {record.levelname:7} {message}"
+        return f"{at} {record.levelname:7} {label}{message}"
 
 
 class _FileHandler(logging.StreamHandler[TextIO]):
@@ -96,17 +110,57 @@ def set_up_logs(options: LogOptions = LogOptions()) -> None:
         handler.close()
     display = logging.StreamHandler(sys.stderr)
     display.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(options.verbose, 2)])
-    display.setFormatter(_OneLine("%(asctime)s %(message)s" if options.verbose else "imagesync: %(message)s"))
+    start = "%(asctime)s " if options.verbose else "imagesync: "
+    display.setFormatter(_OneLine(f"{start}%(label)s%(message)s"))
     display.addFilter(lambda record: not getattr(record, SHOWN, False))
+    display.addFilter(_add_label)
     log.addHandler(display)
     log.setLevel(logging.DEBUG)
     log.propagate = False
+    _forward_library_warnings()
     if options.log_file is not None:
         check_no_input(options.log_file)
         kept = _FileHandler(open_private(options.log_file))
         kept.setFormatter(_FileLine())
+        kept.addFilter(_add_label)
         log.addHandler(kept)
         note(f"imagesync {__version__}, Python {platform.python_version()}, {' '.join(_name_command())}")
+
+
+class _Forwarder(logging.Handler):
+    """Gives the warnings of libraries to the handlers of imagesync, which know the target and hide secrets.
+
+    A library that has a ``NullHandler`` is silent, as without this handler.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass on a record, as one line of text, if Python would print it without any handler."""
+        if record.name != PYTHON_WARNINGS and _is_silent(logging.getLogger(record.name)):
+            return
+        copied = copy(record)
+        text = record.getMessage()
+        if record.name == PYTHON_WARNINGS and (found := _PYTHON_WARNING.match(text)):
+            text = found["text"]
+        copied.msg, copied.args = hide_secrets(remove_secrets(text)), None
+        copied.exc_info = copied.exc_text = copied.stack_info = None
+        logging.getLogger(LOGGER).handle(copied)
+
+
+def _is_silent(logger: logging.Logger) -> bool:
+    while logger.parent is not None:
+        if any(isinstance(handler, logging.NullHandler) for handler in logger.handlers):
+            return True
+        logger = logger.parent
+    return False
+
+
+def _forward_library_warnings() -> None:
+    """Let the handlers of imagesync print what libraries log or warn about; Python would print it without the target."""
+    root = logging.getLogger()
+    for handler in [one for one in root.handlers if isinstance(one, _Forwarder)]:
+        root.removeHandler(handler)
+    root.addHandler(_Forwarder(logging.WARNING))
+    logging.captureWarnings(True)
 
 
 def _name_command() -> list[str]:

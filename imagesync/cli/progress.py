@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol, Self, TextIO
 from imagesync.cli.files import make_write_error, open_private
 from imagesync.cli.terminal import can_move_cursor, has_colors
 from imagesync.errors import ImagesyncError
+from imagesync.labels import make_thread
 from imagesync.model.plan import Plan
 from imagesync.model.report import Event, Finished, Outcome, Progress, Started
 from imagesync.render.place import describe_place
@@ -92,7 +93,7 @@ class LogLines:
         self._progress, self._write, self._style, self._clock = RunProgress(plan), write, style, clock
         self._lock, self._ended = threading.Lock(), threading.Event()
         self._shown: dict[str, float] = {}
-        self._thread = threading.Thread(target=self._tick_on, name="progress", daemon=True)
+        self._thread = make_thread(self._tick_on, "progress")
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -7,23 +7,29 @@ import io
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TextIO
 
-from imagesync.text import LineGuard
+from imagesync.labels import format_label
+from imagesync.text import LineGuard, make_printable
 
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 """Errors of a stream that cannot take more output."""
 
 
 def say(text: str) -> None:
-    """Print a line to standard error and write it to the log file. An error is ignored: it must not interrupt a run.
+    """Print a line, with the label of the target, to standard error, and write it to the log file.
+
+    An error is ignored: it must not interrupt a run.
 
     See ``wrap_for_terminal``; a line that begins with four spaces quotes a file.
     """
     logging.getLogger("imagesync").info("%s", text, extra={"is_shown": True})
+    labeled = make_printable(format_label()) + text
     with contextlib.suppress(OSError):
-        print(wrap_for_terminal(text), file=sys.stderr, flush=True)  # noqa: T201
+        sys.stderr.write(f"{wrap_for_terminal(labeled)}\n")  # one write: other threads print lines, too
+        sys.stderr.flush()
 
 
 def wrap_for_terminal(text: str) -> str:
@@ -67,20 +73,22 @@ class GuardedStream(io.TextIOWrapper):
             line_buffering=stream.line_buffering,
             write_through=stream.write_through,
         )
-        self._guard = LineGuard()
+        self._guard, self._lock = LineGuard(), threading.RLock()
         self.has_output = False
         """Whether anything was written."""
         self.show: Callable[[str], None] | None = None
         """Prints text while progress bars are on this terminal; a direct write would damage them."""
 
     def write(self, text: str, /) -> int:
-        """Write the escaped text; returns the length of the text."""
-        self._emit(self._guard.escape(text))
+        """Write the escaped text; returns the length of the text. Threads that write whole lines do not mix them."""
+        with self._lock:
+            self._emit(self._guard.escape(text))
         return len(text)
 
     def write_command(self, command: str) -> None:
         """Write a workflow command of GitHub on a line of its own; see ``LineGuard.escape_command``."""
-        self._emit(self._guard.escape_command(command))
+        with self._lock:
+            self._emit(self._guard.escape_command(command))
 
     def _emit(self, escaped: str) -> None:
         self.has_output = True

@@ -9,7 +9,6 @@ candidate. If no image holds the bytes, or the source cannot be read, the create
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
@@ -18,6 +17,7 @@ from imagesync.backends.base import Backend
 from imagesync.errors import BackendError, ChecksumMismatch, RunStopped, SourceError, Unavailable
 from imagesync.execution.verification import Verifier
 from imagesync.execution.writes import Writes
+from imagesync.labels import ThreadPool
 from imagesync.model.catalog import HEX_LENGTHS, Checksum, Compression, FileSource, Status, Transfer, UrlSource
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Create, Plan, read_declared_formats
@@ -61,7 +61,7 @@ def settle_contents(
         except BackendError:  # this key continues as planned, and its steps report the error
             return
 
-    with ThreadPoolExecutor(jobs) as pool:
+    with ThreadPool(jobs) as pool:
         try:
             list(pool.map(attempt, find_unknown(plan)))
         except BaseException:  # also for an interrupt: running comparisons must end soon

@@ -8,7 +8,6 @@ not deleted, the next run deletes it.
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -16,6 +15,7 @@ from imagesync.backends.base import Backend
 from imagesync.errors import ImagesyncError, InUse, NotFound
 from imagesync.execution.changes import find_changes
 from imagesync.execution.writes import Writes
+from imagesync.labels import ThreadPool
 from imagesync.model.catalog import Role
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Delete
@@ -80,7 +80,7 @@ class Deletions:
             except ImagesyncError as error:
                 return error
 
-        with ThreadPoolExecutor(self._jobs) as pool:
+        with ThreadPool(self._jobs) as pool:
             return dict(zip(ids, pool.map(attempt, ids), strict=True))
 
     def _mark(self, image_id: str, listed: LiveImage | None) -> Performed | None:

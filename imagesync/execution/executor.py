@@ -8,12 +8,13 @@ no further step starts.
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Final, Protocol
 
 from imagesync.errors import ImagesyncError, RunStopped
 from imagesync.execution.deletions import Waiting
 from imagesync.execution.slots import Seat, Slots
+from imagesync.labels import ThreadPool
 from imagesync.model.plan import Delete, Plan, Step
 from imagesync.model.report import (
     Advance,
@@ -66,7 +67,7 @@ def execute(
     ``slots``: the limit that ``targets`` targets of one run share.
     """
     run = _Run(plan, notify)
-    with (slots or Slots(jobs)).join(targets) as seat, ThreadPoolExecutor(seat.most) as pool:
+    with (slots or Slots(jobs)).join(targets) as seat, ThreadPool(seat.most) as pool:
         working: dict[Future[StepResult], Step] = {}
         while True:
             run.skip_blocked()

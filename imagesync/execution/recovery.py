@@ -6,13 +6,13 @@ Does I/O.
 import contextlib
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from imagesync.backends.base import Backend
 from imagesync.errors import BackendError, Forbidden, NotFound, Unavailable
 from imagesync.execution.service_imports import Imports, Patience
 from imagesync.execution.writes import Writes
+from imagesync.labels import ThreadPool
 from imagesync.model.catalog import Status
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Plan
@@ -55,7 +55,7 @@ def recover(
     todo = plan_recovery(plan, owned.values())
     patience = Patience(limit=copy_patience, sleep=pause)
     recovering = _Recovering(backend, plan, owned, Writes(backend, plan.relies, check_lease=check_lease), patience)
-    with ThreadPoolExecutor(jobs) as pool:
+    with ThreadPool(jobs) as pool:
         list(pool.map(recovering.delete, todo.unfilled))
         renewed = list(pool.map(recovering.renew, todo.guarded))
     guards = {image.id: {each.name: each.nonce for each in read_revisions(image)} for image in renewed}

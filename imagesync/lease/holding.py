@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 from imagesync.errors import ImagesyncError, LeaseLost, NotFound
+from imagesync.labels import make_thread
 from imagesync.lease.chain import Chain, World
 from imagesync.lease.record import AFTER, BEAT, KEYS, STATE, Lease, State, Times, find_end, write_keys
 
@@ -79,7 +80,7 @@ class Held:
 
     def start(self) -> None:
         """Start the thread that sends heartbeats until the lease is lost or released."""
-        self._thread = threading.Thread(target=self._keep_beating, name="lease", daemon=True)
+        self._thread = make_thread(self._keep_beating, "lease")
         self._thread.start()
 
     def _keep_beating(self) -> None:

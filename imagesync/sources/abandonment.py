@@ -4,6 +4,8 @@ import threading
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+from imagesync.labels import make_thread
+
 T = TypeVar("T")
 
 PATIENCE: Final = 0.2
@@ -34,9 +36,7 @@ def call_until(check: Callable[[], None], work: Callable[[Callable[[], bool]], T
         if is_late:
             discard(made)
 
-    threading.Thread(
-        target=run, name="imagesync-open", daemon=True
-    ).start()  # a daemon, because the process may end first
+    make_thread(run, "imagesync-open").start()
     with changed:
         try:
             while not changed.wait_for(lambda: results or errors, PATIENCE):

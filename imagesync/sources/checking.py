@@ -12,6 +12,7 @@ from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
 from imagesync.errors import SourceError
+from imagesync.labels import make_thread
 from imagesync.sources.access import Deadline
 
 T = TypeVar("T")
@@ -36,7 +37,7 @@ class FewThreads:
 
     def __enter__(self) -> "FewThreads":
         for number in range(self._number):
-            threading.Thread(target=self._run_all, name=f"imagesync-long-{number}", daemon=True).start()
+            make_thread(self._run_all, f"imagesync-long-{number}").start()
         return self
 
     def __exit__(self, *_about: object) -> None:
@@ -97,7 +98,7 @@ def try_each(work: Callable[[T], R], items: Sequence[T], jobs: int, deadline: De
 
     # name resolution cannot be interrupted, and the process would wait for the end of a non-daemon thread
     for number in range(min(jobs, len(items))):
-        threading.Thread(target=run, name=f"imagesync-check-{number}", daemon=True).start()
+        make_thread(run, f"imagesync-check-{number}").start()
     with changed:
         changed.wait_for(lambda: errors or len(found) == len(items), timeout=_seconds_to(deadline))
         if errors:

@@ -7,11 +7,11 @@ redirects of the URL are read: a list often names the file that "latest" redirec
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from imagesync.errors import Diagnostic, ManifestError, PlanRefused, SourceError
+from imagesync.labels import ThreadPool
 from imagesync.model.catalog import (
     Catalog,
     Checksum,
@@ -73,7 +73,7 @@ def identify_all(
     kept = cache or DigestCache(None)
     sources = {_make_question(spec.source): spec.source for catalog in catalogs for spec in catalog.images}
     lists = _read_lists(sources.values(), jobs, access or SourceAccess())
-    with ThreadPoolExecutor(jobs) as pool:
+    with ThreadPool(jobs) as pool:
         results = pool.map(lambda source: _take_fingerprint(source, lists, kept), sources.values())
         found = dict(zip(sources, results, strict=True))
     return [_fill_in(catalog, found) for catalog in catalogs]

@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Generic, TypeVar
 
+from imagesync.labels import make_thread
+
 T = TypeVar("T")
 
 DEPTH: Final = 4
@@ -87,7 +89,7 @@ class _Stage(Generic[T]):
         self._ended = False
         self._error: BaseException | None = None
         self.stopped = False
-        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread = make_thread(self._work, name)
 
     def start(self) -> None:
         self._thread.start()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from imagesync.errors import SourceError
+from imagesync.labels import ThreadPool
 from imagesync.model.catalog import (
     Catalog,
     Checksum,
@@ -121,12 +122,11 @@ class SourceChecks:
     def _check_files(self, new: Sequence[_FileQuestion], jobs: int) -> None:
         if not new:
             return
-        from concurrent.futures import ThreadPoolExecutor
 
         def check(question: _FileQuestion) -> None:
             self._results.record(question, self._check_file(question))
 
-        with ThreadPoolExecutor(jobs) as pool:
+        with ThreadPool(jobs) as pool:
             list(pool.map(check, new))
 
     def _check_file(self, question: _FileQuestion) -> SourceError | None:

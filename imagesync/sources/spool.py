@@ -17,6 +17,7 @@ from io import FileIO
 from typing import Final, cast
 
 from imagesync.errors import ChecksumMismatch, FormatMismatch, SourceError, UsageError
+from imagesync.labels import make_thread
 from imagesync.sources.opening import VerifiedStream
 from imagesync.sources.pipeline import PATIENCE, give_way
 from imagesync.sources.unpack import CHUNK
@@ -163,7 +164,7 @@ class Spool:
         self._error: BaseException | None = None
         self._written: Written | None = None
         self._is_wanted = True
-        self._thread = threading.Thread(target=self._run, name="imagesync-spool", daemon=True)
+        self._thread = make_thread(self._run, "imagesync-spool")
 
     def start(self) -> None:
         """Begin to write."""

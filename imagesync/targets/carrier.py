@@ -43,7 +43,7 @@ class ThreadCarrier:
 
     def submit(self, task: Task) -> None:
         """Start a task, or let it wait until a thread is free."""
-        self._threads.submit(partial(self._run, task))
+        self._threads.submit(task.target, partial(self._run, task))
 
     def _run(self, task: Task) -> None:
         def emit(document: Mapping[str, Any]) -> None:

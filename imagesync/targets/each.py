@@ -41,7 +41,7 @@ def run_each(
         if isinstance(subject, ImagesyncError):
             found[name] = subject
         else:
-            threads.submit(partial(_run, name, partial(work, subject), ended))
+            threads.submit(name, partial(_run, name, partial(work, subject), ended))
     while len(found) < len(subjects):
         name, answer, bug = ended.get()
         found[name] = answer

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Self, Unpack
@@ -36,6 +35,7 @@ from imagesync.errors import (
     Unavailable,
     UsageError,
 )
+from imagesync.labels import ThreadPool
 from imagesync.model.image import Capabilities, Filter, Identity, ImportTask, LiveImage, MemberState
 from imagesync.model.record import PREFIX
 from imagesync.uptime import read_uptime
@@ -297,7 +297,7 @@ class Glance:
         """Formats, import methods, stores and quotas, read once and in parallel."""
         with self._lock:
             if self._able is None:
-                with ThreadPoolExecutor(len(INFORMATION)) as pool:
+                with ThreadPool(len(INFORMATION)) as pool:
                     self._able = capabilities_from_wire(*pool.map(self._get_if_offered, INFORMATION))
             return self._able
 

@@ -5,7 +5,6 @@ Each query is two requests, for visible and for hidden images, because the servi
 """
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeAlias
 from urllib.parse import quote, urlencode
 
@@ -13,6 +12,7 @@ from imagesync.backends.glance.api import Api
 from imagesync.backends.glance.pages import ANYBODY, OWN, STRAYS, Bounds, Listing
 from imagesync.backends.wire import image_from_wire, is_being_deleted
 from imagesync.errors import BackendError, InvalidRequest, Unavailable
+from imagesync.labels import ThreadPool
 from imagesync.model.catalog import Role
 from imagesync.model.image import Filter, LiveImage
 from imagesync.model.record import CATALOG, LEASE, ROLE
@@ -54,7 +54,7 @@ def find_strays(api: Api, catalog: str, missing: list[str]) -> list[LiveImage]:
     A sentence for each record that cannot be read is added to ``missing``, and the reason if the search ends early.
     """
     passes = _both_passes([(CATALOG, catalog), ("visibility", "all")])
-    with ThreadPoolExecutor(len(passes)) as pool:
+    with ThreadPool(len(passes)) as pool:
         parts = list(pool.map(lambda query: _search(api, query, missing), passes))
     found = {image.id: image for images in parts for image in images if image.properties.get(CATALOG) == catalog}
     return [image for _, image in sorted(found.items())]
@@ -128,7 +128,7 @@ def _list_in_parallel(
 ) -> list[LiveImage]:
     if not queries:
         return []
-    with ThreadPoolExecutor(min(PARALLEL, len(queries))) as pool:
+    with ThreadPool(min(PARALLEL, len(queries))) as pool:
         passes = list(pool.map(lambda query: _list_images(api, query, bounds, missing), queries))
     found = {image.id: image for images in passes for image in images}
     return [image for _, image in sorted(found.items())]

@@ -1,14 +1,24 @@
 """How much is reported, and what a log file holds."""
 
+import json
 import logging
 import re
+import warnings
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from imagesync.cli.logs import LogOptions, has_log_file, note, set_up_logs
-from imagesync.errors import UsageError
+from imagesync.backends import open_backend
+from imagesync.backends.glance.connect import connect
+from imagesync.backends.glance.retry import Pace
+from imagesync.cli.logs import LogOptions, _Forwarder, has_log_file, note, set_up_logs
+from imagesync.cli.streams import say
+from imagesync.errors import Unavailable, UsageError
+from imagesync.labels import ThreadPool, label, make_thread
+from imagesync.workflow import Planner, apply, read_catalog
+from tests.fault.mirror import File, mirror
 
 LOG = logging.getLogger("imagesync.test")
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00 (DEBUG  |INFO   |WARNING) \S.*")
@@ -22,6 +32,9 @@ def usual_logs() -> Iterator[None]:
         handler.close()
         logging.getLogger("imagesync").removeHandler(handler)
     logging.getLogger("imagesync").propagate = True
+    logging.captureWarnings(False)
+    for handler in [one for one in logging.getLogger().handlers if isinstance(one, _Forwarder)]:
+        logging.getLogger().removeHandler(handler)
 
 
 def say_everything() -> None:
@@ -109,3 +122,94 @@ def test_quiet_and_verbose_contradict_each_other() -> None:
     """One of them is a mistake."""
     with pytest.raises(UsageError, match="exclude each other"):
         set_up_logs(LogOptions(quiet=True, verbose=1))
+
+
+def test_lines_of_a_target_begin_with_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On standard error and in the log file, of every level, and of threads; without a label the lines are as ever."""
+    path = tmp_path / "run.log"
+    set_up_logs(LogOptions(verbose=2, log_file=path))
+    with label("e\x1bu"):
+        LOG.debug("a request")
+        thread = make_thread(lambda: LOG.warning("left alone"), "other")
+        note("done        create:a")
+        say("a sentence")
+    thread.start()
+    thread.join()
+    LOG.info("tried again")
+    words = [r"[e\x1bu] a request", r"[e\x1bu] left alone", "tried again"]
+    lines = capsys.readouterr().err.splitlines()
+    assert lines.pop(1) == r"[e\x1bu] a sentence"
+    assert [line[24:] for line in lines] == words
+    assert [line[38:] for line in path.read_text().splitlines()[1:]] == [
+        words[0],
+        r"[e\x1bu] done        create:a",
+        r"[e\x1bu] a sentence",
+        *words[1:],
+    ]
+
+
+def test_a_label_is_before_the_message_of_a_plain_run(capsys: pytest.CaptureFixture[str]) -> None:
+    """As in ``imagesync: [eu] …``."""
+    set_up_logs()
+    with label("eu"):
+        LOG.warning("left alone")
+    assert capsys.readouterr().err == "imagesync: [eu] left alone\n"
+
+
+def test_warnings_of_libraries_name_the_target(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Python would print them without it. A library that is silent by itself stays silent."""
+    path = tmp_path / "run.log"
+    set_up_logs(LogOptions(log_file=path))
+    set_up_logs(LogOptions(log_file=path))
+    quiet = logging.getLogger("quiet_library")
+    quiet.addHandler(logging.NullHandler())
+    with label("eu"), warnings.catch_warnings():
+        warnings.simplefilter("default")
+        logging.getLogger("keystoneauth.session").warning("Retrying %s", "https://me:hunter2@h/v3")
+        logging.getLogger("keystoneauth.session").info("no warning")
+        logging.getLogger("quiet_library.part").warning("not shown")
+        logging.getLogger("oslo_utils.imageutils").warning("not shown")
+        warnings.warn("an old name", UserWarning, stacklevel=1)
+    expected = ["[eu] Retrying https://h/v3", "[eu] an old name"]
+    assert capsys.readouterr().err.splitlines() == [f"imagesync: {line}" for line in expected]
+    assert [line[38:] for line in path.read_text().splitlines()[1:]] == expected
+
+
+def test_what_libraries_warn_of_a_log_in_is_in_the_log_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error of the log-in explains it; standard error does not repeat it."""
+    monkeypatch.delenv("OS_CLIENT_CONFIG_FILE", raising=False)
+    auth = {"auth_url": "http://127.0.0.1:9", "username": "u", "password": "x", "project_name": "p"}
+    domains = {"user_domain_name": "d", "project_domain_name": "d"}
+    (tmp_path / "clouds.yaml").write_text(json.dumps({"clouds": {"c": {"auth": {**auth, **domains}}}}))
+    set_up_logs(LogOptions(log_file=tmp_path / "run.log"))
+    with label("eu"), pytest.raises(Unavailable):
+        connect("c", Pace(tries=1), clouds_file=str(tmp_path / "clouds.yaml"))
+    assert capsys.readouterr().err == ""
+    assert "[eu] Failed to discover available identity versions" in (tmp_path / "run.log").read_text()
+
+
+def test_targets_at_the_same_time_each_have_their_lines(tmp_path: Path) -> None:
+    """Two stores get an image whose server fails at first: the retries are logged by threads that threads started."""
+    log_file = tmp_path / "run.log"
+    set_up_logs(LogOptions(log_file=log_file))
+    with mirror() as web, ExitStack() as opened:
+
+        def run(name: str) -> bool:
+            url = web.publish(f"/{name}.raw", File(b"\1" * 1000, cuts=[10]))
+            images = {"a": {"source": url, "disk_format": "raw", "container_format": "bare"}}
+            path = tmp_path / f"{name}.yaml"
+            path.write_text(json.dumps({"version": 1, "catalog": "base", "images": images}))
+            with label(name):
+                backend = opened.enter_context(open_backend(store=tmp_path / name))
+                return apply(Planner(backend, read_catalog(path))).report.succeeded
+
+        with ThreadPool(2) as pool:
+            assert list(pool.map(run, ["eu", "us"])) == [True, True]
+    lines = [line[38:] for line in log_file.read_text().splitlines()[1:]]
+    for name in ("eu", "us"):
+        own = [line for line in lines if f"/{name}.raw" in line]
+        assert any("asking for the rest" in line for line in own)
+        assert all(line.startswith(f"[{name}] ") for line in own)
+    assert [line for line in lines if not line.startswith(("[eu] ", "[us] "))] == []

@@ -5,11 +5,13 @@ import os
 import pty
 import subprocess
 import sys
+import threading
 from contextlib import ExitStack
 
 import pytest
 
-from imagesync.cli.streams import GuardedStream, TerminalStream, divert
+from imagesync.cli.streams import GuardedStream, TerminalStream, divert, say
+from imagesync.labels import ThreadPool, label
 
 
 def test_text_is_given_to_the_display_while_it_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,6 +36,53 @@ def test_text_is_given_to_the_display_while_it_is_open(monkeypatch: pytest.Monke
         assert drawn == b"before\r\nafter\r\n"
         assert file.getvalue() == b"to a file\n"
     os.close(ours)
+
+
+class Pieces(io.StringIO):
+    """A stream that remembers each write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[str] = []
+
+    def write(self, text: str) -> int:
+        """Keep the piece."""
+        self.pieces.append(text)
+        return len(text)
+
+
+def test_a_line_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the lines of two targets mix."""
+    stream = Pieces()
+    monkeypatch.setattr(sys, "stderr", stream)
+    say("one")
+    with label("eu"):
+        say("two\nthree")
+    assert stream.pieces == ["one\n", "[eu] two\nthree\n"]
+
+
+def test_lines_of_threads_are_written_one_after_another() -> None:
+    """While one is shown above the bars, the next one waits."""
+    output, begun, second = list[str](), threading.Event(), threading.Event()
+
+    def show(text: str) -> None:
+        begun.set()
+        if text == "a\n":
+            second.wait(0.3)
+        else:
+            second.set()
+        output.append(text)
+
+    with io.BytesIO() as file:
+        under = io.TextIOWrapper(file, encoding="utf-8")
+        guarded = GuardedStream(under)
+        guarded.show = show
+        with ThreadPool(2) as pool:
+            first = pool.submit(guarded.write, "a\n")
+            assert begun.wait(30)
+            assert pool.submit(guarded.write, "b\n").result(30) == first.result(30) == 2
+        guarded.detach()
+    assert output == ["a\n", "b\n"]
 
 
 def test_a_closed_terminal_does_not_fail_the_run() -> None:
