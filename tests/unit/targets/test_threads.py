@@ -37,15 +37,17 @@ def test_a_job_has_the_label_of_its_target() -> None:
 
 def test_so_many_jobs_run_at_a_time_in_their_order() -> None:
     """A job that waits delays only the jobs for which no thread is left."""
-    threads, begun, release = Threads(2), list[int](), threading.Event()
+    threads, begun = Threads(2), list[int]()
+    are_submitted, release = threading.Event(), threading.Event()
 
     def work(number: int) -> None:
         begun.append(number)
-        if number == 0:
-            release.wait(30)
+        (are_submitted if number else release).wait(30)
 
     for number in range(6):
         threads.submit("eu", partial(work, number))
+    assert len(list_threads()) == 2
+    are_submitted.set()
     wait_until(lambda: len(begun), lambda length: length == 6, "the other thread runs all other jobs")
     assert [number for number in begun if number] == [1, 2, 3, 4, 5]
     wait_until(list_threads, lambda names: len(names) == 1, "the idle thread ends")
