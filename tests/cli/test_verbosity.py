@@ -1,12 +1,14 @@
 """How much a run says, and where: each failure once on the terminal, once in the log file."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from tests import forked
 from tests.command import Result
+from tests.fault.mirror import File, mirror
 
 APPLY = ("apply", "--store", "store", "--yes", "--no-source-check")
 REASON = "the data looks like raw, not qcow2"
@@ -105,3 +107,27 @@ def test_a_command_that_finds_nothing_to_plan_for_has_a_last_event(folder: Path)
     assert "Nothing to adopt." in run(folder, "adopt", "--store", "store", "--events", "events").stdout
     (event,) = [json.loads(line) for line in (folder / "events").read_text().splitlines()]
     assert (event["event"], event["outcome"]) == ("run-finished", "unchanged")
+
+
+def test_each_line_of_the_log_names_its_target(tmp_path: Path) -> None:
+    """Two targets apply at the same time, and the first download of each is interrupted."""
+    with mirror() as web:
+        for name in ("eu", "us"):
+            web.publish(f"/{name}/a.raw", File(b"\1" * 1000, cuts=[10]))
+        targets = {name: {"store": name, "values": {"place": name}} for name in ("eu", "us")}
+        image = {"source": f"{web.address}/${{place}}/a.raw", "disk_format": "raw", "container_format": "bare"}
+        document = {
+            "version": 1,
+            "catalog": "base",
+            "targets": targets,
+            "values": {"place": ""},
+            "images": {"a": image},
+        }
+        (tmp_path / "base.yaml").write_text(json.dumps(document))
+        done = run(tmp_path, "apply", "--all-targets", "--yes", "-v", "--log-file", "run.log")
+    for text in (done.stderr, (tmp_path / "run.log").read_text()):
+        lines = [line for line in text.splitlines() if "asking for the rest" in line]
+        assert sorted(re.search(r"\[(eu|us)\] http\S*/(eu|us)/", line).groups() for line in lines) == [  # type: ignore[union-attr]
+            ("eu", "eu"),
+            ("us", "us"),
+        ]
