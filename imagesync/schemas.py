@@ -14,6 +14,7 @@ NAMES: Final = (
     "events",
     "errors",
     "drift",
+    "drifts",
     "image",
     "list",
     "targets",

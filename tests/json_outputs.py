@@ -6,7 +6,6 @@
 import json
 from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -27,7 +26,7 @@ OUTPUTS: Final = {
     "validate": "problems",
 }
 """The schema of the output of a command with ``--format json``. ``show KEY`` has ``image``."""
-SEVERAL: Final = {"apply": "run", "plan": "plans", "show": "plans"}
+SEVERAL: Final = {"apply": "run", "drift": "drifts", "plan": "plans", "show": "plans"}
 """The schema of the output for several targets."""
 ENDED: Final = (0, 1, 2, 130, 143)
 """Exit codes of a run that wrote its documents."""
@@ -56,9 +55,14 @@ def _find_documents(words: Sequence[str], folder: Path, code: int, stdout: str) 
     if not words or code not in ENDED:
         return
     if words[0] in OUTPUTS and _read_option(words, "--format", "--format") == "json" and stdout.strip():
-        yield _recognize(words[0], json.loads(stdout))
+        document = _recognize(words[0], json.loads(stdout))
+        yield document
+        yield from _list_parts(document)
     if words[0] in OUTPUTS and (content := _read_file(words, folder, "--out", "-o")):
         yield _recognize(words[0], json.loads(content))
+    for name in _list_also(words) if words[0] in OUTPUTS else ():
+        if (folder / name).is_file():
+            yield _recognize(words[0], json.loads((folder / name).read_bytes()))
     for line in _read_file(words, folder, "--events", "--events").splitlines():
         yield Document("events", json.loads(line))
 
@@ -71,9 +75,9 @@ def _read_file(words: Sequence[str], folder: Path, name: str, short: str) -> byt
 
 def _list_also(words: Sequence[str]) -> list[str]:
     """The files of ``--also json=FILE``."""
-    return [
-        after.removeprefix("json=") for word, after in pairwise(words) if word == "--also" and after.startswith("json=")
-    ]
+    pairs = zip(words, [*words[1:], ""], strict=True)
+    values = [after if word == "--also" else word.removeprefix("--also=") for word, after in pairs]
+    return [value.removeprefix("json=") for value in values if value.startswith("json=")]
 
 
 def _recognize(command: str, value: Any) -> Document:
@@ -84,6 +88,13 @@ def _recognize(command: str, value: Any) -> Document:
         return Document(SEVERAL[command], value)
     is_explanation = command == "show" and isinstance(value, dict) and "builds" in value
     return Document("image" if is_explanation else OUTPUTS[command], value)
+
+
+def _list_parts(document: Document) -> Iterator[Document]:
+    """The documents of single targets in one of several."""
+    for one in document.value["targets"] if document.schema == "drifts" else ():
+        if one["drift"] is not None:
+            yield Document("drift", one["drift"])
 
 
 def _read_option(words: Sequence[str], name: str, short: str) -> str | None:

@@ -1,12 +1,15 @@
 """SIGINT and SIGTERM during a run -> an orderly stop, or an immediate one. Does I/O: it handles signals."""
 
+import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
+from imagesync.cli import streams
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.labels import make_thread
 
@@ -98,3 +101,14 @@ class Interrupts:
 def choose_exit_code(number: int) -> ExitCode:
     """128 plus the number of a signal, as in shells."""
     return ExitCode.TERMINATED if number == signal.SIGTERM else ExitCode.INTERRUPTED
+
+
+@contextmanager
+def end_at_once(say: Callable[[str], None]) -> Iterator[None]:
+    """End the process at ^C, for a block that changes nothing. Its threads may wait for a silent server, so none is awaited."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("imagesync: interrupted; nothing was changed")
+        streams.flush(ExitCode.INTERRUPTED)
+        os._exit(ExitCode.INTERRUPTED)

@@ -13,7 +13,7 @@ from imagesync.cli.result_options import MAX_BYTES, ResultForm
 from imagesync.cli.saved_plans import make_document
 from imagesync.errors import ImagesyncError
 from imagesync.model.catalog import Catalog
-from imagesync.model.drift import DriftReport
+from imagesync.model.drift import DriftReport, PlaceDrift
 from imagesync.model.explanation import Explanation
 from imagesync.model.image import Identity
 from imagesync.model.plan import Plan
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from imagesync.render.document import Collection, Document
     from imagesync.render.drift import CommandOf
     from imagesync.render.metrics import Measures
+    from imagesync.render.target_drift import TargetsCommandOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +291,41 @@ class DriftResult:
 
 
 @dataclass(frozen=True, slots=True)
+class DriftsResult:
+    """The drift of each target, or why it could not be checked."""
+
+    catalog: str
+    found: Mapping[str, PlaceDrift | ImagesyncError]
+    command_of: "TargetsCommandOf"
+
+    def make_text(self, look: Look) -> str:
+        """The text for a terminal: equal drift once."""
+        from imagesync.render.target_drift import format_target_drift
+
+        return format_target_drift(
+            self.found, self.catalog, self.command_of, now=look.now, paint=look.paint, width=look.width
+        )
+
+    def make_json(self) -> str:
+        """The JSON document."""
+        from imagesync.render.target_drift import drifts_to_json
+
+        return format_json(drifts_to_json(self.catalog, self.found, self.command_of))
+
+    def make_document(self, look: Look) -> "Collection":
+        """The drift for a reviewer."""
+        from imagesync.render.target_drift import make_drifts_collection
+
+        return make_drifts_collection(self.catalog, self.found, self.command_of, now=look.now)
+
+    def measure(self, started: datetime, ended: datetime) -> "tuple[Measures, ...]":
+        """The number of drifted values of each target."""
+        from imagesync.render.metrics import measure_drifts
+
+        return measure_drifts(self.catalog, self.found, started=started, ended=ended)
+
+
+@dataclass(frozen=True, slots=True)
 class ExplanationResult:
     """Why the image of a key is as it is."""
 
@@ -365,12 +401,20 @@ class Failure:
 
 
 Result: TypeAlias = (
-    PlanResult | PlansResult | RunReport | RunsReport | MergedReport | DriftResult | ExplanationResult | Failure
+    PlanResult
+    | PlansResult
+    | RunReport
+    | RunsReport
+    | MergedReport
+    | DriftResult
+    | DriftsResult
+    | ExplanationResult
+    | Failure
 )
 """What a command found or did."""
 Tested: TypeAlias = PlanResult | PlansResult | RunReport | RunsReport | MergedReport | Failure
 """The results that have a test report."""
-Measured: TypeAlias = PlanResult | PlansResult | RunReport | RunsReport | DriftResult | Failure
+Measured: TypeAlias = PlanResult | PlansResult | RunReport | RunsReport | DriftResult | DriftsResult | Failure
 """The results that have numbers for monitoring."""
 
 

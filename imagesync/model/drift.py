@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from imagesync.model.image import Identity
 from imagesync.model.plan import Value
 
 
@@ -51,3 +52,11 @@ class DriftReport:
     found: tuple[Drift, ...]
     checked: int
     unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceDrift:
+    """The drift of a catalog at the place ``here``."""
+
+    report: DriftReport
+    here: Identity

@@ -137,3 +137,4 @@ class Collection:
     errors: tuple[TargetGroup[str], ...] = ()
     groups: tuple[TargetGroup[Document], ...] = ()
     closing: tuple[str, ...] = ()
+    commands: tuple[Command, ...] = ()

@@ -1,6 +1,6 @@
 """Drift -> text and JSON. Pure: the time, the width and the commands that restore are parameters."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, Final
@@ -36,38 +36,71 @@ def format_drift(
     width: int | None = None,
 ) -> str:
     """The text: a heading, each image with its drifted values, and the commands that restore them."""
-    lines = wrap(f"{place}: {_count(report)}", width, "  ")
-    lines = [paint(Ink.BOLD, line) for line in lines]
-    for _, group in groupby(report.found, key=lambda drift: (drift.key, drift.image_id)):
-        lines += ["", *_format_image(list(group), now, paint, width)]
-    if report.unknown:
-        lines += ["", *wrap(_describe_unknown(report.unknown), width, "  ")]
-    lines += _list_commands(report.found, command_of, width)
-    return "\n".join(lines)
+    lines = [paint(Ink.BOLD, line) for line in wrap(f"{place}: {count_drift(report)}", width, "  ")]
+    lines += format_images({"": report}, now=now, paint=paint, width=width)
+    return "\n".join([*lines, *format_commands(list_remedies(report.found, command_of), width)])
 
 
-def _count(report: DriftReport) -> str:
+def count_drift(report: DriftReport) -> str:
+    """``drift: 2 values changed on 1 image; 3 images checked``."""
+    found = f"drift: {count_found(report)}" if report.found else "no drift"
+    return f"{found}; {format_count(report.checked, 'image')} checked"
+
+
+def count_found(report: DriftReport) -> str:
+    """``2 values changed on 1 image, 1 image deleted``; empty without drift."""
     images = {(drift.key, drift.image_id) for drift in report.found if drift.image_id}
     missing = sum(drift.image_id is None for drift in report.found)
     values = len(report.found) - missing
-    if not report.found:
-        return f"no drift; {format_count(report.checked, 'image')} checked"
     parts = [f"{format_count(values, 'value')} changed on {format_count(len(images), 'image')}"] if values else []
-    parts += [f"{format_count(missing, 'image')} deleted"] if missing else []
-    return f"drift: {', '.join(parts)}; {format_count(report.checked, 'image')} checked"
+    return ", ".join([*parts, *([f"{format_count(missing, 'image')} deleted"] if missing else [])])
 
 
-def _format_image(found: Sequence[Drift], now: datetime, paint: Paint, width: int | None) -> Iterator[str]:
+def group_by_image(report: DriftReport) -> list[list[Drift]]:
+    """The drift of each image, in its order."""
+    return [list(group) for _, group in groupby(report.found, key=lambda drift: (drift.key, drift.image_id))]
+
+
+def format_images(
+    same: Mapping[str, DriftReport], *, now: datetime, paint: Paint = leave_plain, width: int | None = None
+) -> Iterator[str]:
+    """Each image with its drifted values, and what could not be checked.
+
+    ``same``: by target, reports that differ only in the ids and times of images; by an empty name, the only report.
+    """
+    for groups in zip(*map(group_by_image, same.values()), strict=True):
+        yield ""
+        yield from _format_image(dict(zip(same, groups, strict=True)), now, paint, width)
+    unknown = next(iter(same.values())).unknown
+    if unknown:
+        yield from ("", *wrap(describe_unknown(unknown), width, "  "))
+
+
+def _format_image(same: Mapping[str, list[Drift]], now: datetime, paint: Paint, width: int | None) -> Iterator[str]:
+    found = next(iter(same.values()))
     first = found[0]
     key = paint(Ink.CHANGE if first.image_id else Ink.REMOVE, make_printable(first.key))
     if first.image_id is None:
         yield from wrap(f"{key}: {_MISSING}", width, _INDENT)
         return
-    yield f"{key}: image {make_printable(first.image_id)}"
-    if first.updated:
-        yield from wrap(f"{_INDENT}last update of the image: {_format_time(first.updated, now)}", width, _INDENT * 2)
+    if len(same) == 1:
+        yield f"{key}: image {make_printable(first.image_id)}"
+        if first.updated:
+            yield from wrap(
+                f"{_INDENT}last update of the image: {_format_time(first.updated, now)}", width, _INDENT * 2
+            )
+    else:
+        yield f"{key}:"
+        for name, (one, *_) in same.items():
+            yield from wrap(f"{_INDENT}{make_printable(name)}: {describe_image(one, now)}", width, _INDENT * 2)
     for drift in found:
         yield from wrap(f"{_INDENT}{describe_value(drift)}", width, _INDENT * 2)
+
+
+def describe_image(drift: Drift, now: datetime) -> str:
+    """``image ID, last update 2026-11-23 11:57 UTC (3 minutes ago)``."""
+    update = f", last update {_format_time(drift.updated, now)}" if drift.updated else ""
+    return f"image {make_printable(drift.image_id or '')}{update}"
 
 
 def describe_value(drift: Drift) -> str:
@@ -104,7 +137,8 @@ def _format_time(text: str, now: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC ({format_age(moment, now)})"
 
 
-def _describe_unknown(keys: Sequence[str]) -> str:
+def describe_unknown(keys: Sequence[str]) -> str:
+    """Why these keys were not checked."""
     one = len(keys) == 1
     return (
         f"Not checked, because no image exists and no run recorded one: {', '.join(shorten_list(keys))}. "
@@ -113,42 +147,46 @@ def _describe_unknown(keys: Sequence[str]) -> str:
     )
 
 
-def _list_commands(found: Sequence[Drift], command_of: CommandOf, width: int | None) -> Iterator[str]:
-    for heading, command in _list_remedies(found, command_of):
-        yield from ("", *wrap(heading, width, "  "), f"  {command}")
+def format_commands(commands: Iterable[Command], width: int | None) -> Iterator[str]:
+    """Each command below its heading."""
+    for command in commands:
+        yield from ("", *wrap(command.heading, width, "  "), f"  {command.text}")
 
 
-def _list_remedies(found: Sequence[Drift], command_of: CommandOf) -> Iterator[tuple[str, str]]:
+def list_remedies(found: Sequence[Drift], command_of: CommandOf) -> Iterator[Command]:
     """A heading and a command for each remedy that a value has."""
     for remedy, heading in _HEADINGS.items():
         if count := sum(drift.remedy is remedy for drift in found):
-            yield heading.format(count=format_count(count, "value")), command_of(remedy)
+            yield Command(heading.format(count=format_count(count, "value")), command_of(remedy))
 
 
 def make_drift_document(
     report: DriftReport, catalog: str, target: str | None, here: Identity, command_of: CommandOf, *, now: datetime
 ) -> Document:
     """The drift for a reviewer. ``target``: the name of the target in the manifest."""
-    groups = groupby(report.found, key=lambda drift: (drift.key, drift.image_id))
-    count = _count(report)
+    count = count_drift(report)
     return Document(
         Subject.DRIFT,
         catalog,
         name_target(target, here),
         f"Drift of catalog {make_printable(catalog)} on {describe_target(target, here)}",
         f"{count[:1].upper()}{count[1:]}.",
-        blocks=tuple(_make_block(list(group), now) for _, group in groups),
-        sections=(Section("", (_describe_unknown(report.unknown),)),) if report.unknown else (),
-        commands=tuple(Command(*item) for item in _list_remedies(report.found, command_of)),
+        blocks=tuple(make_block(group, describe_image(group[0], now)) for group in group_by_image(report)),
+        sections=make_sections(report),
+        commands=tuple(list_remedies(report.found, command_of)),
     )
 
 
-def _make_block(found: Sequence[Drift], now: datetime) -> Block:
+def make_sections(report: DriftReport) -> tuple[Section, ...]:
+    """What could not be checked."""
+    return (Section("", (describe_unknown(report.unknown),)),) if report.unknown else ()
+
+
+def make_block(found: Sequence[Drift], what: str) -> Block:
+    """The drift of one image; ``what`` describes the image, if it still exists."""
     first = found[0]
     if first.image_id is None:
         return Block(Kind(Ink.REMOVE, "-", "missing"), (make_printable(first.key),), _MISSING)
-    what = f"image {make_printable(first.image_id)}"
-    what += f", last update {_format_time(first.updated, now)}" if first.updated else ""
     lines = tuple(Line(*_describe_parts(drift)) for drift in found)
     return Block(Kind(Ink.CHANGE, "~", "drifted"), (make_printable(first.key),), what, lines)
 

@@ -20,7 +20,7 @@ from imagesync.render.markdown_layout import (
     make_sections_part,
     sort_blocks,
 )
-from imagesync.render.markdown_parts import MAX_OPEN_ROWS, format_target_rows
+from imagesync.render.markdown_parts import MAX_OPEN_ROWS, format_command, format_target_rows
 from imagesync.render.markdown_text import format_marker, mark_sentence
 
 MIN_OPEN_ROWS: Final = 3
@@ -38,7 +38,7 @@ def lay_out_targets(document: Collection) -> Layout:
         Part(lambda number: format_target_rows(document.rows, number), len(document.rows), "targets", 0.9),
         make_errors_part(document.errors, 0.9),
         make_alerts_part(document.alerts),
-        make_closing_part(list(map(mark_sentence, document.closing))),
+        make_closing_part([*map(format_command, document.commands), *map(mark_sentence, document.closing)]),
         *(make_rows_part(some, most, group) for some, group in zip(blocks, groups, strict=True)),
         *(
             make_sections_part((*group.first.sections, Section("", group.first.closing)), _GROUPS_AT + at)

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, TypeAlias
 
-from imagesync.errors import Diagnostic
-from imagesync.model.drift import DriftReport
+from imagesync.errors import Diagnostic, ImagesyncError
+from imagesync.model.drift import DriftReport, PlaceDrift
 from imagesync.model.plan import Plan, summarize
 from imagesync.model.report import Outcome, Report
 from imagesync.model.targets import PlannedTarget, TargetRun
@@ -145,6 +145,18 @@ def _measure_run(command: str, catalog: str, one: TargetRun, started: datetime, 
         return _add_problems(replace(found, succeeded=one.outcome.is_success), one.target, one.problems)
     found = measure_failure(command, catalog=catalog, target=one.target, started=started, ended=ended)
     return replace(found, succeeded=True, samples={"imagesync_failures": {"": 0}}) if one.outcome.is_success else found
+
+
+def measure_drifts(
+    catalog: str, found: Mapping[str, PlaceDrift | ImagesyncError], *, started: datetime, ended: datetime
+) -> tuple[Measures, ...]:
+    """The numbers of each target; one that could not be checked has failed."""
+    return tuple(
+        measure_drift(one.report, catalog=catalog, target=name, started=started, ended=ended)
+        if isinstance(one, PlaceDrift)
+        else measure_failure("drift", catalog=catalog, target=name, started=started, ended=ended)
+        for name, one in found.items()
+    )
 
 
 def _add_problems(found: Measures, target: str, problems: Sequence[Diagnostic]) -> Measures:

@@ -13,16 +13,17 @@ from imagesync.targets.threads import Threads
 
 Subject = TypeVar("Subject")
 Value = TypeVar("Value")
+Answer = TypeVar("Answer", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Answers(Generic[Value]):
+class Answers(Generic[Answer]):
     """What a function returned for each target, or why it did not, in the order of the targets.
 
     ``bugs``: the tracebacks of errors in imagesync; the answer of such a target is an error, too.
     """
 
-    by_target: Mapping[str, Value | ImagesyncError]
+    by_target: Mapping[str, Answer | ImagesyncError]
     bugs: tuple[str, ...] = ()
 
 

@@ -19,7 +19,7 @@ from imagesync.model.report import Outcome
 from imagesync.schemas import NAMES, load_schema
 from tests.command import ROOT
 from tests.documents import SECTIONS, find_fields, make_title, resolve
-from tests.json_outputs import OUTPUTS
+from tests.json_outputs import OUTPUTS, SEVERAL
 from tests.schema_hints import SCHEMA as FILE
 from tests.schema_hints import render_schema, walk
 
@@ -109,7 +109,7 @@ def test_every_schema_is_listed() -> None:
     """Each file is one that ``imagesync schema`` prints, and ``tests/json_outputs.py`` uses each that is an output."""
     files = {path.name.removesuffix(".schema.json") for path in (ROOT / "schemas").glob("*.json")}
     assert files == set(NAMES)
-    assert set(OUTPUTS.values()) | {"manifest", "events", "errors", "image"} == set(NAMES)
+    assert {*OUTPUTS.values(), *SEVERAL.values()} | {"manifest", "events", "errors", "image"} == set(NAMES)
 
 
 def drop_null(properties: Mapping[str, Any]) -> dict[str, Any]:

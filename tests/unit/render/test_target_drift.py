@@ -1,0 +1,154 @@
+"""Drift of several targets: as text, as JSON and as a collection."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from imagesync.errors import ImagesyncError, Unavailable
+from imagesync.model.drift import Drift, DriftReport, PlaceDrift, Remedy
+from imagesync.model.image import Identity
+from imagesync.render.target_drift import drifts_to_json, format_target_drift, make_drifts_collection
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+FOUND = (
+    Drift("a", "1", ("min_ram",), 512, 256, Remedy.DRIFT_ONLY, updated="2026-11-23T11:57:00Z"),
+    Drift("a", "1", ("tags",), "lts", None, Remedy.APPLY),
+    Drift("b", None, ("image",), "published", None, Remedy.APPLY),
+)
+
+
+def place(name: str, *found: Drift, checked: int = 2, unknown: tuple[str, ...] = ()) -> PlaceDrift:
+    """The drift of a store of this name; the ids and times of its images are its own."""
+    own = [
+        replace(drift, image_id=drift.image_id and f"{name}-{drift.image_id}", updated=drift.updated and f"{name} time")
+        for drift in found
+    ]
+    return PlaceDrift(DriftReport(tuple(own), checked, unknown), Identity("store", f"/{name}", name, label=name))
+
+
+EVERY: dict[str, PlaceDrift | ImagesyncError] = {
+    "eu": place("eu", *FOUND),
+    "ap": place("ap"),
+    "us": place("us", *FOUND),
+    "lab": place("lab", FOUND[1]),
+    "lost": Unavailable("no response from \x1b", "try again"),
+}
+
+
+def command_of(remedy: Remedy, targets: Sequence[str]) -> str:
+    """A command with the targets that need it."""
+    return f"imagesync apply --{remedy.value} {' '.join(targets)}"
+
+
+def test_equal_drift_is_shown_once_with_the_image_of_each_target() -> None:
+    """Ids and times differ on all targets. One command restores all that need it; the count names what is wrong."""
+    assert (
+        format_target_drift(EVERY, "base", command_of, now=NOW)
+        == """\
+eu, us: the same drift: 2 values changed on 1 image, 1 image deleted; 2 images checked
+Catalog base on target eu (store eu), target us (store us)
+
+a:
+    eu: image eu-1, last update eu time
+    us: image us-1, last update us time
+    min_ram: was 512, is now 256
+    tag lts: was set, is now removed (the manifest changed, too)
+
+b: its image was published by an earlier run, and no longer exists
+
+ap: no drift; 2 images checked
+Catalog base on target ap (store ap)
+
+lab: drift: 1 value changed on 1 image; 2 images checked
+Catalog base on target lab (store lab)
+
+a: image lab-1
+    tag lts: was set, is now removed (the manifest changed, too)
+
+lost: cannot be checked
+Error: no response from \\x1b; try again
+
+Restore 2 values, and change nothing else:
+  imagesync apply --drift-only eu us
+
+Make deleted images again and set the new values of the manifest, with all other changes of the plan:
+  imagesync apply --apply eu us lab
+
+5 targets: 3 with drift (eu, us, lab), 1 without drift, 1 with errors (lost)."""
+    )
+
+
+def test_targets_without_drift_have_no_command() -> None:
+    """Those that could not check the same keys are one group."""
+    found = {"eu": place("eu", unknown=("n",)), "us": place("us", unknown=("n",)), "ap": place("ap", checked=3)}
+    text = format_target_drift(found, "base", command_of, now=NOW)
+    assert text.startswith("eu, us: no drift; 2 images checked\n")
+    assert text.count("no run recorded one: n.") == 1
+    assert text.endswith(
+        "\n\nap: no drift; 3 images checked\nCatalog base on target ap (store ap)\n\n3 targets: 3 without drift."
+    )
+
+
+def test_values_of_other_images_are_not_the_same_drift() -> None:
+    """Two images on one target, one on the other: two groups."""
+    two = (FOUND[1], replace(FOUND[1], image_id="2"))
+    one = (FOUND[1], FOUND[1])
+    text = format_target_drift({"eu": place("eu", *two), "us": place("us", *one)}, "base", command_of, now=NOW)
+    assert "eu: drift: 2 values changed on 2 images" in text
+    assert "us: drift: 2 values changed on 1 image;" in text
+
+
+def test_no_line_of_the_text_is_wider_than_the_terminal() -> None:
+    """Whatever the number of targets; every name is there."""
+    found = {f"region-{number}": place(f"region-{number}", FOUND[1]) for number in range(20)}
+    text = format_target_drift(found, "base", lambda *_: "short", now=NOW, width=60)
+    assert max(map(len, text.splitlines())) <= 60
+    assert all(f"image region-{number}-1" in text for number in range(20))
+
+
+def test_the_json_has_the_document_of_each_target() -> None:
+    """None for a target that could not be checked, whose problems say why. A command restores one target."""
+    document = drifts_to_json("base", EVERY, command_of)
+    assert document["catalog"] == "base"
+    assert [one["target"] for one in document["targets"]] == ["eu", "ap", "us", "lab", "lost"]
+    eu, ap, *_, lost = document["targets"]
+    assert [one["image_id"] for one in eu["drift"]["drift"]] == ["eu-1", "eu-1", None]
+    assert eu["drift"]["drift"][0]["restore"] == "imagesync apply --drift-only eu"
+    assert eu["drift"]["target"]["label"] == "eu"
+    assert (ap["problems"], ap["drift"]["drift"]) == ([], [])
+    assert (lost["drift"], [one["hint"] for one in lost["problems"]]) == (None, ["try again"])
+
+
+def test_the_collection_has_a_row_for_each_target_and_a_document_for_each_group() -> None:
+    """The title of a group has its counts."""
+    found = make_drifts_collection("base", EVERY, command_of, now=NOW)
+    assert (found.title, found.summary.partition(":")[0]) == ("Drift of catalog base on 5 targets", "5 targets")
+    assert [(row.target, row.outcome, row.changes, row.errors) for row in found.rows] == [
+        ("eu", "drift", "2 values changed on 1 image, 1 image deleted", 0),
+        ("ap", "no drift", "", 0),
+        ("us", "drift", "2 values changed on 1 image, 1 image deleted", 0),
+        ("lab", "drift", "1 value changed on 1 image", 0),
+        ("lost", "not checked", "", 1),
+    ]
+    assert [(error.names, error.first) for error in found.errors] == [(("lost",), "no response from \\x1b; try again")]
+    assert [group.names for group in found.groups] == [("eu", "us"), ("ap",), ("lab",)]
+    first, _, third = (group.first for group in found.groups)
+    assert first.title.startswith("the same drift: 2 values")
+    whats = [block.what for block in (*first.blocks, *third.blocks)]
+    assert whats == [
+        "eu: image eu-1, last update eu time; us: image us-1, last update us time",
+        "its image was published by an earlier run, and no longer exists",
+        "image lab-1",
+    ]
+    assert [command.text for command in found.commands] == [
+        "imagesync apply --drift-only eu us",
+        "imagesync apply --apply eu us lab",
+    ]
+
+
+def test_the_collection_names_keys_that_could_not_be_checked() -> None:
+    """Also of a target without drift."""
+    found = make_drifts_collection("base", {"eu": place("eu", unknown=("n",))}, command_of, now=NOW)
+    ((section,),) = (group.first.sections for group in found.groups)
+    assert "no run recorded one: n." in section.lines[0]
+    assert found.groups[0].first.has_content
