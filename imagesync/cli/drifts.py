@@ -35,7 +35,7 @@ def print_drift_of_targets(
     path: Path, options: Options, chosen: TargetChoice, outputs: Outputs, *, is_quiet: bool
 ) -> ExitCode:
     """Print the drift of each target; FAILED if one could not be checked, else CHANGES if one has drift."""
-    catalogs = load_catalogs_of(path, options, chosen)
+    catalogs = {str(target.name): one for target, one in load_catalogs_of(path, options, chosen).items()}
     name = next(one.name for one in catalogs.values() if isinstance(one, Catalog))
     outputs.know_several(name)
     answers = run_each(catalogs, partial(_find_drift, options), chosen.parallel)
