@@ -48,7 +48,7 @@ def format_targets_page(document: Collection, *, now: datetime) -> str:
     is_open = sum(len(part.blocks) for part in parts) <= MAX_OPEN
     main = [
         *(line for part in parts for line in _format_part(part, is_open=is_open)),
-        *format_next((), document.closing),
+        *format_next(document.commands, document.closing),
     ]
     controls = make_controls(document.subject, [part.group.first.blocks for part in parts])
     return format_frame(document.title, header, controls, main, first=first)

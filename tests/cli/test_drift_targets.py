@@ -78,11 +78,11 @@ def test_every_file_has_every_target(stores: SeveralStores) -> None:
     """Metrics: one series for each. A failed target has no number of drifted values."""
     stores.add_lost()
     stores.alter("us", "b", name="other")
-    copies = [f"--also={form}=drift.{form}" for form in ("json", "markdown")]
+    copies = [f"--also={form}=drift.{form}" for form in ("json", "markdown", "html")]
     text = stores.run("drift", "--all-targets", *copies, "--metrics", "drift.prom", code=1).stdout
     assert text.count("was b, is now other") == 1
     assert len(json.loads((stores.folder / "drift.json").read_text())["targets"]) == 4
-    for form in ("markdown",):
+    for form in ("markdown", "html"):
         content = (stores.folder / f"drift.{form}").read_text()
         assert all(
             word in content for word in ("lost", "cloud gone is not defined", "eu", "1 value changed on 1 image")
