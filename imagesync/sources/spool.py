@@ -17,7 +17,7 @@ from io import FileIO
 from typing import Final, cast
 
 from imagesync.errors import ChecksumMismatch, FormatMismatch, SourceError, UsageError
-from imagesync.labels import make_thread
+from imagesync.labels import label, make_thread
 from imagesync.sources.opening import VerifiedStream
 from imagesync.sources.pipeline import PATIENCE, give_way
 from imagesync.sources.unpack import CHUNK
@@ -164,7 +164,8 @@ class Spool:
         self._error: BaseException | None = None
         self._written: Written | None = None
         self._is_wanted = True
-        self._thread = make_thread(self._run, "imagesync-spool")
+        with label(""):  # its lines are about all targets
+            self._thread = make_thread(self._run, "imagesync-spool")
 
     def start(self) -> None:
         """Begin to write."""
