@@ -20,6 +20,7 @@ OUTPUTS: Final = {
     "drift": "drift",
     "list": "list",
     "plan": "plan",
+    "report": "run",
     "rollback": "report",
     "show": "plan",
     "targets": "targets",

@@ -26,7 +26,7 @@ def report(
     _action: Annotated[Action, typer.Argument(help="Join the reports to one.", metavar="merge")],
     files: Annotated[
         list[Path],
-        typer.Argument(help="Reports that apply --out has written, of one or of several targets.", metavar="FILE..."),
+        typer.Argument(help="Reports that apply --out has written, of one or of several targets.", metavar="FILE"),
     ],
     *,
     results: Results,

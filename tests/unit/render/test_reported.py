@@ -154,7 +154,7 @@ def test_notes_are_a_section() -> None:
 
 
 def test_every_text_is_printable() -> None:
-    """A report may come from a fork."""
+    """Names, errors and notes may have any character."""
     odd = "\x1b[2J\u202e\n##vso[x]"
     step = ReportedStep(odd, "delete", odd, Outcome.FAILED, odd, odd, odd, 1.0, 0)
     problems = (Diagnostic(odd, 1, 1, odd, odd, odd),)
@@ -173,7 +173,7 @@ def drop_names(group: TargetGroup[Document]) -> TargetGroup[Document]:
 
 @pytest.mark.parametrize("kind", sorted(HOSTILE))
 def test_no_text_of_a_report_is_interpreted(kind: str) -> None:
-    """Whoever wrote it: the file may come from a fork."""
+    """The file may come from a fork."""
     text = HOSTILE[kind]
     step = ReportedStep(text, "delete", text, Outcome.FAILED, text, text, text, 1.0, 0)
     done = replace(step, outcome=Outcome.DONE)
