@@ -40,8 +40,8 @@ JOBS: Final = 8
 class Settings:
     """How a run is carried out.
 
-    ``jobs``: steps or requests at the same time. ``slots``: those of all targets of the run, if it has several; then
-    ``targets`` is the number of targets that share them. ``lock``: whether the run takes the catalog's lease. ``lock_timeout``:
+    ``jobs``: steps or requests at the same time. ``slots``: those of all targets of the run, if it has several.
+    ``lock``: whether the run takes the catalog's lease. ``lock_timeout``:
     seconds to wait while another run holds it, and for late requests of a dead run. ``lease_times``: the durations of
     the lease protocol. ``unlock``: the command that breaks the lease, for messages. ``opener`` opens the sources of new
     images; targets of one run may share it (``sources.sharing``).
@@ -53,7 +53,6 @@ class Settings:
     lease_times: Times = USUAL
     unlock: str = UNLOCK
     slots: "Slots | None" = None
-    targets: int = 1
     opener: OpenSource = open_source
 
     def __post_init__(self) -> None:
@@ -275,7 +274,6 @@ def run_plan(
                 notify=control.notify,
                 cancelled=control,
                 slots=settings.slots,
-                targets=settings.targets,
             )
         finally:
             if lease is not None and performer.writes.is_unanswered:

@@ -126,7 +126,10 @@ def apply_targets(
         if shared is not None:
             opened.enter_context(shared)
         worker = Worker(
-            group.make_order(MissingStore.CREATE, settings, accepts_changes=yes), subjects.by_target, shared
+            group.make_order(MissingStore.CREATE, settings, accepts_changes=yes),
+            subjects.by_target,
+            shared,
+            group.chosen.parallel,
         )
         opened.callback(worker.close)
         carrier = ThreadCarrier(worker, group.chosen.parallel)

@@ -60,14 +60,13 @@ def execute(
     notify: Callable[[Event], None],
     cancelled: Cancelled,
     slots: Slots | None = None,
-    targets: int = 1,
 ) -> Report:
     """Carry out every step whose needs are done, at most ``jobs`` at once.
 
-    ``slots``: the limit that ``targets`` targets of one run share.
+    ``slots``: the limit that the targets of one run share.
     """
     run = _Run(plan, notify)
-    with (slots or Slots(jobs)).join(targets) as seat, ThreadPool(seat.most) as pool:
+    with (slots or Slots(jobs)).join(plan.target_name or "") as seat, ThreadPool(seat.most) as pool:
         working: dict[Future[StepResult], Step] = {}
         while True:
             run.skip_blocked()

@@ -32,11 +32,11 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Work for one target. ``peers``: how many targets of its wave have not ended, to share the limits of the run."""
+    """Work for one target. ``peers``: the targets of its wave that have not ended, which share the limits of the run."""
 
     target: str
     verb: Verb
-    peers: int = 1
+    peers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

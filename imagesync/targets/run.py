@@ -227,9 +227,9 @@ class TargetRuns(TargetPlans):
         for name in ready:
             course = self._courses[name]
             if course.is_shown and not course.is_running and course.plan is not None:
-                self._start(name, course.plan, len(ready))
+                self._start(name, course.plan, ready)
 
-    def _start(self, name: str, plan: Plan, peers: int) -> None:
+    def _start(self, name: str, plan: Plan, peers: Sequence[str]) -> None:
         if not plan.steps:
             report = Report(plan, ())
             self._end(TargetRun(name, judge_run(report), report, plan.ids, wave=self.waves[name]))
@@ -238,7 +238,7 @@ class TargetRuns(TargetPlans):
             self._has_begun = True
             self._audience.begin()
         self._courses[name].is_running = True
-        self._carrier.submit(Task(name, Verb.APPLY, peers))
+        self._carrier.submit(Task(name, Verb.APPLY, tuple(peers)))
 
     def _refuse_wave(self, wave: int) -> Diagnostic | None:
         """Why a wave does not start; None if not too many targets failed."""

@@ -60,9 +60,10 @@ class Worker:
         order: Order,
         subjects: Mapping[str, Catalog | Plan | ImagesyncError],
         shared: SharedSources | None = None,
+        parallel: int | None = None,
     ) -> None:
         self._order, self._subjects, self._shared = order, subjects, shared
-        self._slots = Slots(order.settings.jobs)
+        self._slots = Slots(order.settings.jobs, parallel)
         self._sources = SourceChecks(order.access, default_cache())
         self._prepared: dict[str, _Prepared] = {}
         self._lock = threading.Lock()
@@ -90,11 +91,14 @@ class Worker:
                 one.backend.__exit__(None, None, None)
 
     def _plan(self, task: Task, emit: Emit) -> None:
-        needs = Counter[Build]()
+        needs, has_steps = Counter[Build](), False
         try:
             plan, refusals = self._make_plan(task)
             needs = count_sent_builds(plan) if not refusals else needs
+            has_steps = bool(plan.steps) and not refusals
         finally:
+            if not has_steps:
+                self._slots.drop(task.target)
             if self._shared is not None:
                 self._shared.expect(task.target, needs)
         emit(encode_planned(plan, refusals, folder=self._order.folder))
@@ -130,9 +134,13 @@ class Worker:
             prepared = self._prepared[task.target]
         hooks = _make_hooks(prepared.made, emit, cancelled, accepts_changes=self._order.accepts_changes)
         unlock = self._order.unlock(task.target)
-        settings = replace(self._order.settings, slots=self._slots, targets=task.peers, unlock=unlock)
-        with self._shared.join(task.target) if self._shared is not None else nullcontext(open_source) as opener:
-            result = prepared.carry_out(replace(settings, opener=opener), hooks)
+        settings = replace(self._order.settings, slots=self._slots, unlock=unlock)
+        self._slots.expect(task.peers)
+        try:
+            with self._shared.join(task.target) if self._shared is not None else nullcontext(open_source) as opener:
+                result = prepared.carry_out(replace(settings, opener=opener), hooks)
+        finally:
+            self._slots.drop(task.target)
         emit(encode_ended(result.report, result.ids))
 
 

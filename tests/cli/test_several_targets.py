@@ -273,3 +273,20 @@ def test_another_run_that_holds_the_lease_stops_only_its_target(folder: Path) ->
         shown = run(*words, folder=folder, code=1).stdout
     assert outcomes(folder / "report.json") == {"eu": "done", "us": "not-started", "lab": "failed"}
     assert "imagesync unlock m.yaml --target lab" in shown
+
+
+def events_of(folder: Path, target: str) -> list[str]:
+    """The kinds of the events of a target, in order."""
+    events = [json.loads(line) for line in (folder / "events").read_text().splitlines()]
+    return [event["event"] for event in events if event.get("target") == target]
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_target_has_all_jobs_if_no_other_target_can_use_them(folder: Path, alone: bool) -> None:
+    """Because one target works at a time, or the others have nothing to do."""
+    (folder / "m.yaml").write_text(MANIFEST.replace(", wave: 1", ""))
+    if not alone:
+        run("apply", "m.yaml", "--target", "eu", "--target", "us", "--yes", folder=folder)
+    words = ("apply", "m.yaml", "--all-targets", "--jobs", "3", "--events", "events")
+    command.run(*words, *(["--parallel-targets", "1"] if alone else []), folder=folder, typed="y\n")
+    assert events_of(folder, "lab")[:3] == ["run-started", "started", "started"]

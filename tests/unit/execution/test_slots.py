@@ -16,11 +16,12 @@ def test_one_target_gets_every_slot_and_no_more() -> None:
 def test_one_slot_is_left_for_each_target_that_has_not_begun() -> None:
     """Also for targets that have no seat yet; a target that has begun needs no reserve."""
     slots = Slots(4)
-    with slots.join(expected=3) as first:
+    slots.expect("abc")
+    with slots.join("a") as first:
         assert [first.take() for _ in range(3)] == [True, True, False]
-        with slots.join(expected=3) as second:
+        with slots.join("b") as second:
             assert [second.take(), first.take(), second.take()] == [True, False, False]
-            with slots.join(expected=3) as third:
+            with slots.join("c") as third:
                 assert [third.take(), first.take()] == [True, False]
                 second.release()
                 assert first.take() is False  # the second may begin another step
@@ -30,23 +31,45 @@ def test_one_slot_is_left_for_each_target_that_has_not_begun() -> None:
 def test_with_more_targets_than_slots_each_gets_at_most_one_slot_at_first() -> None:
     """Nobody waits for a target that has two."""
     slots = Slots(2)
-    with slots.join(expected=5) as first, slots.join(expected=5) as second, slots.join(expected=5) as third:
+    slots.expect("abcde")
+    with slots.join("a") as first, slots.join("b") as second, slots.join("c") as third:
         assert [first.take(), first.take(), second.take(), third.take()] == [True, False, True, False]
 
 
 def test_a_target_that_ends_leaves_its_reserve_to_the_others() -> None:
     """Whether or not it used a slot."""
     slots = Slots(2)
-    with slots.join(expected=2) as first:
-        with slots.join(expected=2):
+    slots.expect("ab")
+    with slots.join("a") as first:
+        with slots.join("b"):
             assert [first.take(), first.take()] == [True, False]
         assert first.take()
+
+
+def test_a_target_without_steps_leaves_its_reserve_to_the_others() -> None:
+    """Before it was expected, or after that."""
+    slots = Slots(3)
+    slots.drop("b")
+    slots.expect("abc")
+    with slots.join("a") as first:
+        assert [first.take() for _ in range(3)] == [True, True, False]
+        slots.drop("c")
+        assert first.take()
+
+
+def test_no_slot_is_kept_for_targets_that_cannot_work_at_the_same_time() -> None:
+    """One at a time gets all slots; of two at a time, each leaves one to the other."""
+    for parallel, most in ((1, 4), (2, 3), (3, 2)):
+        slots = Slots(4, parallel)
+        slots.expect("abcdefgh")
+        with slots.join("a") as first:
+            assert [first.take() for _ in range(4)].count(True) == most
 
 
 def test_a_target_that_waits_is_woken_by_a_slot() -> None:
     """Not only by the end of its patience."""
     slots = Slots(1)
-    with slots.join(2) as first, slots.join(2) as second:
+    with slots.join() as first, slots.join() as second:
         assert first.take()
         taken = threading.Event()
 

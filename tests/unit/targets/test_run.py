@@ -82,7 +82,10 @@ def test_after_one_approval_all_targets_start() -> None:
     runs.carrier.then(lambda: runs.carrier.done(US, EU))
     assert runs.outcomes(asks=True) == {"eu": "done", "us": "done"}
     assert runs.audience.told[:3] == [("show", "eu", "us"), ("approve", "eu", "us"), ("begin",)]
-    assert [(task.target, task.peers) for task in runs.carrier.tasks[2:]] == [("eu", 2), ("us", 2)]
+    assert [(task.target, task.peers) for task in runs.carrier.tasks[2:]] == [
+        ("eu", ("eu", "us")),
+        ("us", ("eu", "us")),
+    ]
     assert runs.runs["eu"].ids == {"a": "id-1"}
 
 
