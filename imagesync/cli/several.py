@@ -42,6 +42,7 @@ from imagesync.render.summary import format_counts
 from imagesync.render.target_groups import list_targets
 from imagesync.render.target_text import format_target_runs, has_errors
 from imagesync.run import Settings
+from imagesync.secrets import hide_secrets
 from imagesync.sources import SourceAccess
 from imagesync.targets.carrier import ThreadCarrier
 from imagesync.targets.run import TargetPlans, TargetRuns
@@ -137,6 +138,11 @@ def apply_targets(
         return front.finish(run, subjects.catalog)
 
 
+def _pin(run: TargetRun) -> dict[str, Any]:
+    """The ids of a target for ``--ids``; those of its plan if its run did not begin."""
+    return make_pins(run.report, run.ids) if run.report is not None else dict(run.ids)
+
+
 class SeveralRuns:
     """A context manager for one run of several targets, and its audience; ``finish`` carries it out.
 
@@ -154,6 +160,7 @@ class SeveralRuns:
         self._run: TargetRuns | None = None
         self._catalog = ""
         self._is_ended = False
+        self._events_ended: set[str] = set()
 
     @property
     def cancelled(self) -> threading.Event:
@@ -184,6 +191,7 @@ class SeveralRuns:
         with self._ending:
             self._is_ended = True
             if runs is None:
+                self._end_events("not approved")
                 self._outputs.fail(
                     ImagesyncError("the run was not approved; no image was changed", "run it again to apply")
                 )
@@ -266,16 +274,29 @@ class SeveralRuns:
         """Print a sentence about a target."""
         say(f"{make_printable(target)}: {text}")
 
-    def end(self, run: TargetRun) -> None:
-        """Write the last event of a target."""
+    def end(self, run: TargetRun, reason: str = "") -> None:
+        """Write the last event of a target. ``reason``: why it was not applied, if it has no problem."""
+        if run.target in self._events_ended:
+            return
+        self._events_ended.add(run.target)
         error = "; ".join(make_printable(str(problem)) for problem in run.problems)
-        document = run_finished_to_json(run.report, error)
+        document = run_finished_to_json(run.report, error or reason)
         self._events.write({**document, "outcome": run.outcome.value}, run.target)
+
+    def _end_events(self, error: str) -> None:
+        """Write the last event of each target whose run never began, and why; without targets, the only event."""
+        if self._run is None:
+            self._events.write(run_finished_to_json(None, error), "")
+            return
+        for run in self._list_runs():
+            self.end(run, error)
 
     def _write(self, runs: Sequence[TargetRun]) -> list[ImagesyncError]:
         """Write all files, then print the closing lines. Returns the errors."""
         result, problems = RunsReport(self._outputs.command, self._catalog, tuple(runs)), list[ImagesyncError]()
-        ids = {run.target: make_pins(run.report, run.ids) for run in runs if run.report is not None}
+        for run in runs:
+            self.end(run)
+        ids = {run.target: _pin(run) for run in runs if run.report is not None or run.ids}
         for path, content in ((self._results.out, result.to_document()), (self._results.ids, ids)):
             try:
                 if path:
@@ -296,11 +317,13 @@ class SeveralRuns:
     def _end_early(self, error: BaseException) -> None:
         """Report a run that an error, an interrupt or ^C at the confirmation ended before its first step."""
         if not isinstance(error, Interrupted | KeyboardInterrupt | typer.Abort):
+            self._end_events(make_printable(hide_secrets("; ".join(str(error).split("\n")))))
             return
         self._interrupts.let_steps_end()
         number = self._interrupts.number or signal.SIGINT
         planned = self._run.planned if self._run is not None else ()
         if not planned:
+            self._end_events("interrupted before a plan was made")
             raise Interrupted("interrupted before a plan was made; nothing was changed", number) from error
         with self._ending:
             self._is_ended = True
@@ -317,7 +340,8 @@ class SeveralRuns:
 
     def _end_now(self, name: str, wave: int) -> TargetRun:
         if name not in self._so_far:
-            return TargetRun(name, TargetOutcome.NOT_STARTED, wave=wave)
+            ids = self._run.find_ids(name) if self._run is not None else {}
+            return TargetRun(name, TargetOutcome.NOT_STARTED, ids=ids, wave=wave)
         plan, so_far = self._so_far[name]
         return TargetRun(name, TargetOutcome.INTERRUPTED, so_far.make_report(plan), so_far.find_ids(plan), wave=wave)
 

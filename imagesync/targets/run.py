@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from imagesync.errors import Diagnostic
 from imagesync.execution.executor import Cancelled
 from imagesync.manifest.selection import list_names, refuse_same_place
-from imagesync.model.plan import Plan, Step
+from imagesync.model.plan import Kind, Plan, Step
 from imagesync.model.policy import Limit
 from imagesync.model.report import Event, Report
 from imagesync.model.targets import PlannedTarget, TargetOutcome, TargetRun, judge_run
@@ -194,6 +194,14 @@ class TargetRuns(TargetPlans):
             self._start_ready()
         return self.list_runs()
 
+    def find_ids(self, name: str) -> Mapping[str, str]:
+        """The current image of each key of a target before its run; none if it is not planned, or for a stage run."""
+        plan = self._courses[name].plan
+        return plan.ids if plan is not None and plan.kind is not Kind.STAGE else {}
+
+    def _make_not_started(self, name: str, *problems: Diagnostic) -> TargetRun:
+        return TargetRun(name, TargetOutcome.NOT_STARTED, None, self.find_ids(name), problems, self.waves[name])
+
     def list_runs(self) -> tuple[TargetRun, ...]:
         """The targets whose run has ended, in the order of the manifest."""
         return tuple(course.run for course in self._courses.values() if course.run is not None)
@@ -221,7 +229,7 @@ class TargetRuns(TargetPlans):
         wave = min((self.waves[name] for name in left), default=0)
         if wave > min(self.waves.values()) and (why := self._refuse_wave(wave)):
             for name in left:
-                self._end(TargetRun(name, TargetOutcome.NOT_STARTED, problems=(why,), wave=self.waves[name]))
+                self._end(self._make_not_started(name, why))
             return
         ready = [name for name in left if self.waves[name] == wave]
         for name in ready:
@@ -286,7 +294,7 @@ class TargetRuns(TargetPlans):
         """After a cancellation, end every target that is not running."""
         for name, course in self._courses.items():
             if course.run is None and not course.is_running:
-                self._end(TargetRun(name, TargetOutcome.NOT_STARTED, wave=self.waves[name]))
+                self._end(self._make_not_started(name))
 
     def _is_over(self) -> bool:
         return all(course.run is not None for course in self._courses.values())

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -281,6 +282,14 @@ def events_of(folder: Path, target: str) -> list[str]:
     return [event["event"] for event in events if event.get("target") == target]
 
 
+def ends_of(folder: Path) -> dict[str, tuple[str, str | None]]:
+    """The outcome of each target and its reason, from the last events; AssertionError if a target has two."""
+    events = [json.loads(line) for line in (folder / "events").read_text().splitlines()]
+    last = [event for event in events if event["event"] == "run-finished"]
+    assert len({event.get("target") for event in last}) == len(last)
+    return {event.get("target", ""): (event["outcome"], event["error"]) for event in last}
+
+
 @pytest.mark.parametrize("alone", [True, False])
 def test_a_target_has_all_jobs_if_no_other_target_can_use_them(folder: Path, alone: bool) -> None:
     """Because one target works at a time, or the others have nothing to do."""
@@ -290,3 +299,92 @@ def test_a_target_has_all_jobs_if_no_other_target_can_use_them(folder: Path, alo
     words = ("apply", "m.yaml", "--all-targets", "--jobs", "3", "--events", "events")
     command.run(*words, *(["--parallel-targets", "1"] if alone else []), folder=folder, typed="y\n")
     assert events_of(folder, "lab")[:3] == ["run-started", "started", "started"]
+
+
+@pytest.mark.parametrize("typed", ["n\n", "\x04"])
+def test_a_run_that_is_not_approved_has_a_last_event_for_each_target(folder: Path, typed: str) -> None:
+    """A reader of events waits for no more. After ^D the file of ids has those that the plan keeps."""
+    run("apply", "m.yaml", "--target", "eu", "--yes", folder=folder)
+    (folder / "a.raw").write_bytes(spell("c") * 2500)
+    words = ("apply", "m.yaml", "--all-targets", "--events", "events", "--ids", "ids.json", "-o", "report.json")
+    command.run(*words, folder=folder, typed=typed, code=1 if typed == "n\n" else 130)
+    assert {name: outcome for name, (outcome, _) in ends_of(folder).items()} == dict.fromkeys(
+        ("eu", "us", "lab"), "not-started"
+    )
+    if typed == "n\n":
+        assert ends_of(folder)["eu"][1] == "not approved"
+    else:
+        assert outcomes(folder / "report.json") == dict.fromkeys(("eu", "us", "lab"), "not-started")
+        assert set(read(folder / "ids.json")["eu"]) == {"b"}
+
+
+def test_a_run_that_cannot_ask_has_a_last_event_for_each_target(folder: Path) -> None:
+    """With the reason."""
+    run("apply", "m.yaml", "--all-targets", "--events", "events", folder=folder, code=64)
+    assert {name: outcome for name, (outcome, _) in ends_of(folder).items()} == dict.fromkeys(
+        ("eu", "us", "lab"), "not-started"
+    )
+    assert "--yes" in str(ends_of(folder)["lab"][1])
+
+
+def test_a_run_with_wrong_manifests_has_one_event(folder: Path) -> None:
+    """As a run of one target."""
+    (folder / "m.yaml").write_text(MANIFEST.replace("a.raw", "missing.raw"))
+    run("apply", "m.yaml", "--all-targets", "--yes", "--events", "events", folder=folder, code=1)
+    assert set(ends_of(folder)) == {""}
+    assert "missing.raw" in str(ends_of(folder)[""][1])
+
+
+def test_a_target_that_was_not_started_keeps_its_ids(folder: Path) -> None:
+    """Because its images are as before."""
+    run("apply", "m.yaml", "--all-targets", "--yes", folder=folder)
+    (folder / "m.yaml").write_text(MANIFEST.replace("tags: [lab]", "tags: ['${nope}']"))
+    run("apply", "m.yaml", "--all-targets", "--yes", "--ids", "ids.json", folder=folder, code=1)
+    assert {name: len(ids) for name, ids in read(folder / "ids.json").items()} == {"eu": 2, "us": 2}
+
+
+HANGING = """
+import signal, time
+from dataclasses import replace
+from pathlib import Path
+from imagesync.cli.origins import Origin
+from imagesync.cli.outputs import Outputs
+from imagesync.cli.result_options import Copies, ResultForm, Results
+from imagesync.cli.several import SeveralRuns
+from imagesync.model.report import Started
+from imagesync.targets.messages import RUN, Verb, encode_event
+from imagesync.targets.run import TargetRuns
+from tests.unit.targets.scripted_carrier import ScriptedCarrier, plan_for
+
+class Hanging(ScriptedCarrier):
+    def events(self, seconds):
+        if self._queue or (self._script and (len(self._script) == 3 or self.applied())):
+            return super().events(seconds)
+        time.sleep(seconds)
+        return []
+
+carrier, made = Hanging(), plan_for("eu", "a", "b")
+files = Results(out=Path("report.json"), ids=Path("ids.json"), events=Path("events"))
+outputs = Outputs("apply", ResultForm.TEXT, Copies(), Origin(Path()))
+def begin():
+    carrier.answer("eu", Verb.APPLY, {"event": RUN})
+    carrier.answer("eu", Verb.APPLY, encode_event(Started(made.steps[0])))
+carrier.then(lambda: carrier.planned(made, plan_for("us")), begin, lambda: print("hanging", file=__import__("sys").stderr))
+with SeveralRuns(files, outputs, yes=True, is_quiet=False) as front:
+    waves = {"eu": 0, "us": 0, "lab": 1}
+    front.finish(TargetRuns(carrier, waves, front, cancelled=front.cancelled), "base")
+"""
+"""A run of three targets: a step of the first hangs forever, the second has nothing to do, the third is never planned."""
+
+
+def test_a_second_signal_ends_the_run_of_all_targets(tmp_path: Path) -> None:
+    """The files have every target."""
+    with command.start(program=("-c", HANGING), folder=tmp_path) as process:
+        process.wait_for("hanging")
+        os.kill(process.pid, signal.SIGINT)
+        process.wait_for("again to stop at once.")
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait().code == 130
+    expected = {"eu": "interrupted", "us": "unchanged", "lab": "not-started"}
+    assert outcomes(tmp_path / "report.json") == expected
+    assert {name: outcome for name, (outcome, _) in ends_of(tmp_path).items()} == expected
