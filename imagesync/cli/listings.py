@@ -31,6 +31,7 @@ from imagesync.model.image import Filter, LiveImage
 from imagesync.model.listing import (
     Entry,
     Found,
+    PlaceListing,
     Selection,
     Standing,
     collect_words,
@@ -107,20 +108,39 @@ def open_place(manifest: Path | None, options: Options) -> Iterator[Place]:
         yield Place(backend, identify_owners(backend, catalog))
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a query found at a place. ``notes``: sentences for standard error. ``found``: what IMAGE names, if it is given."""
+
+    listed: PlaceListing
+    title: str
+    where: str
+    notes: tuple[str, ...] = ()
+    found: Found | None = None
+
+
+def read_listing(place: Place, query: Query, jobs: int) -> Listing:
+    """The images that a query selects at a place."""
+    missing, notes = list[str](), list[str]()
+    found = _find_word(place, query.word, missing) if query.word is not None else None
+    images = list(found.images) if found else _list_selected(place, query, missing)
+    entries = _complete(place, query, images, jobs, notes)
+    if found is not None and len(entries) > 1 and query.word is not None:
+        notes.append(f"{make_printable(query.word)} names {len(entries)} images; pass the id of one of them")
+    notes += [f"not listed: {sentence}" for sentence in shorten_list(list(dict.fromkeys(missing)))]
+    listed = PlaceListing(tuple(entries), place.backend.identity())
+    return Listing(listed, *_make_titles(place, query.selection), tuple(notes), found)
+
+
 def print_listing(query: Query, manifest: Path | None, options: Options) -> ExitCode:
     """Print the images that a query selects; FAILED if it names one image, and there is none or more than one."""
     with open_place(manifest, options) as place:
-        missing: list[str] = []
-        found = _find_word(place, query.word, missing) if query.word is not None else None
-        images = list(found.images) if found else _list_selected(place, query, missing)
-        entries = _complete(place, query, images, options.jobs)
-        title, where = _make_titles(place, query.selection)
+        listing = read_listing(place, query, options.jobs)
+    found, entries = listing.found, listing.listed.entries
     is_single = found is not None and len(entries) == 1
-    if found is not None and len(entries) > 1 and query.word is not None:
-        say(f"{make_printable(query.word)} names {len(entries)} images; pass the id of one of them")
-    for sentence in shorten_list(list(dict.fromkeys(missing))):
-        say(f"not listed: {sentence}")
-    _write(entries, query, (title, where), is_single=is_single)
+    for note in listing.notes:
+        say(note)
+    _write(entries, query, (listing.title, listing.where), is_single=is_single)
     if found is not None and found.others and is_single:
         number = format_count(len(found.others), "other build")
         say(f"There {'is' if len(found.others) == 1 else 'are'} {number} of this key; list them with --key")
@@ -200,8 +220,8 @@ def _suggest(word: str, known: Iterable[str]) -> str:
     return f"did you mean {', '.join(map(make_printable, close))}?" if close else "list all images: imagesync list"
 
 
-def _complete(place: Place, query: Query, images: Sequence[LiveImage], jobs: int) -> list[Entry]:
-    """The entries of images, sorted, with what other requests and the manifest add."""
+def _complete(place: Place, query: Query, images: Sequence[LiveImage], jobs: int, notes: list[str]) -> list[Entry]:
+    """The entries of images, sorted, with what other requests and the manifest add. Adds sentences to ``notes``."""
     here = place.backend.identity()
     columns = {column.name for column in query.choose()}
     is_one = query.word is not None and len(images) == 1
@@ -211,7 +231,7 @@ def _complete(place: Place, query: Query, images: Sequence[LiveImage], jobs: int
     shared = [image for image in shared if is_one or (image.owner or "") == here.project_id]
     known = read_members(place.backend, shared, jobs) if is_one or "members" in columns else {}
     if (unknown := len(shared) - len(known)) and query.form in (ListForm.TEXT, ListForm.JSON):
-        _note_members(unknown, is_asked=is_one or "members" in columns)
+        notes.append(_describe_unknown_members(unknown, is_asked=is_one or "members" in columns))
     return sort_entries(
         Entry(image, names.get(image.owner or "", ""), known.get(image.id), _list_paths(drift.get(image.id)))
         for image in images
@@ -233,10 +253,10 @@ def _read_project_names(
     return backend.project_names({image.owner for image in images if image.owner})
 
 
-def _note_members(number: int, *, is_asked: bool) -> None:
+def _describe_unknown_members(number: int, *, is_asked: bool) -> str:
     are = "is" if number == 1 else "are"
     why = "this user may not list their members" if is_asked else "to show the members, pass --members"
-    say(f"{format_count(number, 'image')} {are} shared; {why}")
+    return f"{format_count(number, 'image')} {are} shared; {why}"
 
 
 def _make_titles(place: Place, selection: Selection) -> tuple[str, str]:
@@ -252,10 +272,8 @@ def _write(entries: Sequence[Entry], query: Query, titles: tuple[str, str], *, i
     now, columns = datetime.now(UTC), query.choose()
     match query.form:
         case ListForm.JSON | ListForm.YAML:
-            documents = [_make_document(entry, query, columns) for entry in entries]
-            document = documents[0] if is_single else documents
-            is_json = query.form is ListForm.JSON
-            typer.echo(format_json(document) if is_json else format_yaml(document), nl=is_json)
+            documents = [make_document(entry, query) for entry in entries]
+            print_document(documents[0] if is_single else documents, query)
         case ListForm.CSV:
             text = format_csv([select_cells(entry, columns) for entry in entries], [one.name for one in columns])
             typer.echo(text.encode(), nl=False)
@@ -267,5 +285,12 @@ def _write(entries: Sequence[Entry], query: Query, titles: tuple[str, str], *, i
             typer.echo(format_listing(entries, columns, now, find_width(sys.stdout)))
 
 
-def _make_document(entry: Entry, query: Query, columns: Sequence[Column]) -> Mapping[str, object]:
-    return entry_to_json(entry) if query.columns is None else select_cells(entry, columns)
+def make_document(entry: Entry, query: Query) -> Mapping[str, object]:
+    """An image for programs: whole, or the chosen columns."""
+    return entry_to_json(entry) if query.columns is None else select_cells(entry, query.choose())
+
+
+def print_document(document: object, query: Query) -> None:
+    """Print a document as JSON or YAML."""
+    is_json = query.form is ListForm.JSON
+    typer.echo(format_json(document) if is_json else format_yaml(document), nl=is_json)

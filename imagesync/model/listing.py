@@ -13,7 +13,7 @@ from typing import Final
 
 from imagesync.errors import UsageError
 from imagesync.model.catalog import Role, Target, Visibility, is_match
-from imagesync.model.image import Filter, LiveImage, MemberState, parse_time
+from imagesync.model.image import Filter, Identity, LiveImage, MemberState, parse_time
 from imagesync.model.record import CATALOG, KEY, Record, read
 
 _GLOB: Final = frozenset("*?[")
@@ -81,6 +81,14 @@ class Entry:
     def key(self) -> str | None:
         """The key that the record names, also a copied one."""
         return self.image.properties.get(KEY) if self.catalog is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceListing:
+    """The images that were selected at the place ``here``, in their order."""
+
+    entries: tuple[Entry, ...]
+    here: Identity
 
 
 @dataclass(frozen=True, slots=True)

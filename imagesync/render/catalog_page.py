@@ -5,15 +5,17 @@ shown as escapes.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from imagesync.errors import ImagesyncError
 from imagesync.model.catalog import Status
 from imagesync.model.image import LiveImage, parse_time
-from imagesync.model.listing import Entry
+from imagesync.model.listing import Entry, PlaceListing
 from imagesync.render.columns import Column
 from imagesync.render.page_frame import GRID, Chip, Controls, escape, format_caption, format_frame
+from imagesync.render.place import describe_target
 from imagesync.render.style import format_count
 from imagesync.text import format_size
 
@@ -23,25 +25,74 @@ MAX_ID_CHARS: Final = 40
 _LOGINS: Final = ("os_admin_user", "image_original_user", "default_user")
 USUAL: Final = ("Name", "System", "Needs", "Size", "Visibility", "Created", "ID")
 """The columns of a page for the users of images."""
+_NOTHING: Final = "<p>There are no images.</p>"
 
 
 def format_page(
     entries: Sequence[Entry], title: str, place: str, now: datetime, columns: Sequence[Column] | None = None
 ) -> str:
     """The page. ``columns`` None: what users of images need: name, description, system, needs, size, dates, ids."""
-    if columns is None:
-        heads, rows = [*USUAL], [_make_usual_row(entry) for entry in entries]
+    heads, rows = _make_rows(entries, now, columns)
+    header = _make_header(title, f"{format_count(len(entries), 'image')} on {place}", now)
+    table = list(_make_table(title, heads, rows))
+    main = table if entries else [_NOTHING]
+    return format_frame(title, header, _make_controls(entries), main)
+
+
+def format_targets_page(
+    found: Mapping[str, PlaceListing | ImagesyncError],
+    title: str,
+    now: datetime,
+    columns: Sequence[Column] | None = None,
+) -> str:
+    """The page with a section for each target. It names a target that could not be listed; why is for the operator."""
+    listed = [one for one in found.values() if isinstance(one, PlaceListing)]
+    every = [entry for one in listed for entry in one.entries]
+    counts = f"{format_count(len(every), 'image')} on {format_count(len(listed), 'target')}"
+    main = [
+        line
+        for number, (name, one) in enumerate(found.items(), 1)
+        for line in _make_section(f"target-{number}", name, one, now, columns)
+    ]
+    return format_frame(title, _make_header(title, counts, now), _make_controls(every), main)
+
+
+def _make_section(
+    anchor: str, name: str, one: PlaceListing | ImagesyncError, now: datetime, columns: Sequence[Column] | None
+) -> Iterator[str]:
+    """A filter hides the section as a whole if it fits none of its images."""
+    entries = one.entries if isinstance(one, PlaceListing) else ()
+    place = describe_target(name, one.here) if isinstance(one, PlaceListing) else f"target {name}"
+    yield f'<section{" data-part" if entries else ""} aria-labelledby="{anchor}">'
+    yield f'<h2 id="{anchor}">{escape(f"{place[:1].upper()}{place[1:]}")}</h2>'
+    if isinstance(one, ImagesyncError):
+        yield "<p>The images of this target could not be listed.</p>"
+    elif entries:
+        yield from _make_table(place, *_make_rows(entries, now, columns))
     else:
-        heads = [column.title.capitalize() for column in columns]
-        rows = [[_make_cell(column.show(entry, now), column.name) for column in columns] for entry in entries]
-    time = now.astimezone(UTC)
-    state = f"{format_count(len(entries), 'image')} on {place}, as of {time:%Y-%m-%d %H:%M} UTC."
-    header = [f"<h1>{escape(title)}</h1>", f'<p class="lead">{escape(state)}</p>']
+        yield _NOTHING
+    yield "</section>"
+
+
+def _make_header(title: str, counts: str, now: datetime) -> list[str]:
+    state = f"{counts}, as of {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC."
+    return [f"<h1>{escape(title)}</h1>", f'<p class="lead">{escape(state)}</p>']
+
+
+def _make_controls(entries: Sequence[Entry]) -> Controls:
+    kinds = Counter(entry.image.visibility.value for entry in entries)
+    return Controls("image", len(entries), [Chip("visibility", kind, kind, kinds[kind]) for kind in sorted(kinds)])
+
+
+def _make_rows(
+    entries: Sequence[Entry], now: datetime, columns: Sequence[Column] | None
+) -> tuple[Sequence[str], list[tuple[str, list[str]]]]:
+    """The headings, and the kind and the cells of each image."""
     kinds = [entry.image.visibility.value for entry in entries]
-    chips = [Chip("visibility", kind, kind, number) for kind, number in sorted(Counter(kinds).items())]
-    table = list(_make_table(title, heads, zip(kinds, rows, strict=True)))
-    main = table if entries else ["<p>There are no images.</p>"]
-    return format_frame(title, header, Controls("image", len(entries), chips), main)
+    if columns is None:
+        return USUAL, list(zip(kinds, map(_make_usual_row, entries), strict=True))
+    rows = [[_make_cell(column.show(entry, now), column.name) for column in columns] for entry in entries]
+    return [column.title.capitalize() for column in columns], list(zip(kinds, rows, strict=True))
 
 
 def _make_table(title: str, heads: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from imagesync.cli.options import (
     Options,
     RoleName,
     StorePath,
-    TargetName,
+    TargetChoice,
     Values,
     make_command,
     with_options,
@@ -35,7 +35,8 @@ def list_images(
         Path | None,
         typer.Option("--manifest", help="List the target of this manifest or folder, and mark drift.", metavar="PATH"),
     ] = None,
-    target: TargetName = None,
+    *,
+    chosen: TargetChoice,
     cloud: CloudName = None,
     clouds_file: CloudsFile = None,
     store: StorePath = None,
@@ -68,16 +69,19 @@ def list_images(
         ),
     ] = None,
     form: Annotated[ListForm, typer.Option("--format", help="The format of the output.")] = ListForm.TEXT,
-    *,
     logs: LogOptions,
 ) -> ExitCode:
     """List images, or show one.
 
-    Options that select images are combined: an image must match all of them.
+    Options that select images are combined: an image must match all of them. The exit code is 1 if a target could not be
+    listed.
 
     Example: imagesync list --cloud eu-prod --name 'Ubuntu*'
     """
+    from imagesync.cli.interrupts import end_at_once
     from imagesync.cli.listings import Query, print_listing
+    from imagesync.cli.streams import say
+    from imagesync.cli.target_listings import print_listings
     from imagesync.model.listing import Selection, Standing
 
     set_up_logs(logs)
@@ -85,11 +89,15 @@ def list_images(
     selection = Selection(keys, names, tags, catalogs, standings, visibilities, unmanaged)
     query = Query(selection, word, columns, members=members, drift=manifest is not None, form=form)
     options = Options(
-        target=target,
         cloud=cloud,
         clouds_file=clouds_file,
         store=store,
         set_values=set_values,
         allow_outside=allow_outside,
     )
-    return print_listing(query, manifest, options)
+    options = chosen.fill_in(options)
+    with end_at_once(say):
+        if chosen.is_several:
+            return print_listings(query, manifest, options, chosen)
+        chosen.refuse_limits()
+        return print_listing(query, manifest, options)
