@@ -18,12 +18,12 @@ from imagesync.cli.targets import open_selected
 from imagesync.cli.terminal import find_width
 from imagesync.errors import Bug, ImagesyncError, UsageError
 from imagesync.inventory import identify_owners
+from imagesync.labels import label
 from imagesync.model.catalog import Catalog
 from imagesync.model.listing import PlaceListing
 from imagesync.render.catalog_page import format_targets_page
 from imagesync.render.target_listing import format_target_csv, format_target_listings, listings_to_json
 from imagesync.targets.each import run_each
-from imagesync.text import make_printable
 
 
 def print_listings(query: Query, manifest: Path | None, options: Options, chosen: TargetChoice) -> ExitCode:
@@ -36,8 +36,9 @@ def print_listings(query: Query, manifest: Path | None, options: Options, chosen
     catalogs = {str(target.name): one for target, one in load_catalogs_of(manifest, options, chosen).items()}
     answers = run_each(catalogs, partial(_read, query, options), chosen.parallel)
     for name, one in answers.by_target.items():
-        for note in one.notes if isinstance(one, Listing) else ():
-            say(f"target {make_printable(name)}: {note}")
+        with label(name):
+            for note in one.notes if isinstance(one, Listing) else ():
+                say(note)
     catalog = next(one.name for one in catalogs.values() if isinstance(one, Catalog))
     found = {name: one.listed if isinstance(one, Listing) else one for name, one in answers.by_target.items()}
     _write(catalog, found, query)

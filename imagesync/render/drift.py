@@ -44,7 +44,12 @@ def format_drift(
 def count_drift(report: DriftReport) -> str:
     """``drift: 2 values changed on 1 image; 3 images checked``."""
     found = f"drift: {count_found(report)}" if report.found else "no drift"
-    return f"{found}; {format_count(report.checked, 'image')} checked"
+    return f"{found}; {count_checked(report)}"
+
+
+def count_checked(report: DriftReport) -> str:
+    """``3 images checked``."""
+    return f"{format_count(report.checked, 'image')} checked"
 
 
 def count_found(report: DriftReport) -> str:

@@ -1,5 +1,6 @@
 """The place that a plan is for -> text and JSON. Pure."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from imagesync.model.image import Identity
@@ -18,6 +19,17 @@ def describe_target(name: str | None, here: Identity) -> str:
     project = f", project {make_printable(here.project_name)}" if here.project_name else ""
     place = f"{kind} {make_printable(here.label or here.location)}{project}"
     return f"target {make_printable(name)} ({place})" if name else place
+
+
+def describe_places(catalog: str, scopes: Sequence[tuple[str, str]]) -> list[str]:
+    """``Catalog base on cloud eu: 3 images checked``, for places that a reader sees as equal, each with its scope.
+
+    Places with different scopes have a line each.
+    """
+    (_, first), *others = scopes
+    if all(scope == first for _, scope in others):
+        return [f"Catalog {make_printable(catalog)} on {', '.join(place for place, _ in scopes)}: {first}"]
+    return [f"Catalog {make_printable(catalog)} on", *(f"  {place}: {scope}" for place, scope in scopes)]
 
 
 def name_target(name: str | None, here: Identity) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from imagesync.model.plan import Kind, Plan, summarize
-from imagesync.render.place import describe_place
+from imagesync.render.place import describe_place, describe_places
 from imagesync.render.style import format_count
 from imagesync.secrets import clean_diagnostic
 from imagesync.text import format_size, make_printable
@@ -18,11 +18,7 @@ def format_headings(plans: Sequence[Plan]) -> list[str]:
 
     Plans with different numbers of images have a line each.
     """
-    catalog, scopes = plans[0].catalog, [format_scope(plan) for plan in plans]
-    if len(set(scopes)) == 1:
-        return [f"Catalog {catalog} on {', '.join(map(describe_place, plans))}: {scopes[0]}"]
-    places = map(describe_place, plans)
-    return [f"Catalog {catalog} on", *(f"  {place}: {scope}" for place, scope in zip(places, scopes, strict=True))]
+    return describe_places(plans[0].catalog, [(describe_place(plan), format_scope(plan)) for plan in plans])
 
 
 def format_scope(plan: Plan) -> str:

@@ -15,7 +15,7 @@ from imagesync.model.drift import Drift, DriftReport, PlaceDrift, Remedy
 from imagesync.render.blocks import wrap
 from imagesync.render.document import Block, Collection, Command, Document, Subject, TargetGroup, TargetRow
 from imagesync.render.drift import (
-    count_drift,
+    count_checked,
     count_found,
     describe_image,
     drift_to_json,
@@ -26,7 +26,7 @@ from imagesync.render.drift import (
     make_block,
     make_sections,
 )
-from imagesync.render.place import describe_target, place_to_json
+from imagesync.render.place import describe_places, describe_target, place_to_json
 from imagesync.render.problems import list_problems
 from imagesync.render.result import problem_to_json
 from imagesync.render.style import Ink, Paint, format_count, leave_plain
@@ -69,7 +69,7 @@ def _group(found: Found) -> tuple[TargetGroup[PlaceDrift | ImagesyncError], ...]
 
 
 def _make_key(one: PlaceDrift | ImagesyncError) -> Hashable:
-    """What a reader sees as equal. The number of an image in the report is in the place of its id."""
+    """What a reader sees as equal: not how many images were checked. The number of an image is in the place of its id."""
     if isinstance(one, ImagesyncError):
         return list_problems(one)
     numbered = [
@@ -77,7 +77,7 @@ def _make_key(one: PlaceDrift | ImagesyncError) -> Hashable:
         for number, group in enumerate(group_by_image(one.report))
         for drift in group
     ]
-    return replace(one.report, found=tuple(numbered))
+    return replace(one.report, found=tuple(numbered), checked=0)
 
 
 def _format_title(group: TargetGroup[PlaceDrift | ImagesyncError]) -> str:
@@ -86,9 +86,11 @@ def _format_title(group: TargetGroup[PlaceDrift | ImagesyncError]) -> str:
 
 
 def _describe(group: TargetGroup[Any]) -> str:
-    """``the same drift: 1 value changed on 1 image; 2 images checked``."""
+    """``the same drift: 1 value changed on 1 image``."""
     report: DriftReport = group.first.report
-    return f"{'the same ' if len(group.names) > 1 and report.found else ''}{count_drift(report)}"
+    if not report.found:
+        return "no drift"
+    return f"{'the same ' if len(group.names) > 1 else ''}drift: {count_found(report)}"
 
 
 def _format_body(
@@ -104,9 +106,13 @@ def _format_body(
             yield from wrap(f"Error: {make_printable(str(problem))}", width, _INDENT)
         return
     same = _select(group, found)
-    places = ", ".join(describe_target(name, one.here) for name, one in same.items())
-    yield from wrap(f"Catalog {make_printable(catalog)} on {places}", width, "  ")
+    for line in describe_places(catalog, _list_scopes(same)):
+        yield from wrap(line, width, _INDENT)
     yield from format_images({name: one.report for name, one in same.items()}, now=now, paint=paint, width=width)
+
+
+def _list_scopes(same: Mapping[str, PlaceDrift]) -> list[tuple[str, str]]:
+    return [(describe_target(name, one.here), count_checked(one.report)) for name, one in same.items()]
 
 
 def _select(group: TargetGroup[PlaceDrift | ImagesyncError], found: Found) -> dict[str, PlaceDrift]:
@@ -205,7 +211,7 @@ def _make_group(
         catalog,
         "",
         _describe(group),
-        "",
+        "; ".join(describe_places(catalog, _list_scopes(same))),
         blocks=tuple(_make_block(dict(zip(same, groups, strict=True)), now) for groups in images),
         sections=make_sections(report),
     )

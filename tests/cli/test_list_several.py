@@ -106,7 +106,7 @@ def test_a_note_names_its_target(stores: SeveralStores) -> None:
     """On standard error."""
     stores.alter("us", "a", visibility="shared")
     notes = stores.run(*EVERY).stderr
-    assert notes == "target us: 1 image is shared; to show the members, pass --members\n"
+    assert notes == "[us] 1 image is shared; to show the members, pass --members\n"
 
 
 @pytest.mark.parametrize(
