@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
@@ -28,7 +28,7 @@ from imagesync.cli.results import PlansResult, RunsReport
 from imagesync.cli.runs import MAX_ENDING, UNKNOWN, make_pins, make_unlock_command
 from imagesync.cli.several_subjects import Subjects, read_subjects
 from imagesync.cli.streams import say
-from imagesync.cli.targets import locate, open_selected
+from imagesync.cli.targets import StoreNotes, locate, open_selected
 from imagesync.cli.terminal import confirm
 from imagesync.errors import Bug, ImagesyncError
 from imagesync.model.catalog import Catalog
@@ -53,7 +53,10 @@ from imagesync.workflow import Maker
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What a command for several targets was asked. ``saved``: the JSON of a saved plan; None for manifests."""
+    """What a command for several targets was asked. ``saved``: the JSON of a saved plan; None for manifests.
+
+    ``stores``: the stores that do not exist, for one note.
+    """
 
     path: Path
     options: Options
@@ -62,6 +65,7 @@ class Group:
     access: SourceAccess
     is_quiet: bool
     saved: Any = None
+    stores: StoreNotes = field(default_factory=StoreNotes)
 
     def read_subjects(self) -> Subjects:
         """What each target gets, and its wave."""
@@ -73,8 +77,9 @@ class Group:
         """What is asked of each target."""
 
         def open_target(subject: Catalog | Plan) -> Backend:
-            target = locate(subject) if isinstance(subject, Plan) else subject.target
-            return open_selected(self.options, target, missing=missing, is_quiet=self.is_quiet)
+            target = replace(locate(subject), name=subject.target_name) if isinstance(subject, Plan) else subject.target
+            report = self.stores.make_report(str(target.name))
+            return open_selected(self.options, target, missing=missing, is_quiet=self.is_quiet, report=report)
 
         return Order(
             open_target,
@@ -101,6 +106,7 @@ def plan_targets(
     run = TargetPlans(ThreadCarrier(worker, group.chosen.parallel), subjects.waves)
     planned = run.plan()
     worker.close()
+    group.stores.say(subjects.waves)
     result = PlansResult(subjects.catalog, planned, run.documents)
     outputs.publish(result)
     if out:
@@ -120,7 +126,7 @@ def apply_targets(
 ) -> ExitCode:
     """Plan all targets, ask once, and apply the plans."""
     with ExitStack() as opened:
-        front = opened.enter_context(SeveralRuns(results, outputs, yes=yes, is_quiet=group.is_quiet))
+        front = opened.enter_context(SeveralRuns(results, outputs, group.stores, yes=yes, is_quiet=group.is_quiet))
         subjects = group.read_subjects()
         outputs.know_several(subjects.catalog)
         shared = sharing.share(subjects.waves, say)
@@ -149,8 +155,9 @@ class SeveralRuns:
     The requested files are written however the block ends, also after an interrupt.
     """
 
-    def __init__(self, results: Results, outputs: Outputs, *, yes: bool, is_quiet: bool) -> None:
+    def __init__(self, results: Results, outputs: Outputs, stores: StoreNotes, *, yes: bool, is_quiet: bool) -> None:
         self._results, self._outputs, self._yes, self._is_quiet = results, outputs, yes, is_quiet
+        self._stores = stores
         self._events = EventLines(results.events)
         self._interrupts = Interrupts(say, self._abandon)
         self._ending = threading.Lock()
@@ -218,6 +225,7 @@ class SeveralRuns:
 
     def show(self, planned: Sequence[PlannedTarget]) -> None:
         """Print plans before they are applied."""
+        self._stores.say([one.target for one in planned])
         for one in planned:
             if one.plan is not None:
                 self._events.write(run_started_to_json(one.plan), one.target)

@@ -1,7 +1,10 @@
 """Options and the target of a catalog or plan -> the open backend that they select. Does I/O."""
 
 import os
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from imagesync.backends import WAYS, find_environment_cloud, open_target
 from imagesync.backends.base import Backend, MissingStore
@@ -13,9 +16,53 @@ from imagesync.model.plan import Plan
 from imagesync.paths import check_way
 from imagesync.text import make_printable, quote_word
 
+StoreReport: TypeAlias = Callable[[str, bool], None]
+"""Takes the path of a store that does not exist, quoted, and whether it is created."""
+
+
+def report_store(word: str, is_created: bool) -> None:
+    """Print that a store does not exist, or was created."""
+    _say_stores([word], is_created=is_created)
+
+
+def _say_stores(words: Sequence[str], *, is_created: bool) -> None:
+    stores, are, them = ("store", "does", "it") if len(words) == 1 else ("stores", "do", "them")
+    what = "created" if is_created else f"{are} not exist yet; apply creates {them}"
+    say(f"Note: {stores} {', '.join(words)} {what}")
+
+
+class StoreNotes:
+    """The missing stores of several targets, which threads report; ``say`` prints them in one line."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._found: dict[str, tuple[str, bool]] = {}
+
+    def make_report(self, target: str) -> StoreReport:
+        """Takes what is to report of one target."""
+
+        def report(word: str, is_created: bool) -> None:
+            with self._lock:
+                self._found[target] = word, is_created
+
+        return report
+
+    def say(self, targets: Iterable[str]) -> None:
+        """Print once what was reported of these targets, in their order."""
+        with self._lock:
+            found = [self._found.pop(name) for name in targets if name in self._found]
+        for is_created in (True, False):
+            if words := [word for word, of_created in found if of_created is is_created]:
+                _say_stores(words, is_created=is_created)
+
 
 def open_selected(
-    options: Options, target: Target, *, missing: MissingStore = MissingStore.EMPTY, is_quiet: bool = False
+    options: Options,
+    target: Target,
+    *,
+    missing: MissingStore = MissingStore.EMPTY,
+    is_quiet: bool = False,
+    report: StoreReport = report_store,
 ) -> Backend:
     """The backend of the selected target; UsageError if nothing selects one, because there is no silent default.
 
@@ -23,7 +70,7 @@ def open_selected(
     not report that a store was created.
     """
     check_links(options, option="--allow-outside")
-    return _open(target, options, missing, is_quiet=is_quiet)
+    return _open(target, options, missing, is_quiet=is_quiet, report=report)
 
 
 def open_selected_to_read(options: Options, target: Target) -> Backend:
@@ -63,15 +110,22 @@ def _find_given(options: Options) -> Target:
     return Target(cloud=find_environment_cloud())
 
 
-def _open(target: Target, options: Options, missing: MissingStore, *, is_quiet: bool = False) -> Backend:
+def _open(
+    target: Target,
+    options: Options,
+    missing: MissingStore,
+    *,
+    is_quiet: bool = False,
+    report: StoreReport = report_store,
+) -> Backend:
     """The backend of a target; a store that does not exist is reported."""
     store = str(options.store) if options.store else shorten_path(target.store)
     is_missing = store is not None and not _has_store(store)
     backend = open_target(replace(target, store=store), clouds_file=options.clouds_file, missing_store=missing)
     if is_missing and store is not None:
-        word, is_created = quote_word(make_printable(store)), missing is MissingStore.CREATE
+        is_created = missing is MissingStore.CREATE
         if not (is_created and is_quiet):
-            say(f"Note: store {word} {'created' if is_created else 'does not exist yet; apply creates it'}")
+            report(quote_word(make_printable(store)), is_created)
     return backend
 
 

@@ -56,11 +56,13 @@ def outcomes(path: Path) -> dict[str, str]:
 
 def test_equal_plans_are_shown_once_with_all_names(folder: Path) -> None:
     """And how many targets have changes."""
-    shown = run("plan", "m.yaml", "--all-targets", folder=folder).stdout
+    result = run("plan", "m.yaml", "--all-targets", folder=folder)
+    shown = result.stdout
     assert "eu, us: the same 2 changes\nCatalog base on target eu (store eu), target us (store us): 2 images" in shown
     assert "\n\nlab: 2 changes\nCatalog base on target lab (store lab): 2 images declared, 0 owned\n" in shown
     assert shown.endswith("\n\n3 targets: 3 with changes.\n")
     assert shown.count("+ a  create") == 2
+    assert result.stderr == "Note: stores eu, us, lab do not exist yet; apply creates them\n"
     assert not any((folder / store).exists() for store in ("eu", "us", "lab"))
 
 
@@ -84,6 +86,7 @@ def test_one_question_for_all_targets(folder: Path) -> None:
     result = command.run(*words, folder=folder, typed="n\n", code=1)
     assert "Apply 4 steps to 2 targets (us, lab)? [y/N]" in result.output
     assert result.output.count("Apply ") == 1
+    assert "Note: stores us, lab created" in result.output
     assert "Not applied; no image was changed." in result.output
     assert [set(listed(folder, store)) for store in ("us", "lab")] == [set(), set()]
     command.run(*words, folder=folder, typed="y\n")
