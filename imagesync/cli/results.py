@@ -133,17 +133,23 @@ class RunReport:
 
 @dataclass(frozen=True, slots=True)
 class PlansResult:
-    """The plans of several targets. ``documents``: by target, the document of its plan."""
+    """The plans of several targets. ``documents``: by target, the document of its plan.
+
+    ``total``: the number of targets of the run, if these are not all; else 0.
+    """
 
     catalog: str
     planned: tuple[PlannedTarget, ...]
     documents: Mapping[str, Mapping[str, Any]]
+    total: int = 0
 
     def make_text(self, look: Look) -> str:
         """The text: equal plans once."""
         from imagesync.render.target_text import format_target_plans
 
-        return format_target_plans(self.planned, look.paint, now=look.now, detail=look.detail, width=look.width)
+        return format_target_plans(
+            self.planned, look.paint, now=look.now, detail=look.detail, width=look.width, total=self.total
+        )
 
     def make_json(self) -> str:
         """The document of a saved file of plans."""

@@ -166,7 +166,7 @@ class SeveralRuns:
         self._so_far: dict[str, tuple[Plan, ReportSoFar]] = {}
         self._run: TargetRuns | None = None
         self._catalog = ""
-        self._is_ended = False
+        self._is_ended = self._has_shown = False
         self._events_ended: set[str] = set()
 
     @property
@@ -232,8 +232,11 @@ class SeveralRuns:
                 note(f"target {make_printable(one.target)}: {format_counts(one.plan)}")
         if self._is_quiet and self._yes:
             return
-        result, stream = PlansResult(self._catalog, tuple(planned), {}), self._stream
-        typer.echo(result.make_text(self._outputs.make_look(stream)), err=not self._is_text, color=True)
+        total = len(self._run.waves) if self._run is not None else 0
+        result, stream = PlansResult(self._catalog, tuple(planned), {}, total), self._stream
+        text = result.make_text(self._outputs.make_look(stream))
+        typer.echo(f"\n{text}" if self._has_shown else text, err=not self._is_text, color=True)
+        self._has_shown = True
 
     @property
     def _is_text(self) -> bool:
@@ -313,8 +316,10 @@ class SeveralRuns:
                 problems.append(error)
         problems += self._events.list_problems()
         problems += self._outputs.write(result)
-        good = all(run.outcome.is_success for run in runs)
-        if not self._is_text or not (self._is_quiet and good):
+        outcomes = {run.outcome for run in runs}
+        is_known = outcomes == {TargetOutcome.UNCHANGED}  # from the plans
+        is_good = all(outcome.is_success for outcome in outcomes)
+        if not self._is_text or not (is_known or (self._is_quiet and is_good)):
             self._outputs.print(result)
         note(format_target_runs(runs))
         return problems

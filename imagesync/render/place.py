@@ -24,12 +24,15 @@ def describe_target(name: str | None, here: Identity) -> str:
 def describe_places(catalog: str, scopes: Sequence[tuple[str, str]]) -> list[str]:
     """``Catalog base on cloud eu: 3 images checked``, for places that a reader sees as equal, each with its scope.
 
-    Places with different scopes have a line each.
+    Places with different scopes have a line each. Several places are targets of the manifest.
     """
-    (_, first), *others = scopes
-    if all(scope == first for _, scope in others):
-        return [f"Catalog {make_printable(catalog)} on {', '.join(place for place, _ in scopes)}: {first}"]
-    return [f"Catalog {make_printable(catalog)} on", *(f"  {place}: {scope}" for place, scope in scopes)]
+    begin, (first_place, first) = f"Catalog {make_printable(catalog)} on", scopes[0]
+    if len(scopes) == 1:
+        return [f"{begin} {first_place}: {first}"]
+    named = [(place.removeprefix("target "), scope) for place, scope in scopes]
+    if all(scope == first for _, scope in named):
+        return [f"{begin} targets {', '.join(place for place, _ in named)}: {first}"]
+    return [f"{begin} targets", *(f"  {place}: {scope}" for place, scope in named)]
 
 
 def name_target(name: str | None, here: Identity) -> str:

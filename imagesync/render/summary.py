@@ -55,28 +55,47 @@ def note_copies(copies: Sequence[str]) -> list[str]:
     ]
 
 
-def format_counts(plan: Plan, *, of_several: bool = False) -> str:
+def format_counts(plan: Plan, others: Sequence[Plan] = ()) -> str:
     """``Plan: 2 to create, …; 14 unchanged.`` or ``No changes. …``.
 
-    ``of_several``: the targets with this plan have different numbers of other images, which are left out.
+    ``others``: the plans of further targets with the same changes. If these have other numbers of unchanged images, the
+    number is left out.
     """
+    is_same = all(summarize(one) == summarize(plan) for one in others)
     if not plan.steps and plan.kind is not Kind.APPLY:
         return "Nothing to stage." if plan.kind is Kind.STAGE else "Nothing to do."
-    if not plan.steps and of_several:
+    if not plan.steps and not is_same:
         return "No changes."
     if not plan.steps:
         matching = "image matches" if plan.unchanged == 1 else "images match"
         return f"No changes. {plan.unchanged} {matching} the manifest."
     counts = summarize(plan)
-    moved = {0: "", None: " Upload size unknown."}.get(counts.upload, f" {format_size(counts.upload)} to upload.")
+    moved = _format_upload(counts.upload)
     rest = f"; {counts.unchanged} unchanged" if plan.kind is Kind.APPLY else "; no other changes"
-    return f"Plan: {format_changes(plan)}{'' if of_several else rest}.{moved}"
+    each = " for each target" if others else ""
+    return f"Plan{each}: {format_changes(plan)}{rest if is_same else ''}.{moved}"
+
+
+def format_total(plans: Sequence[Plan]) -> str:
+    """``In total 6 to create, 1 to delete. 2.0 GiB to upload.``: the changes of several targets together."""
+    sizes = [summarize(plan).upload for plan in plans]
+    upload = None if None in sizes else sum(size for size in sizes if size is not None)
+    return f"In total {_format_sum(plans)}.{_format_upload(upload)}"
+
+
+def _format_upload(size: int | None) -> str:
+    return {0: "", None: " Upload size unknown."}.get(size, f" {format_size(size)} to upload.")
 
 
 def format_changes(plan: Plan) -> str:
     """``2 to create, 1 to replace``; empty for a plan without changes."""
-    counts = summarize(plan)
-    return ", ".join(f"{getattr(counts, verb)} to {verb}" for verb in VERBS if getattr(counts, verb))
+    return _format_sum([plan])
+
+
+def _format_sum(plans: Sequence[Plan]) -> str:
+    counts = [summarize(plan) for plan in plans]
+    sums = {verb: sum(getattr(one, verb) for one in counts) for verb in VERBS}
+    return ", ".join(f"{number} to {verb}" for verb, number in sums.items() if number)
 
 
 def count_changes(plan: Plan) -> int:

@@ -9,14 +9,16 @@ from imagesync.model.reported import ReportedRun
 from imagesync.model.targets import PlannedTarget, TargetOutcome, TargetRun
 from imagesync.render.blocks import wrap
 from imagesync.render.document import TargetGroup
+from imagesync.render.documents import make_plan_document
 from imagesync.render.report import format_report
 from imagesync.render.style import Detail, Ink, Paint, format_count, leave_plain
-from imagesync.render.summary import count_changes
+from imagesync.render.summary import count_changes, format_total
 from imagesync.render.target_groups import describe_group, group_equal, group_plans, list_targets
 from imagesync.render.text import format_plan
 from imagesync.text import make_printable
 
 _INDENT = "  "
+_UNCHANGED = "No changes."
 
 
 def format_target_plans(
@@ -26,15 +28,32 @@ def format_target_plans(
     now: datetime,
     detail: Detail = Detail.USUAL,
     width: int | None = None,
+    total: int = 0,
 ) -> str:
-    """The text of the plans: equal ones once, below the names of their targets; then the number of targets with changes."""
+    """The text of the plans: equal ones once, below the names of their targets; then the number of targets with changes.
+
+    Targets without changes come first, and those with errors last, next to the question. ``total``: the number of targets
+    of the run, if these are not all; else 0.
+    """
     names = {one.target: one for one in planned}
     texts = [
         "\n".join([*_format_title(group, paint, width), *_format_body(group, names, paint, now, detail, width)])
-        for group in group_plans(planned, now=now, detail=detail)
+        for group in sorted(group_plans(planned, now=now, detail=detail), key=_rank_plan)
     ]
-    closing = [paint(Ink.BOLD, line) for line in wrap(count_targets(planned), width, _INDENT)]
+    closing = [paint(Ink.BOLD, each) for line in _close_plans(planned, total) for each in wrap(line, width, _INDENT)]
     return "\n\n".join([*texts, "\n".join(closing)])
+
+
+def _rank_plan(group: TargetGroup[PlannedTarget]) -> int:
+    plan = group.first.plan
+    return 2 if has_errors(group.first) else bool(plan and plan.steps)
+
+
+def _close_plans(planned: Sequence[PlannedTarget], total: int) -> Iterator[str]:
+    yield count_targets(planned, total)
+    plans = [one.plan for one in planned if one.plan and one.plan.steps and not (one.problems or one.refusals)]
+    if len(plans) > 1:
+        yield format_total(plans)
 
 
 def _format_title(group: TargetGroup[PlannedTarget], paint: Paint, width: int | None) -> list[str]:
@@ -52,11 +71,19 @@ def _format_body(
     width: int | None,
 ) -> Iterator[str]:
     first = group.first
-    if first.plan is not None:
+    if first.plan is not None and not _is_said(first, now, detail):
         others = [plan for name in group.names[1:] if (plan := names[name].plan)]
         yield format_plan(first.plan, paint, now=now, detail=detail, width=width, others=others)
     problems = [*(Diagnostic("", 0, 0, "", refusal) for refusal in first.refusals), *first.problems]
     yield from _format_problems(problems, width)
+
+
+def _is_said(one: PlannedTarget, now: datetime, detail: Detail) -> bool:
+    """Whether the title says all: no changes, and nothing else to know about the images."""
+    if one.plan is None or one.plan.steps or detail is Detail.WHOLE:
+        return False
+    document = make_plan_document(one.plan, now=now, detail=detail)
+    return not (document.has_content or document.errors)
 
 
 def _format_problems(problems: Sequence[Diagnostic], width: int | None) -> Iterator[str]:
@@ -64,8 +91,11 @@ def _format_problems(problems: Sequence[Diagnostic], width: int | None) -> Itera
         yield from wrap(f"Error: {make_printable(str(problem))}", width, "    ")
 
 
-def count_targets(planned: Sequence[PlannedTarget]) -> str:
-    """``3 targets: 1 with changes, 1 without changes, 1 with errors (lab).``; the targets with errors are named."""
+def count_targets(planned: Sequence[PlannedTarget], total: int = 0) -> str:
+    """``3 targets: 1 with changes, 1 without changes, 1 with errors (lab).``; the targets with errors are named.
+
+    ``3 of 20 targets: …`` if ``total``, the number of targets of the run, is greater.
+    """
     wrong = [one.target for one in planned if has_errors(one)]
     others = [one for one in planned if not has_errors(one) and one.plan]
     changed = sum(bool(one.plan and one.plan.steps) for one in others)
@@ -74,7 +104,8 @@ def count_targets(planned: Sequence[PlannedTarget]) -> str:
         *([f"{len(others) - changed} without changes"] if len(others) > changed else []),
         *([f"{len(wrong)} with errors ({list_targets(wrong)})"] if wrong else []),
     ]
-    return f"{format_count(len(planned), 'target')}: {', '.join(parts)}."
+    part = f"{len(planned)} of " if total > len(planned) else ""
+    return f"{part}{format_count(max(total, len(planned)), 'target')}: {', '.join(parts)}."
 
 
 def has_errors(one: PlannedTarget) -> bool:
@@ -83,15 +114,23 @@ def has_errors(one: PlannedTarget) -> bool:
 
 
 def format_target_runs(runs: Sequence[TargetRun], paint: Paint = leave_plain, *, width: int | None = None) -> str:
-    """The closing lines of each target, equal ones once; then the number of targets by outcome, with names."""
+    """The closing lines of each target, equal ones once; then the number of targets by outcome, with names.
+
+    Targets without changes have no lines. What failed comes last.
+    """
     inner = None if width is None else width - len(_INDENT)
+    entries = [(run.target, run) for run in sorted(runs, key=_rank_run) if _format_run(run, paint, inner) != _UNCHANGED]
     lines = [
         line
-        for group in group_equal([(run.target, run) for run in runs], lambda run: _format_run(run, paint, inner))
+        for group in group_equal(entries, lambda run: _format_run(run, paint, inner))
         for line in _format_group(group, paint, width, inner)
     ]
     closing = [paint(Ink.BOLD, line) for line in wrap(count_outcomes(runs), width, _INDENT)]
     return "\n".join([*lines, *closing])
+
+
+def _rank_run(run: TargetRun) -> int:
+    return 0 if run.outcome.is_success else 1 if run.outcome is TargetOutcome.NOT_STARTED else 2
 
 
 def _format_group(group: TargetGroup[TargetRun], paint: Paint, width: int | None, inner: int | None) -> Iterator[str]:
@@ -104,7 +143,7 @@ def _format_run(run: TargetRun, paint: Paint, width: int | None) -> str:
     if run.report is not None and (run.report.results or run.report.plan.errors):
         lines += format_report(run.report, paint, width=width).split("\n")
     elif run.outcome is TargetOutcome.UNCHANGED:
-        lines.append("No changes.")
+        lines.append(_UNCHANGED)
     if not lines and run.outcome is not TargetOutcome.FAILED:
         lines.append(f"{run.outcome.words.capitalize()}.")
     return "\n".join([*lines, *_format_problems(run.problems, width)] or ["Failed."])

@@ -33,9 +33,8 @@ def format_plan(
     ``now``: the reader's clock, for dates and ages; without it they are left out. ``width``: the columns of a line; None
     does not wrap.
     """
-    is_same = all(format_counts(one) == format_counts(plan) for one in others)
     heading = [paint(Ink.BOLD, each) for line in format_headings([plan, *others]) for each in wrap(line, width, "    ")]
-    counts = [paint(Ink.BOLD, line) for line in wrap(format_counts(plan, of_several=not is_same), width, "  ")]
+    counts = [paint(Ink.BOLD, line) for line in wrap(format_counts(plan, others), width, "  ")]
     errors = [each for line in describe_errors(plan) for each in wrap(line, width, "    ")]
     if detail is Detail.SUMMARY:
         return "\n".join([*heading, *errors, *counts])

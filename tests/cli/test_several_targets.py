@@ -58,9 +58,9 @@ def test_equal_plans_are_shown_once_with_all_names(folder: Path) -> None:
     """And how many targets have changes."""
     result = run("plan", "m.yaml", "--all-targets", folder=folder)
     shown = result.stdout
-    assert "eu, us: the same 2 changes\nCatalog base on target eu (store eu), target us (store us): 2 images" in shown
+    assert "eu, us: the same 2 changes\nCatalog base on targets eu (store eu), us (store us): 2 images" in shown
     assert "\n\nlab: 2 changes\nCatalog base on target lab (store lab): 2 images declared, 0 owned\n" in shown
-    assert shown.endswith("\n\n3 targets: 3 with changes.\n")
+    assert shown.endswith("\n\n3 targets: 3 with changes.\nIn total 6 to create. 29.3 KiB to upload.\n")
     assert shown.count("+ a  create") == 2
     assert result.stderr == "Note: stores eu, us, lab do not exist yet; apply creates them\n"
     assert not any((folder / store).exists() for store in ("eu", "us", "lab"))
@@ -73,10 +73,11 @@ def test_targets_that_are_named_are_applied_and_no_other(folder: Path) -> None:
     assert [set(listed(folder, store)) for store in ("eu", "us", "lab")] == [{"a", "b"}, set(), {"a", "b"}]
     assert listed(folder, "lab")["b"]["tags"] == ["lab"]
     again = run("apply", "m.yaml", "--all-targets", "--yes", folder=folder).stdout
-    assert "eu, lab:\n  No changes.\nus:\n  Applied: 2 created." in again
+    assert "\nus:\n  Applied: 2 created." in again
     assert again.endswith("\n3 targets: 1 done, 2 unchanged.\n")
     planned = run("plan", "m.yaml", "--all-targets", "--detailed-exitcode", folder=folder).stdout
-    assert planned.startswith("eu, us, lab: no changes\n")
+    assert planned == "eu, us, lab: no changes\n\n3 targets: 3 without changes.\n"
+    assert run("apply", "m.yaml", "--all-targets", folder=folder).stdout == planned
 
 
 def test_one_question_for_all_targets(folder: Path) -> None:

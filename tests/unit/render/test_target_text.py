@@ -5,9 +5,10 @@ from dataclasses import replace
 from imagesync.errors import Diagnostic
 from imagesync.model.catalog import Visibility
 from imagesync.model.image import Identity
-from imagesync.model.plan import Plan
+from imagesync.model.plan import Action, Create, Plan
 from imagesync.model.report import Outcome, Report, StepResult
 from imagesync.model.targets import PlannedTarget, TargetOutcome, TargetRun
+from imagesync.render.style import Detail
 from imagesync.render.target_text import format_target_plans, format_target_runs, has_errors
 from tests.unit.factories import NOW, catalog, inventory, live, plan, spec
 
@@ -23,16 +24,20 @@ def on(target: str, made: Plan, **more: object) -> PlannedTarget:
 
 
 def test_equal_plans_are_shown_once_with_every_name() -> None:
-    """Then the others, in the order of the manifest, and the number of each kind."""
+    """First those without changes, which need no more than a line; last those with errors, and the number of each kind."""
     planned = [on("eu", MADE), on("lab", NOTHING), on("us", MADE), PlannedTarget("x", None, problems=(LOST,))]
     text = format_target_plans(planned, now=NOW)
     assert text.startswith(
+        "lab: no changes\n\n"
         "eu, us: the same change\n"
-        "Catalog base on target eu (cloud eu), target us (cloud us): 2 images declared, 1 owned\n\n"
+        "Catalog base on targets eu (cloud eu), us (cloud us): 2 images declared, 1 owned\n\n"
     )
-    assert "\n\nPlan: 1 to create; 1 unchanged. 4.0 KiB to upload.\n\nlab: no changes\n" in text
-    assert "\n\nx: cannot be planned\nError: no route; check the network\n\n" in text
-    assert text.endswith("\n\n4 targets: 2 with changes, 1 without changes, 1 with errors (x).")
+    assert "\n\nPlan for each target: 1 to create; 1 unchanged. 4.0 KiB to upload.\n\nx: cannot be planned\n" in text
+    assert text.endswith(
+        "\nError: no route; check the network\n\n"
+        "4 targets: 2 with changes, 1 without changes, 1 with errors (x).\n"
+        "In total 2 to create. 8.0 KiB to upload."
+    )
     assert text.count("+ a") == 1
 
 
@@ -40,12 +45,43 @@ def test_targets_with_other_counts_have_a_line_each() -> None:
     """What they do not share is not said of both."""
     text = format_target_plans([on("eu", MADE), on("us", MADE, unchanged=5, wanted=6)], now=NOW)
     assert (
-        "  target eu (cloud eu): 2 images declared, 1 owned\n  target us (cloud us): 6 images declared, 1 owned\n"
-        in text
+        "Catalog base on targets\n"
+        "  eu (cloud eu): 2 images declared, 1 owned\n  us (cloud us): 6 images declared, 1 owned\n" in text
     )
-    assert "\n\nPlan: 1 to create. 4.0 KiB to upload.\n" in text
-    text = format_target_plans([on("eu", NOTHING), on("us", NOTHING, unchanged=5, wanted=5)], now=NOW)
+    assert "\n\nPlan for each target: 1 to create. 4.0 KiB to upload.\n" in text
+    nothing = [on("eu", NOTHING), on("us", NOTHING, unchanged=5, wanted=5)]
+    assert format_target_plans(nothing, now=NOW) == "eu, us: no changes\n\n2 targets: 2 without changes."
+    text = format_target_plans(nothing, now=NOW, detail=Detail.WHOLE)
     assert "\n\nNo changes.\n\n2 targets: 2 without changes." in text
+
+
+def test_a_target_without_changes_has_its_notes() -> None:
+    """Only a target that has nothing to say is one line."""
+    text = format_target_plans([on("eu", replace(NOTHING, copies=("id-9",))), on("us", NOTHING)], now=NOW)
+    assert text.startswith(
+        "eu: no changes\nCatalog base on target eu (cloud eu): 1 image declared, 1 owned\n\nNote: 1 "
+    )
+    assert "\n\nNo changes. 1 image matches the manifest.\n\nus: no changes\n\n2 targets: " in text
+
+
+def test_a_part_of_the_targets_is_not_shown_as_all() -> None:
+    """A run that need not be approved prints the plans of a target that answers late by themselves."""
+    text = format_target_plans([on("eu", NOTHING)], now=NOW, total=20)
+    assert text.endswith("\n\n1 of 20 targets: 1 without changes.")
+
+
+def test_the_total_has_no_target_that_is_not_applied() -> None:
+    """Its changes are not to come."""
+    refused = replace(on("us", MADE), refusals=("too many",))
+    assert "In total" not in format_target_plans([on("eu", MADE), refused], now=NOW)
+    unknown = replace(MADE, steps=tuple(replace(one, action=_forget_size(one.action)) for one in MADE.steps))
+    text = format_target_plans([on("eu", MADE), on("us", unknown)], now=NOW)
+    assert text.endswith("\nIn total 2 to create. Upload size unknown.")
+
+
+def _forget_size(action: Action) -> Action:
+    assert isinstance(action, Create)
+    return replace(action, fingerprint=replace(action.fingerprint, size=None))
 
 
 def test_plans_with_other_changes_or_refusals_are_shown_apart() -> None:
@@ -55,11 +91,11 @@ def test_plans_with_other_changes_or_refusals_are_shown_apart() -> None:
     text = format_target_plans([on("eu", MADE), refused, on("ap", other)], now=NOW)
     assert [line for line in text.split("\n") if line.endswith(": 1 change")] == [
         "eu: 1 change",
-        "us: 1 change",
         "ap: 1 change",
+        "us: 1 change",
     ]
     assert "Error: too many" in text
-    assert text.endswith("3 targets: 2 with changes, 1 with errors (us).")
+    assert text.endswith("3 targets: 2 with changes, 1 with errors (us).\nIn total 2 to create. 8.0 KiB to upload.")
     assert [has_errors(one) for one in (on("eu", MADE), refused)] == [False, True]
 
 
@@ -79,7 +115,7 @@ def run_of(target: str, outcome: Outcome) -> TargetRun:
 
 
 def test_equal_endings_are_shown_once_and_the_others_are_named() -> None:
-    """The last line has the number of each outcome, and the names of those that are not done."""
+    """Failures are last, next to the line with the number of each outcome and the names of those that are not done."""
     runs = [
         run_of("eu", Outcome.DONE),
         run_of("us", Outcome.DONE),
@@ -92,17 +128,15 @@ def test_equal_endings_are_shown_once_and_the_others_are_named() -> None:
     assert format_target_runs(runs).split("\n") == [
         "eu, us:",
         "  Applied: 1 created. 4.0 KiB uploaded.",
-        "ap:",
-        "  failed      create:a",
-        "  Failed: nothing done; not done: 1 to create. Fix the errors above and run apply again.",
-        "lab:",
-        "  No changes.",
-        "x:",
-        "  Error: no route; check the network",
         "y:",
         "  Not started.",
         "  Error: no route; check the network",
         "z:",
         "  Not started.",
+        "ap:",
+        "  failed      create:a",
+        "  Failed: nothing done; not done: 1 to create. Fix the errors above and run apply again.",
+        "x:",
+        "  Error: no route; check the network",
         "7 targets: 2 done, 1 unchanged, 2 failed (ap, x), 2 not started (y, z).",
     ]
