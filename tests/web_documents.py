@@ -185,7 +185,7 @@ def make_hostile_targets(text: str) -> Collection:
         text,
         text,
         text,
-        (TargetRow(text, text, text, 3), TargetRow("b", text, "", 0, 1)),
+        (TargetRow(text, text, text, 3, 0, text), TargetRow("b", text, "", 0, 1)),
         (TargetGroup((text,), Alert(text, (text, "other"))),),
         (TargetGroup((text, "b"), text),),
         (TargetGroup((text, "b"), document), TargetGroup(("c",), replace(document, blocks=()))),

@@ -19,7 +19,7 @@ from imagesync.cli.targets import open_selected
 from imagesync.errors import UsageError
 from imagesync.model.catalog import Catalog
 from imagesync.sources import SourceAccess
-from imagesync.targets.saved import decode_plans, holds_several
+from imagesync.targets.saved import decode_plans, is_several
 from imagesync.text import make_printable, quote_word
 
 
@@ -33,7 +33,7 @@ def show_saved_plan(path: Path, options: Options, outputs: Outputs) -> None:
         raise UsageError(f"{option} has no effect on a saved plan", hint)
     try:
         document = read_document(path)
-        result = _read_plans(document, path) if holds_several(document) else None
+        result = _read_plans(document, path) if is_several(document) else None
         plan = decode(document, path)[0] if result is None else None
     except UsageError as error:
         word = quote_word(str(path))

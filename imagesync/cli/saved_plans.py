@@ -14,7 +14,7 @@ from imagesync.model.catalog import Catalog, UrlSource
 from imagesync.model.plan import Create, Plan, Step
 from imagesync.planfile.reader import decode_plan, find_withheld_urls
 from imagesync.planfile.writer import Json, encode_plan, format_document
-from imagesync.targets.saved import holds_several
+from imagesync.targets.saved import is_several
 from imagesync.text import make_printable, quote_word
 from imagesync.version import __version__
 
@@ -56,7 +56,7 @@ def decode(document: Any, path: Path) -> tuple[Plan, frozenset[str]]:
 def read_plan(path: Path, *, allow_outside: bool | None = None) -> tuple[Plan, frozenset[str]]:
     """``decode`` for the file at ``path``; UsageError also if it holds the plans of several targets."""
     document = read_document(path, allow_outside=allow_outside)
-    if holds_several(document):
+    if is_several(document):
         message = f"{make_printable(str(path))} holds the plans of several targets"
         raise UsageError(message, "use the path of the manifests, with --target NAME")
     return decode(document, path)

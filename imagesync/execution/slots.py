@@ -45,7 +45,7 @@ class Slots:
                 self._seats.remove(seat)
             self.drop(target)
 
-    def _may_take(self, seat: "Seat") -> bool:
+    def _can_take(self, seat: "Seat") -> bool:
         free = self.total - sum(one.used for one in self._seats)
         busy = sum(one.used > 0 for one in self._seats if one is not seat)
         others = max(len(self._expected), len(self._seats)) - 1
@@ -69,7 +69,7 @@ class Seat:
     def take(self) -> bool:
         """Occupy one slot; False if there is none for this target now."""
         with self._changed:
-            if not self._slots._may_take(self):
+            if not self._slots._can_take(self):
                 return False
             self.used += 1
             return True
@@ -83,4 +83,4 @@ class Seat:
     def wait(self, seconds: float) -> None:
         """Wait until a slot is free for this target, at most ``seconds``."""
         with self._changed:
-            self._changed.wait_for(lambda: self._slots._may_take(self), seconds)
+            self._changed.wait_for(lambda: self._slots._can_take(self), seconds)

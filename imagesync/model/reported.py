@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from imagesync.errors import Diagnostic
+from imagesync.model.image import Identity
 from imagesync.model.report import Outcome
 from imagesync.model.targets import TargetOutcome
 
@@ -31,8 +32,8 @@ class ReportedStep:
 class ReportedRun:
     """The run of one target, as a report has it. ``problems``: of the target; ``errors``: of keys without steps.
 
-    ``document``: the JSON of the report; None if the run did not come so far. ``stopped``, ``leftover``, ``notes``: see
-    ``Report``; empty without a report.
+    ``document``: the JSON of the report, ``here``: its place; None if the run did not come so far. ``stopped``,
+    ``leftover``, ``notes``: see ``Report``; empty without a report.
     """
 
     target: str
@@ -44,4 +45,5 @@ class ReportedRun:
     leftover: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     stopped: str = ""
+    here: Identity | None = None
     document: Mapping[str, Any] | None = None

@@ -109,6 +109,7 @@ class TargetRow:
     """One target in the table of all. ``outcome``: how its plan or its run ended, in words, such as ``no changes``.
 
     ``changes``: what is to do or was done, ``2 to create, 1 to replace``; empty for nothing. ``errors``: their number.
+    ``place``: the cloud or store; empty if it is not known, because the target could not be reached.
     """
 
     target: str
@@ -116,6 +117,7 @@ class TargetRow:
     changes: str = ""
     errors: int = 0
     wave: int = 0
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,15 +108,16 @@ def _format_error(error: TargetGroup[str]) -> str:
 
 
 def format_target_rows(rows: Sequence[TargetRow], number: int) -> str:
-    """A table of the first ``number`` targets. A column for the waves if they differ."""
+    """A table of the first ``number`` targets. A column for the places if any is known, and for the waves if they differ."""
     if not rows:
         return ""
-    has_waves = len({row.wave for row in rows}) > 1
-    names = ["target", *(["wave"] if has_waves else []), "outcome", "changes", "errors"]
+    has_places, has_waves = any(row.place for row in rows), len({row.wave for row in rows}) > 1
+    names = ["target", *(["place"] * has_places), *(["wave"] * has_waves), "outcome", "changes", "errors"]
     lines = [
         [
             mark_code(row.target),
-            *([str(row.wave)] if has_waves else []),
+            *([mark_sentence(row.place)] * has_places),
+            *([str(row.wave)] * has_waves),
             mark_sentence(row.outcome),
             mark_sentence(row.changes),
             f"{row.errors:,}" if row.errors else "",

@@ -80,7 +80,7 @@ caption span { position: absolute; width: 1px; height: 1px; overflow: hidden; cl
 .images tbody tr:hover { background: var(--soft); }
 .targets th, .targets td { padding-block: .3rem; overflow-wrap: anywhere; }
 .targets tbody th { min-width: 8rem; font-weight: 600; }
-.targets td[data-title="changes"] { width: 50%; }
+.targets td[data-title="changes"] { width: 40%; }
 .targets td[data-title="errors"] { color: var(--remove); font-weight: 600; }
 section > section h3 { margin: 1rem 0 .3rem; }
 .alert, .errors { margin: .6rem 0; padding: .6rem .9rem; background: var(--tone-back); border-left: 3px solid var(--tone);

@@ -1,6 +1,6 @@
 """A collection of documents -> one HTML page: a table of the targets, and a section for each group of them. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -63,11 +63,12 @@ def _number_parts(groups: Sequence[TargetGroup[Document]]) -> list[_Part]:
 
 
 def _format_targets(rows: Sequence[TargetRow], links: Mapping[str, str]) -> Iterator[str]:
-    """A table with a row for each target, and a link to its group. A column for the waves if they differ."""
+    """A table with a row for each target, and a link to its group; without the columns that say nothing."""
     if not rows:
         return
-    has_waves = len({row.wave for row in rows}) > 1
-    names = ["target", *(["wave"] if has_waves else []), "outcome", "changes", "errors"]
+    without = {"place"} if not any(row.place for row in rows) else set[str]()
+    without |= {"wave"} if len({row.wave for row in rows}) == 1 else set()
+    names = [name for name in ("target", "place", "wave", "outcome", "changes", "errors") if name not in without]
     heads = "".join(f'<th scope="col">{name}</th>' for name in names)
     yield '<section aria-labelledby="targets">'
     yield '<h2 id="targets">Targets</h2>'
@@ -75,22 +76,24 @@ def _format_targets(rows: Sequence[TargetRow], links: Mapping[str, str]) -> Iter
     yield format_caption("Targets")
     yield f"<thead><tr>{heads}</tr></thead>"
     yield "<tbody>"
-    yield from (_format_row(row, links, has_waves=has_waves) for row in rows)
+    yield from (_format_row(row, links, without) for row in rows)
     yield "</tbody>"
     yield "</table>"
     yield "</section>"
 
 
-def _format_row(row: TargetRow, links: Mapping[str, str], *, has_waves: bool) -> str:
+def _format_row(row: TargetRow, links: Mapping[str, str], without: Container[str]) -> str:
+    """``without``: the names of columns that the table does not have."""
     name, outcome = escape(row.target), escape(row.outcome)
     link = f'<a href="#{links[row.target]}">{name}</a>' if row.target in links else name
-    cells = [
-        *([("wave", str(row.wave))] if has_waves else []),
-        ("outcome", f'<span class="outcome {escape(make_kind("outcome", row.outcome))}">{outcome}</span>'),
-        ("changes", escape(row.changes)),
-        ("errors", f"{row.errors:,}" if row.errors else ""),
-    ]
-    texts = "".join(f'<td data-title="{title}">{text}</td>' for title, text in cells)
+    cells = {
+        "place": escape(row.place),
+        "wave": str(row.wave),
+        "outcome": f'<span class="outcome {escape(make_kind("outcome", row.outcome))}">{outcome}</span>',
+        "changes": escape(row.changes),
+        "errors": f"{row.errors:,}" if row.errors else "",
+    }
+    texts = "".join(f'<td data-title="{title}">{text}</td>' for title, text in cells.items() if title not in without)
     return f'<tr><th scope="row">{link}</th>{texts}</tr>'
 
 

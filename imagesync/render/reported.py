@@ -14,6 +14,7 @@ from imagesync.model.targets import TargetOutcome
 from imagesync.render.blocks import Kind, wrap
 from imagesync.render.document import Alert, Block, Collection, Document, Section, Subject
 from imagesync.render.outcomes import WORST
+from imagesync.render.place import describe_target
 from imagesync.render.result import problem_to_json
 from imagesync.render.style import Ink, Paint, leave_plain
 from imagesync.render.target_documents import Part, join_runs
@@ -75,7 +76,16 @@ def _make_part(catalog: str, run: ReportedRun) -> Part:
     images = tuple(make_printable(step.image_id) for step in steps)
     errors = tuple(_list_errors(run))
     return Part(
-        run.target, run.outcome.words, document, len(steps), numbers, errors, run.wave, noun="step", images=images
+        run.target,
+        run.outcome.words,
+        document,
+        len(steps),
+        numbers,
+        errors,
+        run.wave,
+        describe_target(None, run.here) if run.here else "",
+        noun="step",
+        images=images,
     )
 
 

@@ -11,6 +11,7 @@ from imagesync.model.targets import PlannedTarget, TargetOutcome, TargetRun
 from imagesync.render.changes import Line
 from imagesync.render.document import Alert, Collection, Document, Subject, TargetGroup, TargetRow
 from imagesync.render.documents import make_failure_document, make_plan_document, make_report_document
+from imagesync.render.place import describe_target
 from imagesync.render.report import format_done, format_not_done
 from imagesync.render.style import Detail, format_count
 from imagesync.render.summary import count_changes, format_changes
@@ -42,6 +43,7 @@ class Part:
     changes: str = ""
     errors: tuple[str, ...] = ()
     wave: int = 0
+    place: str = ""
     noun: str = "change"
     images: tuple[str, ...] = ()
 
@@ -49,7 +51,7 @@ class Part:
         """Its row in the table of all targets."""
         number = len(self.errors) + len(self.document.errors)
         number += sum(block.outcome in _UNSUCCESSFUL for block in self.document.blocks)
-        return TargetRow(make_printable(self.target), self.outcome, self.changes, number, self.wave)
+        return TargetRow(make_printable(self.target), self.outcome, self.changes, number, self.wave, self.place)
 
     def list_errors(self) -> Iterator[str]:
         """Its errors, each once: those of the target, then those of single images."""
@@ -102,7 +104,8 @@ def _make_plan_part(catalog: str, one: PlannedTarget, now: datetime, detail: Det
     document = make_plan_document(one.plan, now=now, detail=detail, refusals=one.refusals)
     number = count_changes(one.plan)
     outcome = _REFUSED if one.refusals else _CHANGES if one.plan.steps else _UNCHANGED
-    return Part(one.target, outcome, document, number, format_changes(one.plan), errors, one.wave)
+    place = describe_target(None, one.plan.target)
+    return Part(one.target, outcome, document, number, format_changes(one.plan), errors, one.wave, place)
 
 
 def _make_run_part(catalog: str, one: TargetRun, now: datetime, detail: Detail) -> Part:
@@ -115,7 +118,8 @@ def _make_run_part(catalog: str, one: TargetRun, now: datetime, detail: Detail) 
     rest = format_not_done(report)
     changes = "; ".join(filter(None, (format_done(report), rest and f"not done: {rest}")))
     stopped = (make_printable(report.stopped),) if report.stopped else ()
-    return Part(one.target, words, document, count_changes(report.plan), changes, (*errors, *stopped), one.wave)
+    number, place = count_changes(report.plan), describe_target(None, report.plan.target)
+    return Part(one.target, words, document, number, changes, (*errors, *stopped), one.wave, place)
 
 
 def _make_empty(subject: Subject, catalog: str, target: str) -> Document:
@@ -184,7 +188,7 @@ def _join_documents(parts: Sequence[Part]) -> Document:
 
 def _make_key(part: Part) -> Hashable:
     """What a reader sees of a target, without the names of the target and its place, and its own errors."""
-    return replace(part, target="", errors=(), wave=0, images=(), document=ignore_place(part.document))
+    return replace(part, target="", errors=(), wave=0, place="", images=(), document=ignore_place(part.document))
 
 
 def _make_printable_names(group: TargetGroup[Shared]) -> TargetGroup[Shared]:

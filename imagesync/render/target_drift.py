@@ -191,7 +191,8 @@ def make_drifts_collection(catalog: str, found: Found, command_of: TargetsComman
 def _make_row(name: str, one: PlaceDrift | ImagesyncError) -> TargetRow:
     if isinstance(one, ImagesyncError):
         return TargetRow(make_printable(name), "not checked", errors=len(list_problems(one)))
-    return TargetRow(make_printable(name), "drift" if one.report.found else "no drift", count_found(one.report))
+    outcome, place = "drift" if one.report.found else "no drift", describe_target(None, one.here)
+    return TargetRow(make_printable(name), outcome, count_found(one.report), place=place)
 
 
 def _list_errors(group: TargetGroup[PlaceDrift | ImagesyncError]) -> Iterator[TargetGroup[str]]:

@@ -4,12 +4,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-from imagesync.errors import Diagnostic
+from imagesync.errors import Diagnostic, PlanRefused
 from imagesync.model.reported import ReportedRun
 from imagesync.model.targets import PlannedTarget, TargetOutcome, TargetRun
 from imagesync.render.blocks import wrap
 from imagesync.render.document import TargetGroup
 from imagesync.render.documents import make_plan_document
+from imagesync.render.problems import list_problems
 from imagesync.render.report import format_report
 from imagesync.render.style import Detail, Ink, Paint, format_count, leave_plain
 from imagesync.render.summary import count_changes, format_total
@@ -74,7 +75,7 @@ def _format_body(
     if first.plan is not None and not _is_said(first, now, detail):
         others = [plan for name in group.names[1:] if (plan := names[name].plan)]
         yield format_plan(first.plan, paint, now=now, detail=detail, width=width, others=others)
-    problems = [*(Diagnostic("", 0, 0, "", refusal) for refusal in first.refusals), *first.problems]
+    problems = [*list_problems(PlanRefused(first.refusals)), *first.problems]
     yield from _format_problems(problems, width)
 
 

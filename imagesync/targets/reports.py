@@ -4,13 +4,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from imagesync.errors import UsageError
+from imagesync.model.image import Identity
 from imagesync.model.report import Outcome
 from imagesync.model.reported import ReportedRun, ReportedStep
 from imagesync.model.targets import TargetOutcome
 from imagesync.planfile.reader import check_shape
 from imagesync.secrets import quote_value, show_key
 from imagesync.targets.messages import decode_problems
-from imagesync.targets.saved import holds_several
+from imagesync.targets.saved import is_several
 
 FORMAT_VERSION: Final = 1
 KIND: Final = "a report of imagesync"
@@ -51,7 +52,7 @@ def decode_report_file(document: object, display: str) -> tuple[str, list[Report
     if document["format_version"] != FORMAT_VERSION:
         version = quote_value(document["format_version"])
         raise UsageError(f"{display} has format_version {version}; this imagesync reads {FORMAT_VERSION}", AGAIN)
-    if not holds_several(document):
+    if not is_several(document):
         _check_shape(document, display, "report")
         return document["catalog"], [_decode_run(_name_place(document["target"]), document, _judge(document))]
     _check_shape(document, display, "run")
@@ -108,6 +109,7 @@ def _decode_run(
         tuple(document["leftover"]),
         tuple(document["notes"]),
         document["stopped"] or "",
+        Identity(**{name: value for name, value in document["target"].items() if name != "name"}),
         document,
     )
 

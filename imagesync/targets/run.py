@@ -1,7 +1,7 @@
 """The targets of one run -> the plan of each, and how its run ended. Decides when each target starts. Reads the clock.
 
 All targets are planned at the same time. Their plans are shown together and approved once. A target that fails, hangs or
-cannot be reached delays no other target of its wave: a run that nobody has to approve starts each target as soon as it is
+cannot be reached delays no other target of its wave: a run without a question starts each target as soon as it is
 planned. The next wave starts when all targets of the waves before it have ended, unless too many of them failed.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from imagesync.errors import Diagnostic
+from imagesync.errors import Diagnostic, PlanRefused
 from imagesync.execution.executor import Cancelled
 from imagesync.manifest.selection import list_names, refuse_same_place
 from imagesync.model.plan import Kind, Plan, Step
@@ -189,7 +189,7 @@ class TargetRuns(TargetPlans):
             is_complete = len(self.planned) == len(self._courses)
             if first is not None and (is_complete or (not asks and self._clock() - first >= PATIENCE)):
                 self._show(fresh)
-                if asks and not self._ask():
+                if asks and not self._is_approved():
                     return None
             self._start_ready()
         return self.list_runs()
@@ -216,10 +216,10 @@ class TargetRuns(TargetPlans):
             if one.problems or one.plan is None:
                 self._end(TargetRun(one.target, TargetOutcome.FAILED, problems=one.problems, wave=one.wave))
             elif one.refusals:
-                problems = tuple(Diagnostic("", 0, 0, "", refusal) for refusal in one.refusals)
+                problems = list_problems(PlanRefused(one.refusals))
                 self._end(TargetRun(one.target, TargetOutcome.FAILED, problems=problems, wave=one.wave))
 
-    def _ask(self) -> bool:
+    def _is_approved(self) -> bool:
         waiting = [one for one in self.planned if self._courses[one.target].run is None]
         return not any(one.plan and one.plan.steps for one in waiting) or self._audience.approve(waiting)
 

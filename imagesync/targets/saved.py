@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from imagesync.errors import Diagnostic, ImagesyncError, UsageError
+from imagesync.errors import Diagnostic, ImagesyncError, PlanRefused, UsageError
 from imagesync.model.targets import PlannedTarget
 from imagesync.planfile.reader import AGAIN, check_shape, decode_plan, find_withheld_urls
 from imagesync.planfile.writer import compute_digest
+from imagesync.render.problems import list_problems
 from imagesync.secrets import quote_value, show_key
 from imagesync.targets.messages import Json, decode_problems, encode_problems
 
@@ -35,7 +36,7 @@ def encode_plans(
     return {**document, "digest": compute_digest(document)}
 
 
-def holds_several(document: object) -> bool:
+def is_several(document: object) -> bool:
     """Whether a JSON document is a file of the plans of several targets."""
     return isinstance(document, dict) and "targets" in document
 
@@ -82,6 +83,6 @@ class NotPlanned(ImagesyncError):
 
 def explain_missing(one: PlannedTarget) -> tuple[Diagnostic, ...]:
     """Why a target of a saved file is not applied; empty if it is."""
-    refused = tuple(Diagnostic("", 0, 0, "", refusal) for refusal in one.refusals)
+    refused = list_problems(PlanRefused(one.refusals))
     lost = (Diagnostic("", 0, 0, "", "the file has no plan for it", AGAIN),) if one.plan is None else ()
     return one.problems or refused or lost

@@ -184,8 +184,8 @@ class _SavedPlan:
 _Prepared = _FreshPlan | _SavedPlan
 
 
-def _make_hooks(shown: Plan | None, emit: Emit, cancelled: Cancelled, *, accepts_changes: bool) -> Hooks:
-    """The hooks of a run whose plan was ``shown`` and approved."""
+def _make_hooks(approved: Plan | None, emit: Emit, cancelled: Cancelled, *, accepts_changes: bool) -> Hooks:
+    """The hooks of a run. ``approved``: the plan that was shown."""
 
     def check() -> None:
         if cancelled.is_set():
@@ -198,7 +198,7 @@ def _make_hooks(shown: Plan | None, emit: Emit, cancelled: Cancelled, *, accepts
 
     @contextmanager
     def watch(plan: Plan) -> Iterator[Watch]:
-        emit({"event": RUN} if plan == shown else encode_planned(plan, event=RUN))
+        emit({"event": RUN} if plan == approved else encode_planned(plan, event=RUN))
         yield Watch(lambda event: emit(encode_event(event)), cancelled)
 
     def warn(text: str) -> None:

@@ -74,7 +74,7 @@ def offer(folder: Path, line: str) -> list[str]:
         ("imagesync list --cloud u", ["us-prod"]),
         ("imagesync plan --format ", ["text", "json", "markdown", "html", "junit"]),
         ("imagesync drift --format ", ["text", "json", "markdown", "html"]),
-        ("imagesync schema d", ["doctor", "drift"]),
+        ("imagesync schema d", ["doctor", "drift", "drifts"]),
         ("imagesync plan images --set ", []),
     ],
 )

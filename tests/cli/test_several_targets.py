@@ -57,19 +57,19 @@ def outcomes(path: Path) -> dict[str, str]:
 def test_equal_plans_are_shown_once_with_all_names(folder: Path) -> None:
     """And how many targets have changes."""
     result = run("plan", "m.yaml", "--all-targets", folder=folder)
-    shown = result.stdout
-    assert "eu, us: the same 2 changes\nCatalog base on targets eu (store eu), us (store us): 2 images" in shown
-    assert "\n\nlab: 2 changes\nCatalog base on target lab (store lab): 2 images declared, 0 owned\n" in shown
-    assert shown.endswith("\n\n3 targets: 3 with changes.\nIn total 6 to create. 29.3 KiB to upload.\n")
-    assert shown.count("+ a  create") == 2
+    printed = result.stdout
+    assert "eu, us: the same 2 changes\nCatalog base on targets eu (store eu), us (store us): 2 images" in printed
+    assert "\n\nlab: 2 changes\nCatalog base on target lab (store lab): 2 images declared, 0 owned\n" in printed
+    assert printed.endswith("\n\n3 targets: 3 with changes.\nIn total 6 to create. 29.3 KiB to upload.\n")
+    assert printed.count("+ a  create") == 2
     assert result.stderr == "Note: stores eu, us, lab do not exist yet; apply creates them\n"
     assert not any((folder / store).exists() for store in ("eu", "us", "lab"))
 
 
 def test_targets_that_are_named_are_applied_and_no_other(folder: Path) -> None:
     """In the order of the manifest."""
-    shown = run("apply", "m.yaml", "--target", "lab", "--target", "eu", "--yes", folder=folder).stdout
-    assert "eu, lab:\n  Applied: 2 created. 9.8 KiB uploaded.\n2 targets: 2 done.\n" in shown
+    printed = run("apply", "m.yaml", "--target", "lab", "--target", "eu", "--yes", folder=folder).stdout
+    assert "eu, lab:\n  Applied: 2 created. 9.8 KiB uploaded.\n2 targets: 2 done.\n" in printed
     assert [set(listed(folder, store)) for store in ("eu", "us", "lab")] == [{"a", "b"}, set(), {"a", "b"}]
     assert listed(folder, "lab")["b"]["tags"] == ["lab"]
     again = run("apply", "m.yaml", "--all-targets", "--yes", folder=folder).stdout
@@ -175,8 +175,8 @@ def test_a_file_of_plans_is_shown_and_applied(folder: Path) -> None:
     planned = run("plan", "m.yaml", "--all-targets", "-o", "plans.json", folder=folder).stdout
     assert run("show", "plans.json", folder=folder).stdout == planned
     assert [one["target"] for one in read(folder / "plans.json")["targets"]] == ["eu", "us", "lab"]
-    shown = run("apply", "plans.json", "--target", "us", "--target", "lab", "--yes", folder=folder).stdout
-    assert shown.endswith("2 targets: 2 done.\n")
+    printed = run("apply", "plans.json", "--target", "us", "--target", "lab", "--yes", folder=folder).stdout
+    assert printed.endswith("2 targets: 2 done.\n")
     assert [set(listed(folder, store)) for store in ("eu", "us", "lab")] == [set(), {"a", "b"}, {"a", "b"}]
     result = run("apply", "plans.json", "--yes", "-o", "report.json", folder=folder, code=1)
     assert outcomes(folder / "report.json") == {"eu": "done", "us": "failed", "lab": "failed"}
@@ -275,9 +275,9 @@ def test_another_run_that_holds_the_lease_stops_only_its_target(folder: Path) ->
         hold(backend, "base", timeout=0, times=USUAL, unlock="", warn=print),
     ):
         words = ("apply", "m.yaml", "--all-targets", "--yes", "--lock-timeout", "0", "-o", "report.json")
-        shown = run(*words, folder=folder, code=1).stdout
+        printed = run(*words, folder=folder, code=1).stdout
     assert outcomes(folder / "report.json") == {"eu": "done", "us": "not-started", "lab": "failed"}
-    assert "imagesync unlock m.yaml --target lab" in shown
+    assert "imagesync unlock m.yaml --target lab" in printed
 
 
 def events_of(folder: Path, target: str) -> list[str]:
@@ -357,6 +357,7 @@ from imagesync.cli.result_options import Copies, ResultForm, Results
 from imagesync.cli.several import SeveralRuns
 from imagesync.model.report import Started
 from imagesync.targets.messages import RUN, Verb, encode_event
+from imagesync.cli.targets import StoreNotes
 from imagesync.targets.run import TargetRuns
 from tests.unit.targets.scripted_carrier import ScriptedCarrier, plan_for
 
@@ -374,7 +375,7 @@ def begin():
     carrier.answer("eu", Verb.APPLY, {"event": RUN})
     carrier.answer("eu", Verb.APPLY, encode_event(Started(made.steps[0])))
 carrier.then(lambda: carrier.planned(made, plan_for("us")), begin, lambda: print("hanging", file=__import__("sys").stderr))
-with SeveralRuns(files, outputs, yes=True, is_quiet=False) as front:
+with SeveralRuns(files, outputs, StoreNotes(), yes=True, is_quiet=False) as front:
     waves = {"eu": 0, "us": 0, "lab": 1}
     front.finish(TargetRuns(carrier, waves, front, cancelled=front.cancelled), "base")
 """

@@ -22,6 +22,8 @@ from tests.cloud.databases import Database, MariaDb, Sqlite
 from tests.cloud.install import HERE, prepare_environment
 from tests.cloud.neighbors import OTHERS, Neighbors, exclude_neighbors, is_neighbor
 
+THREADS = 96
+"""Of each service: a kept connection occupies one, and a run of several targets keeps some connections for each."""
 TABLES = ("image_locations", "image_members", "image_properties", "image_tags", "task_info", "tasks", "images")
 
 
@@ -365,10 +367,15 @@ class Cloud:
     def _run(self, name: str, module: str, url: str, processes: int) -> None:
         """Start one service under uWSGI, in a process group that ends with this process."""
         address = url.removeprefix("http://").split("/")[0]
-        options = f"--http11-socket={address} --master --need-app --lazy-apps --enable-threads --die-on-term --threads=96"  # a kept connection occupies a thread, and a run of several targets keeps some for each
+        options = f"--http11-socket={address} --master --need-app --lazy-apps --enable-threads --die-on-term"
         limits = "--socket-timeout=30 --buffer-size=65535 --no-orphans --disable-logging --listen=128"
         command = [str(self.venv / "bin" / "uwsgi"), *options.split(), *limits.split()]
-        command += [f"--processes={processes}", f"--module={module}", f"--pythonpath={HERE / 'wsgi'}"]
+        command += [
+            f"--processes={processes}",
+            f"--threads={THREADS}",
+            f"--module={module}",
+            f"--pythonpath={HERE / 'wsgi'}",
+        ]
         env = {
             **{key: value for key, value in os.environ.items() if not key.startswith("OS_")},
             "OS_GLANCE_CONFIG_DIR": str(self.folder / name),

@@ -32,7 +32,7 @@ def several(cloud: Cloud, tmp_path: Path) -> Iterator[TargetsWorkspace]:
 def test_killed_at_any_request_the_next_run_converges_on_every_target(
     pytestconfig: pytest.Config, several: TargetsWorkspace
 ) -> None:
-    """Killed before or after each number of requests, while the other targets send theirs."""
+    """Killed before or after each number of requests, while the other targets send their requests."""
     rng, killed = random.Random(SEED), 0
     several.write(BEFORE)
     assert several.apply().code == 0

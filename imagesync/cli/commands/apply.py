@@ -54,7 +54,7 @@ def apply(
     from imagesync.cli.runs import Run, make_settings, read_catalog
     from imagesync.cli.saved_plans import is_plan_file, read_document
     from imagesync.cli.targets import open_selected, open_target_of
-    from imagesync.targets.saved import holds_several
+    from imagesync.targets.saved import is_several
     from imagesync.workflow import AS_PLANNED, Planner, apply_saved
     from imagesync.workflow import apply as apply_catalog
 
@@ -72,7 +72,7 @@ def apply(
         if is_plan_file(path):
             refuse_for_saved_plan(options, stage=stage, discard=discard_staged)
             saved = read_document(path, allow_outside=options.allow_outside)
-        if chosen.is_several or holds_several(saved):
+        if chosen.is_several or is_several(saved):
             from imagesync.cli.several import Group, apply_targets
 
             group = Group(path, options, chosen, make, access, logs.quiet, saved)

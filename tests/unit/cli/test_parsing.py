@@ -15,8 +15,7 @@ from tests.forked import run
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (("plan", "--target", "a", "--target", "b"), "--target"),
-        (("plan", "--target", "a", "--target", "a"), "--target"),
+        (("export", "--cloud", "a", "--cloud", "a"), "--cloud"),
         (("apply", "--jobs", "1", "--jobs=2"), "--jobs"),
         (("plan", "-o", "a.json", "--out", "b.json"), "--out"),
         (("list", "--cloud", "a", "--cloud", "b"), "--cloud"),

@@ -29,7 +29,7 @@ def test_one_slot_is_left_for_each_target_that_has_not_begun() -> None:
 
 
 def test_with_more_targets_than_slots_each_gets_at_most_one_slot_at_first() -> None:
-    """Nobody waits for a target that has two."""
+    """No target waits for one that has two."""
     slots = Slots(2)
     slots.expect("abcde")
     with slots.join("a") as first, slots.join("b") as second, slots.join("c") as third:

@@ -69,7 +69,7 @@ def make_full(name: str) -> Collection:
         name,
         f"Run on {name} here",
         f"Of {name} targets",
-        rows=(TargetRow(name, name, f"{name} created", 3), TargetRow("b", "done", "", 0, 1)),
+        rows=(TargetRow(name, name, f"{name} created", 3, 0, f"cloud {name}"), TargetRow("b", "done", "", 0, 1)),
         alerts=(
             TargetGroup((name, name), Alert("become public: they stay", (name,), is_loss=True)),
             TargetGroup((), Alert("end", (name, name))),
@@ -108,7 +108,14 @@ def draw_targets(random: Random) -> Collection:
         f"Plan {draw_text(random)}",
         draw_text(random),
         rows=tuple(
-            TargetRow(name, draw_text(random), draw_text(random), random.choice([0, 3]), random.choice([0, 0, 1]))
+            TargetRow(
+                name,
+                draw_text(random),
+                draw_text(random),
+                random.choice([0, 3]),
+                random.choice([0, 0, 1]),
+                draw_text(random),
+            )
             for name in names
         ),
         alerts=tuple(
@@ -133,7 +140,7 @@ def test_any_collection_fits_and_only_imagesync_makes_elements(parser: str) -> N
         page = read_page(text, parser)
         assert page.tags <= OURS
         assert len(page.comments) == 1
-        assert {len(row) for row in page.cells} <= {3, 4, 5}
+        assert {len(row) for row in page.cells} <= {3, 4, 5, 6}
         assert escape_commands(text) == text
         check_loose_text(page)
 
@@ -174,11 +181,11 @@ def test_the_comment_of_three_targets() -> None:
         "**4 targets: 2 with changes, 1 without changes, 1 with errors (dead).**\n\n"
         "> [!WARNING]\n> - **Become public** on `eu`, `us`, 1 image: `b`\n\n"
         "**Errors**\n\n- `dead`: no answer from `https://eu.example`; check the network\n\n"
-        "| target | outcome | changes | errors |\n|---|---|---|---|\n"
-        "| `eu` | changes | 1 to create |  |\n"
-        "| `same` | no changes |  |  |\n"
-        "| `us` | changes | 1 to create |  |\n"
-        "| `dead` | no plan |  | 1 |\n\n"
+        "| target | place | outcome | changes | errors |\n|---|---|---|---|---|\n"
+        "| `eu` | cloud eu, project eu | changes | 1 to create |  |\n"
+        "| `same` | cloud same, project same | no changes |  |  |\n"
+        "| `us` | cloud us, project us | changes | 1 to create |  |\n"
+        "| `dead` |  | no plan |  | 1 |\n\n"
         "**`eu`, `us`: the same change**\n\n"
         "Plan: 1 to create; 0 unchanged. 4.0 KiB to upload. 1 image declared, 0 owned.\n\n"
         "| action | image | what |\n|---|---|---|\n"
@@ -195,6 +202,15 @@ def test_waves_have_a_column_if_they_differ() -> None:
     )
     assert "wave" not in make(rows=rows[:1])
     assert "wave" not in make(rows=rows[1:])
+
+
+def test_places_have_a_column_if_one_is_known() -> None:
+    """A failure before all plans knows none."""
+    rows = (TargetRow("lab", "done", place="store x"), TargetRow("eu", "failed"))
+    assert "| target | place | outcome | changes | errors |\n|---|---|---|---|---|\n| `lab` | store x | done" in make(
+        rows=rows
+    )
+    assert "place" not in make(rows=rows[1:])
 
 
 def test_facts_of_a_group_are_below_its_rows() -> None:

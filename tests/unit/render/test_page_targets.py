@@ -108,6 +108,14 @@ def test_waves_have_a_column_if_they_differ() -> None:
     assert re.findall(r'data-title="wave">(\d+)<', page) == ["0", "3"]
 
 
+def test_places_have_a_column_if_one_is_known() -> None:
+    """It is beside the name, as elsewhere."""
+    assert 'data-title="place"' not in make_page()
+    page = make_page(rows=(replace(ROWS[0], place="cloud <eu>"), ROWS[1]))
+    assert '<th scope="col">place</th>' in page
+    assert re.findall(r'data-title="place">(.*?)</td>', page) == ["cloud &lt;eu&gt;", ""]
+
+
 def test_a_name_at_the_top_leads_to_the_change_of_its_target() -> None:
     """Not to that of another target, which has an image of the same key."""
     blocks = (Block(UPDATE, ("a",)), Block(UPDATE, ("b",)))

@@ -6,6 +6,7 @@ import jsonschema
 import pytest
 
 from imagesync.errors import Diagnostic
+from imagesync.model.image import Identity
 from imagesync.model.report import Outcome
 from imagesync.model.reported import ReportedRun, ReportedStep
 from imagesync.model.targets import TargetOutcome
@@ -104,6 +105,8 @@ def test_a_collection_has_a_row_for_each_target() -> None:
         ("ap", "failed", "", 1, 0),
         ("same", "unchanged", "", 0, 0),
     ]
+    here = Identity("store", "/stores/eu", "p", "local", label="eu")
+    assert [row.place for row in make(replace(DONE, here=here), SAME).rows] == ["store eu, project local", ""]
     assert [(group.names, group.first.title) for group in document.groups][:2] == [
         (("eu",), "2 steps, done"),
         (("us",), "3 steps, failed"),

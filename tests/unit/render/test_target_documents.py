@@ -84,6 +84,14 @@ def test_each_target_has_a_row_in_the_order_of_the_manifest() -> None:
     assert document.summary == "5 targets: 1 with changes, 1 without changes, 3 with errors (dead, us, lab)."
 
 
+def test_a_row_has_the_place_of_its_target() -> None:
+    """A target that was not reached has none. Places make no difference between plans."""
+    run = make_run("us")
+    for document in (make(make_plan_on("eu", CHANGED), NO_PLAN), make_runs(run, replace(run, target="x", report=None))):
+        assert [bool(row.place) for row in document.rows] == [True, False]
+    assert document.rows[0].place == "cloud us, project us"
+
+
 def test_equal_alerts_are_one_with_the_names_of_the_targets() -> None:
     """Losses are last, and alerts of one kind one after another; also if the rest of the plans differs."""
     both = plan(catalog(spec("b", **PUBLIC), spec("d", **PUBLIC)), inventory())

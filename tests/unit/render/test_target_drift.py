@@ -46,7 +46,7 @@ def test_equal_drift_is_shown_once_with_the_image_of_each_target() -> None:
         format_target_drift(EVERY, "base", command_of, now=NOW)
         == """\
 eu, us: the same drift: 2 values changed on 1 image, 1 image deleted
-Catalog base on target eu (store eu), target us (store us): 2 images checked
+Catalog base on targets eu (store eu), us (store us): 2 images checked
 
 a:
     eu: image eu-1, last update eu time
@@ -83,7 +83,7 @@ def test_targets_without_drift_have_no_command() -> None:
     found = {"eu": place("eu", unknown=("n",)), "us": place("us", checked=1, unknown=("n",)), "ap": place("ap")}
     text = format_target_drift(found, "base", command_of, now=NOW)
     assert text.startswith(
-        "eu, us: no drift\nCatalog base on\n  target eu (store eu): 2 images checked\n  target us (store us): 1 image checked\n"
+        "eu, us: no drift\nCatalog base on targets\n  eu (store eu): 2 images checked\n  us (store us): 1 image checked\n"
     )
     assert text.count("no run recorded one: n.") == 1
     assert text.endswith(
@@ -132,6 +132,7 @@ def test_the_collection_has_a_row_for_each_target_and_a_document_for_each_group(
         ("lab", "drift", "1 value changed on 1 image", 0),
         ("lost", "not checked", "", 1),
     ]
+    assert [row.place.partition(",")[0] for row in found.rows] == ["store eu", "store ap", "store us", "store lab", ""]
     assert [(error.names, error.first) for error in found.errors] == [(("lost",), "no response from \\x1b; try again")]
     assert [group.names for group in found.groups] == [("eu", "us"), ("ap",), ("lab",)]
     first, _, third = (group.first for group in found.groups)

@@ -42,7 +42,7 @@ def test_equal_plans_are_shown_once_with_every_name() -> None:
 
 
 def test_targets_with_other_counts_have_a_line_each() -> None:
-    """What they do not share is not said of both."""
+    """What they do not share is not printed for both."""
     text = format_target_plans([on("eu", MADE), on("us", MADE, unchanged=5, wanted=6)], now=NOW)
     assert (
         "Catalog base on targets\n"

@@ -76,40 +76,40 @@ class ScriptedCarrier:
 
 @dataclass
 class Remembered:
-    """What an audience was told, in order."""
+    """What an audience got, in order."""
 
     approves: bool = True
-    told: list[tuple[Any, ...]] = field(default_factory=list)
+    calls: list[tuple[Any, ...]] = field(default_factory=list)
 
     def show(self, planned: Sequence[PlannedTarget]) -> None:
         """Remember the names."""
-        self.told.append(("show", *(one.target for one in planned)))
+        self.calls.append(("show", *(one.target for one in planned)))
 
     def approve(self, planned: Sequence[PlannedTarget]) -> bool:
         """Remember the names."""
-        self.told.append(("approve", *(one.target for one in planned)))
+        self.calls.append(("approve", *(one.target for one in planned)))
         return self.approves
 
     def begin(self) -> None:
         """Remember it."""
-        self.told.append(("begin",))
+        self.calls.append(("begin",))
 
     def change(self, target: str, plan: Plan) -> None:
         """Remember it."""
-        self.told.append(("change", target, len(plan.steps)))
+        self.calls.append(("change", target, len(plan.steps)))
 
     def start(self, target: str, plan: Plan) -> None:
         """Remember it."""
-        self.told.append(("start", target, len(plan.steps)))
+        self.calls.append(("start", target, len(plan.steps)))
 
     def notify(self, target: str, event: Event) -> None:
         """Remember it."""
-        self.told.append(("notify", target, type(event).__name__))
+        self.calls.append(("notify", target, type(event).__name__))
 
     def warn(self, target: str, text: str) -> None:
         """Remember it."""
-        self.told.append(("warn", target, text))
+        self.calls.append(("warn", target, text))
 
     def end(self, run: TargetRun) -> None:
         """Remember it."""
-        self.told.append(("end", run.target, run.outcome.value))
+        self.calls.append(("end", run.target, run.outcome.value))

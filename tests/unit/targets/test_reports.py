@@ -66,7 +66,7 @@ def test_a_report_has_the_steps_of_its_target() -> None:
     first = run.steps[0]
     assert (first.image_id, first.error, first.cause, first.seconds, first.sent_bytes) == ("id-a", "boom", "", 1.5, 10)
     assert (run.errors, run.leftover, run.notes, run.stopped) == ((PROBLEM,), ("b: hidden",), ("a note",), "")
-    assert run.document == document
+    assert (run.document, run.here) == (document, faulty.target)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ EU, US, AP = plan_for("eu", "a"), plan_for("us", "a"), plan_for("ap", "a", "b")
 LOST = encode_ended(problems=[Diagnostic("", 0, 0, "", "no route", "check it")])
 
 
-class Runs:
+class ScriptedRuns:
     """A run of several targets over a scripted carrier."""
 
     def __init__(self, waves: Mapping[str, int], *, max_failed: Limit = Limit(0), approves: bool = True) -> None:  # noqa: B008
@@ -65,7 +65,7 @@ def test_targets_that_turn_out_to_be_one_place_are_refused() -> None:
 
 
 def test_a_bug_in_a_worker_is_a_problem_of_its_target_and_is_kept() -> None:
-    """The others go on."""
+    """The others continue."""
     carrier = ScriptedCarrier()
     plans = TargetPlans(carrier, {"eu": 0, "us": 0})
     carrier.then(lambda: carrier.planned(EU))
@@ -76,12 +76,12 @@ def test_a_bug_in_a_worker_is_a_problem_of_its_target_and_is_kept() -> None:
 
 
 def test_after_one_approval_all_targets_start() -> None:
-    """All plans are shown before; the peers tell how many share the limits."""
-    runs = Runs({"eu": 0, "us": 0})
+    """All plans are shown before; the tasks name those that share the limits."""
+    runs = ScriptedRuns({"eu": 0, "us": 0})
     runs.carrier.then(lambda: runs.carrier.planned(EU), lambda: None, lambda: runs.carrier.planned(US))
     runs.carrier.then(lambda: runs.carrier.done(US, EU))
     assert runs.outcomes(asks=True) == {"eu": "done", "us": "done"}
-    assert runs.audience.told[:3] == [("show", "eu", "us"), ("approve", "eu", "us"), ("begin",)]
+    assert runs.audience.calls[:3] == [("show", "eu", "us"), ("approve", "eu", "us"), ("begin",)]
     assert [(task.target, task.peers) for task in runs.carrier.tasks[2:]] == [
         ("eu", ("eu", "us")),
         ("us", ("eu", "us")),
@@ -91,7 +91,7 @@ def test_after_one_approval_all_targets_start() -> None:
 
 def test_without_the_approval_nothing_starts() -> None:
     """The result is None."""
-    runs = Runs({"eu": 0, "us": 0}, approves=False)
+    runs = ScriptedRuns({"eu": 0, "us": 0}, approves=False)
     runs.carrier.then(lambda: runs.carrier.planned(EU, US))
     assert runs.run.apply(asks=True) is None
     assert runs.carrier.applied() == []
@@ -99,26 +99,26 @@ def test_without_the_approval_nothing_starts() -> None:
 
 def test_nobody_is_asked_if_no_target_has_a_step() -> None:
     """All are unchanged."""
-    runs = Runs({"eu": 0, "us": 0})
+    runs = ScriptedRuns({"eu": 0, "us": 0})
     runs.carrier.then(lambda: runs.carrier.planned(plan_for("eu"), plan_for("us")))
     assert runs.outcomes(asks=True) == {"eu": "unchanged", "us": "unchanged"}
-    assert [one[0] for one in runs.audience.told] == ["show", "end", "end"]
+    assert [one[0] for one in runs.audience.calls] == ["show", "end", "end"]
 
 
 def test_a_hanging_target_delays_no_other_of_a_run_without_questions() -> None:
     """It starts when it is planned at last."""
-    runs = Runs({"eu": 0, "us": 0})
+    runs = ScriptedRuns({"eu": 0, "us": 0})
     pauses = [lambda: None] * int(PATIENCE / TICK + 1)
     runs.carrier.then(lambda: runs.carrier.planned(US), *pauses, lambda: runs.carrier.done(US))
     runs.carrier.then(lambda: runs.carrier.planned(EU), lambda: runs.carrier.done(EU))
     assert runs.outcomes() == {"eu": "done", "us": "done"}
-    told = runs.audience.told
-    assert told.index(("end", "us", "done")) < told.index(("show", "eu"))
+    calls = runs.audience.calls
+    assert calls.index(("end", "us", "done")) < calls.index(("show", "eu"))
 
 
 def test_a_target_that_fails_stops_only_itself_and_the_next_waves() -> None:
     """An unreachable, a refused, a failed and a lost target; a problem says which targets failed."""
-    runs = Runs({"eu": 0, "us": 0, "ap": 0, "bad": 0, "x": 0, "late": 3})
+    runs = ScriptedRuns({"eu": 0, "us": 0, "ap": 0, "bad": 0, "x": 0, "late": 3})
     bad, x = plan_for("bad", "a"), plan_for("x", "a")
     runs.carrier.then(lambda: runs.carrier.planned(EU, US, x, plan_for("late", "a")))
     runs.carrier.then(lambda: runs.carrier.planned(bad, refusals=["too many"]))
@@ -152,7 +152,7 @@ def test_a_target_that_fails_stops_only_itself_and_the_next_waves() -> None:
 )
 def test_the_next_wave_starts_if_not_too_many_targets_failed(limit: Limit, starts: bool) -> None:
     """A percentage is one of all targets of the run, rounded down."""
-    runs = Runs({"eu": 0, "us": 0, "ap": 1}, max_failed=limit)
+    runs = ScriptedRuns({"eu": 0, "us": 0, "ap": 1}, max_failed=limit)
     runs.carrier.then(lambda: runs.carrier.planned(EU, AP), lambda: runs.carrier.answer("us", Verb.PLAN, LOST))
     runs.carrier.then(lambda: runs.carrier.done(EU), lambda: runs.carrier.done(AP))
     assert runs.outcomes()["ap"] == ("done" if starts else "not-started")
@@ -160,7 +160,7 @@ def test_the_next_wave_starts_if_not_too_many_targets_failed(limit: Limit, start
 
 def test_a_target_of_a_later_wave_that_failed_already_does_not_count() -> None:
     """It cannot be planned; its wave comes later."""
-    runs = Runs({"eu": 0, "ap": 1, "us": 2, "x": 3})
+    runs = ScriptedRuns({"eu": 0, "ap": 1, "us": 2, "x": 3})
     runs.carrier.then(lambda: runs.carrier.planned(EU, AP, plan_for("x", "a")))
     runs.carrier.then(lambda: runs.carrier.answer("us", Verb.PLAN, LOST))
     runs.carrier.then(lambda: runs.carrier.done(EU), lambda: runs.carrier.done(AP))
@@ -170,7 +170,7 @@ def test_a_target_of_a_later_wave_that_failed_already_does_not_count() -> None:
 
 def test_a_wave_starts_when_all_targets_of_the_waves_before_have_ended() -> None:
     """Not when the first of them has; gaps between the numbers do not matter."""
-    runs = Runs({"eu": 5, "us": 2, "ap": 2})
+    runs = ScriptedRuns({"eu": 5, "us": 2, "ap": 2})
     applied: list[list[str]] = []
     runs.carrier.then(lambda: runs.carrier.planned(EU, US, AP))
     for finished in ((US,), (AP,), (EU,)):
@@ -182,8 +182,8 @@ def test_a_wave_starts_when_all_targets_of_the_waves_before_have_ended() -> None
 
 
 def test_a_plan_that_changed_meanwhile_is_what_the_report_is_about() -> None:
-    """The audience is told, and the events are those of its steps."""
-    runs = Runs({"ap": 0, "eu": 0})
+    """The audience gets it, and the events are those of its steps."""
+    runs = ScriptedRuns({"ap": 0, "eu": 0})
     other = replace(plan_for("eu", "a", "b", "c"))
     carrier = runs.carrier
     carrier.then(
@@ -195,8 +195,8 @@ def test_a_plan_that_changed_meanwhile_is_what_the_report_is_about() -> None:
     carrier.then(lambda: carrier.answer("eu", Verb.APPLY, {"event": "warning", "text": "slow"}))
     carrier.then(lambda: carrier.done(other, AP))
     assert runs.outcomes() == {"eu": "done", "ap": "done"}
-    told = [one for one in runs.audience.told if one[0] in ("change", "start", "notify", "warn")]
-    assert told == [
+    calls = [one for one in runs.audience.calls if one[0] in ("change", "start", "notify", "warn")]
+    assert calls == [
         ("change", "eu", 3),
         ("start", "eu", 3),
         ("start", "ap", 2),
@@ -210,7 +210,7 @@ def test_a_plan_that_changed_meanwhile_is_what_the_report_is_about() -> None:
 
 def test_a_target_that_stops_before_its_steps_has_failed_with_the_reason() -> None:
     """For example because another run holds its lease."""
-    runs = Runs({"eu": 0, "us": 0})
+    runs = ScriptedRuns({"eu": 0, "us": 0})
     runs.carrier.then(lambda: runs.carrier.planned(EU, US), lambda: runs.carrier.answer("eu", Verb.APPLY, LOST))
     runs.carrier.then(lambda: runs.carrier.done(US))
     assert runs.outcomes() == {"eu": "failed", "us": "done"}
@@ -221,7 +221,7 @@ def test_a_target_that_stops_before_its_steps_has_failed_with_the_reason() -> No
 
 def test_a_cancellation_stops_all_and_waits_for_the_running_targets() -> None:
     """Targets that are not running are not started, whether they are planned or not."""
-    runs = Runs({"eu": 0, "us": 1, "ap": 0, "x": 0})
+    runs = ScriptedRuns({"eu": 0, "us": 1, "ap": 0, "x": 0})
     runs.carrier.then(lambda: runs.carrier.planned(EU, US), *[lambda: None] * int(PATIENCE / TICK + 1))
     runs.carrier.then(runs.cancelled.set, lambda: runs.carrier.planned(AP), lambda: None)
     runs.carrier.then(lambda: runs.carrier.done(EU, outcome=Outcome.INTERRUPTED, interrupted=True))
@@ -233,7 +233,7 @@ def test_a_cancellation_stops_all_and_waits_for_the_running_targets() -> None:
 
 def test_a_target_that_a_cancellation_stops_before_its_steps_is_interrupted() -> None:
     """It waited for its lease."""
-    runs = Runs({"eu": 0})
+    runs = ScriptedRuns({"eu": 0})
     runs.carrier.then(lambda: runs.carrier.planned(EU), runs.cancelled.set)
     runs.carrier.then(lambda: runs.carrier.answer("eu", Verb.APPLY, LOST))
     assert runs.outcomes() == {"eu": "interrupted"}
