@@ -1,6 +1,6 @@
 """Manifests or a saved file of plans -> what each target of a run gets. Reads manifests, lists of digests and plans."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,12 @@ from imagesync.cli.options import Options, TargetChoice
 from imagesync.cli.plan_paths import check_paths
 from imagesync.cli.saved_plans import restore_urls
 from imagesync.errors import ImagesyncError, UsageError
+from imagesync.manifest.selection import refuse_same_place
 from imagesync.manifest.validation import suggest
 from imagesync.model.catalog import Catalog
 from imagesync.model.plan import Plan
+from imagesync.model.targets import PlannedTarget
+from imagesync.render.place import describe_target
 from imagesync.sources import SourceAccess, default_cache, find_unreadable_files, identify_all
 from imagesync.targets.saved import NotPlanned, decode_plans, explain_missing, find_withheld
 from imagesync.text import make_printable
@@ -44,6 +47,16 @@ def read_subjects(
     return Subjects(catalogs[0].name, subjects, {str(target.name): target.wave for target in found})
 
 
+def _refuse_same_places(planned: Sequence[PlannedTarget]) -> None:
+    """UsageError for two targets whose plans were made for the same place."""
+    found: dict[str, str] = {}
+    for one in planned:
+        if one.plan is not None:
+            other = found.setdefault(one.plan.target.fingerprint, one.target)
+            if other != one.target and not one.problems:  # else they were refused when the plans were made
+                raise refuse_same_place(other, one.target, describe_target(None, one.plan.target))
+
+
 def _read_saved(document: Any, path: Path, options: Options, chosen: TargetChoice) -> Subjects:
     """What each target of a saved file gets: its complete plan, whose paths and hosts these options permit."""
     display = make_printable(str(path))
@@ -54,6 +67,7 @@ def _read_saved(document: Any, path: Path, options: Options, chosen: TargetChoic
             message = f"{display} has no plan for target {make_printable(name)}"
             raise UsageError(message, suggest(name, names, "the file has"))
     picked = [one for one in planned if not chosen.targets or one.target in chosen.targets]
+    _refuse_same_places(picked)
     missing = find_withheld(document)
     if not any(missing.values()):
         refuse_values(options)

@@ -7,7 +7,7 @@ planned. The next wave starts when all targets of the waves before it have ended
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from imagesync.errors import Diagnostic, PlanRefused
@@ -132,7 +132,8 @@ class TargetPlans:
             plan, refusals = decode_planned(document)
             course.plan, course.steps = plan, {step.id: step for step in plan.steps}
             course.document = document["plan"]
-            course.planned = PlannedTarget(name, plan, refusals, self._find_same_place(name, plan), self.waves[name])
+            course.planned = PlannedTarget(name, plan, refusals, wave=self.waves[name])
+            self._refuse_same_place(name, plan)
         elif message.event == ENDED and course.planned is None:
             course.planned = PlannedTarget(name, None, (), self._read_problems(document), self.waves[name])
 
@@ -143,12 +144,23 @@ class TargetPlans:
             return (*problems, *list_problems(make_bug_error(bug)))
         return problems
 
-    def _find_same_place(self, name: str, plan: Plan) -> tuple[Diagnostic, ...]:
-        """The problem of a target that turns out to be the place of another one."""
+    def _refuse_same_place(self, name: str, plan: Plan) -> None:
+        """Refuse a target that turns out to be the place of another one, and that one, too.
+
+        Otherwise the speed of their services would decide which of them the place gets.
+        """
         other = self._places.setdefault(plan.target.fingerprint, name)
-        if other == name:
-            return ()
-        return list_problems(refuse_same_place(other, name, describe_target(None, plan.target)))
+        if other != name:
+            first, second = sorted((other, name), key=list(self.waves).index)
+            problems = list_problems(refuse_same_place(first, second, describe_target(None, plan.target)))
+            for one in (other, name):
+                self._refuse(one, problems)
+
+    def _refuse(self, name: str, problems: tuple[Diagnostic, ...]) -> None:
+        """Give a planned target problems, because of which it is not applied."""
+        course = self._courses[name]
+        if course.planned is not None:
+            course.planned = replace(course.planned, problems=problems)
 
 
 class TargetRuns(TargetPlans):
@@ -208,6 +220,15 @@ class TargetRuns(TargetPlans):
 
     def _take(self, message: Message) -> None:
         (self._take_plan if message.verb is Verb.PLAN else self._take_run)(message)
+
+    def _refuse(self, name: str, problems: tuple[Diagnostic, ...]) -> None:
+        """As for plans; a target that is applied already goes on, because it is too late."""
+        course = self._courses[name]
+        if course.is_running or course.run is not None:
+            return
+        super()._refuse(name, problems)
+        if course.is_shown:
+            self._end(TargetRun(name, TargetOutcome.FAILED, problems=problems, wave=self.waves[name]))
 
     def _show(self, fresh: Sequence[PlannedTarget]) -> None:
         self._audience.show(fresh)

@@ -1,5 +1,6 @@
 """The plans of several targets <-> the JSON document of one file. Pure, except for reading the schemas."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -53,8 +54,8 @@ def decode_plans(document: Json, *, folder: str, display: str) -> tuple[str, tup
     if compute_digest(document) != document["digest"]:
         raise UsageError(f"{display} was altered after it was made: its digest does not match its content", AGAIN)
     found = tuple(_decode_target(one, document["catalog"], folder, display) for one in document["targets"])
-    names = [one.target for one in found]
-    if twice := next((name for name in names if names.count(name) > 1), None):
+    names = Counter(one.target for one in found)
+    if twice := next((name for name, times in names.items() if times > 1), None):
         raise UsageError(f"{display} is not a saved plan: target {show_key(twice)} is there twice", AGAIN)
     return document["catalog"], found
 

@@ -11,6 +11,7 @@ import pytest
 from imagesync.backends import open_backend
 from imagesync.lease.record import USUAL
 from imagesync.lease.taking import hold
+from imagesync.planfile.writer import compute_digest
 from tests import command
 from tests.forked import run
 from tests.samples import spell
@@ -215,6 +216,20 @@ def test_an_altered_file_of_plans_is_refused(folder: Path, change: Any, message:
     (folder / "plans.json").write_text(json.dumps(document))
     assert message in run("apply", "plans.json", "--yes", folder=folder, code=64).stderr
     assert not (folder / "eu").exists()
+
+
+def test_a_file_in_which_two_targets_are_one_place_is_refused(folder: Path) -> None:
+    """Whoever wrote it: nothing is opened."""
+    run("plan", "m.yaml", "--all-targets", "-o", "plans.json", folder=folder)
+    document = read(folder / "plans.json")
+    other = json.loads(json.dumps(document["targets"][0]["plan"]))
+    other["manifest"]["target"] = "us"
+    document["targets"][1]["plan"] = {**other, "digest": compute_digest(other)}
+    (folder / "plans.json").write_text(json.dumps({**document, "digest": compute_digest(document)}))
+    shown = run("apply", "plans.json", "--yes", folder=folder, code=64).stderr
+    assert "targets eu and us are the same place: store eu" in shown
+    assert not (folder / "eu").exists()
+    run("apply", "plans.json", "--target", "lab", "--yes", folder=folder)
 
 
 def test_files_of_results_have_every_target(folder: Path) -> None:

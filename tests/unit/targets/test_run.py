@@ -60,8 +60,29 @@ def test_targets_that_turn_out_to_be_one_place_are_refused() -> None:
     plans = TargetPlans(carrier, {"eu": 0, "us": 0})
     carrier.then(lambda: carrier.planned(EU, replace(US, target=EU.target)))
     eu, us = plans.plan()
-    assert eu.problems == ()
+    assert eu.problems == us.problems
     assert [problem.message.partition(":")[0] for problem in us.problems] == ["targets eu and us are the same place"]
+
+
+@pytest.mark.parametrize("order", ["eu us", "us eu"])
+def test_the_speed_of_the_services_does_not_decide_which_of_two_targets_a_place_gets(order: str) -> None:
+    """Neither, unless the first was applied before the second was planned; another target is applied."""
+    plans = {"eu": EU, "us": replace(US, target=EU.target)}
+    runs = Runs({"eu": 1, "us": 1, "ap": 0})
+    first, second = (plans[name] for name in order.split())
+    runs.carrier.then(lambda: runs.carrier.planned(first), *[lambda: None] * 4, lambda: runs.carrier.planned(second))
+    runs.carrier.then(lambda: runs.carrier.planned(AP), *[lambda: None] * 4, lambda: runs.carrier.done(AP))
+    assert runs.outcomes() == {"eu": "failed", "us": "failed", "ap": "done"}
+    messages = {problem.message.partition(":")[0] for name in plans for problem in runs.runs[name].problems}
+    assert messages == {"targets eu and us are the same place"}
+
+
+def test_a_target_whose_place_is_being_changed_is_refused_alone() -> None:
+    """The first goes on."""
+    runs = Runs({"eu": 0, "us": 0})
+    runs.carrier.then(lambda: runs.carrier.planned(EU), *[lambda: None] * 4)
+    runs.carrier.then(lambda: runs.carrier.planned(replace(US, target=EU.target)), lambda: runs.carrier.done(EU))
+    assert runs.outcomes() == {"eu": "done", "us": "failed"}
 
 
 def test_a_bug_in_a_worker_is_a_problem_of_its_target_and_is_kept() -> None:
