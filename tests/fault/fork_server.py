@@ -114,6 +114,11 @@ class ForkServer:
         if self._server.is_running:
             _idle[self._kind].append(self._server)
 
+    @property
+    def env(self) -> Mapping[str, str]:
+        """The environment of the runs."""
+        return self._env
+
     def _request(self, words: tuple[str, ...], **more: object) -> Any:
         """Request a run; the first line of the answer."""
         streams = {"stdout": str(self._stdout), "stderr": str(self._stderr)}
