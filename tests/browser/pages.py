@@ -5,9 +5,10 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import Final
 
+from imagesync.errors import ImagesyncError, Unavailable
 from imagesync.model.catalog import Status, Visibility
-from imagesync.model.image import LiveImage
-from imagesync.model.listing import Entry
+from imagesync.model.image import Identity, LiveImage
+from imagesync.model.listing import Entry, PlaceListing
 from imagesync.render import catalog_page, page
 from imagesync.render.document import Collection, Document
 from imagesync.render.documents import make_plan_document
@@ -62,6 +63,18 @@ def make_list_page(number: int) -> str:
     )
 
 
+def make_target_lists_page(number: int) -> str:
+    """The page of a catalog on three targets: one has so many images, one has none, and one could not be listed."""
+    here = Identity("glance", "https://eu", "id-1", label="eu", project_name="images")
+    entries = tuple(Entry(make_image(one)) for one in range(number))
+    found: dict[str, PlaceListing | ImagesyncError] = {
+        "eu": PlaceListing(entries, here),
+        "lab": PlaceListing((), here),
+        "lost": Unavailable("no response"),
+    }
+    return catalog_page.format_targets_page(found, "Images of base", NOW)
+
+
 HOSTILE: Final[Mapping[str, str]] = {
     "an element with an event": "<img src=x onerror=alert(1)>",
     "the end of the script": "</script><script>alert(1)</script>",
@@ -84,6 +97,7 @@ _MAKERS: Final[Mapping[str, Callable[[], str]]] = {
     "plan for 300, each alone": partial(_make_document_page, partial(make_plan_of, 300, Detail.WHOLE)),
     **{f"report of {number}": partial(_make_document_page, partial(make_report_of, number)) for number in (3, 300)},
     **{f"list of {number}": partial(make_list_page, number) for number in (0, 3, 300)},
+    **{f"lists of targets with {number}": partial(make_target_lists_page, number) for number in (1, 300)},
     "drift": partial(_make_document_page, make_drift),
     "image": partial(_make_document_page, make_explanation),
     "failure": partial(_make_document_page, make_failure),
@@ -94,7 +108,7 @@ _MAKERS: Final[Mapping[str, Callable[[], str]]] = {
 }
 PAGES: Final = tuple(_MAKERS)
 """The names of the pages: of each kind, with few and with many entries."""
-LONG: Final = ("plan for 300, each alone", "report of 300", "list of 300")
+LONG: Final = ("plan for 300, each alone", "report of 300", "list of 300", "lists of targets with 300")
 """The pages with many entries."""
 
 
@@ -115,6 +129,11 @@ def make_hostile_pages(text: str) -> Mapping[str, str]:
     return {
         "plan": page.format_page(make_plan_document(made, now=NOW), now=NOW),
         "list": catalog_page.format_page([Entry(image), Entry(replace(image, id="x"))], text, text, NOW),
+        "lists": catalog_page.format_targets_page(
+            {text: PlaceListing((Entry(image),), Identity("store", text, text, label=text)), "x": Unavailable(text)},
+            text,
+            NOW,
+        ),
         "document": page.format_page(make_hostile(text), now=NOW),
         "targets": page.format_page(make_hostile_targets(text), now=NOW),
     }

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.pages import make_list_page
+from tests.browser.pages import make_list_page, make_target_lists_page
 from tests.browser.visits import Visit, list_shown
 
 pytestmark = pytest.mark.browser
@@ -24,3 +24,17 @@ def test_a_visibility_is_a_filter(visit: Visit) -> None:
         assert list_shown(page) == ["Rocky 2"]
         private.click()
         assert len(list_shown(page)) == 4
+
+
+def test_a_filter_hides_targets_without_a_match(visit: Visit) -> None:
+    """Those without images stay: nothing of them was filtered."""
+    with visit(make_target_lists_page(10)) as page:
+        headings = page.locator("main h2")
+        assert [one.partition(" (")[0] for one in headings.all_text_contents()] == [
+            "Target eu",
+            "Target lab",
+            "Target lost",
+        ]
+        assert [one.is_visible() for one in headings.all()] == [True, True, True]
+        page.get_by_role("searchbox").fill("no such words")
+        assert [one.is_visible() for one in headings.all()] == [False, True, True]

@@ -3,15 +3,17 @@
 import re
 from dataclasses import replace
 
+from imagesync.errors import ImagesyncError, Unavailable
 from imagesync.model.catalog import Status, Visibility
-from imagesync.model.image import LiveImage
-from imagesync.model.listing import Entry
-from imagesync.render.catalog_page import USUAL, format_page
+from imagesync.model.image import Identity, LiveImage
+from imagesync.model.listing import Entry, PlaceListing
+from imagesync.render.catalog_page import USUAL, format_page, format_targets_page
 from imagesync.render.columns import choose_columns
 from tests.ci_logs import HOSTILE
 from tests.page_reader import PageReader, read_safe_page
 from tests.unit.factories import NOW
 
+HERE = Identity("store", "/lab", "id", label="lab")
 IMAGE = LiveImage(
     "0d9a3e58-1111-4f3c-9b0a-000000000001",
     name="Ubuntu 24.04",
@@ -62,6 +64,8 @@ def test_what_others_wrote_is_only_text() -> None:
         for page in (
             format_page([Entry(image)], text, text, NOW),
             format_page([Entry(image)], text, text, NOW, columns),
+            format_targets_page({text: PlaceListing((Entry(image),), HERE), "x": Unavailable(text)}, text, NOW),
+            format_targets_page({text: PlaceListing((Entry(image),), HERE)}, text, NOW, columns),
         ):
             read_safe_page(page)
 
@@ -91,3 +95,37 @@ def test_a_page_without_images_says_so() -> None:
     assert "table" not in PageReader(page).tags
     assert "<p>There are no images.</p>" in page
     assert "0 images on cloud eu, as of 2026-11-23 12:00 UTC." in page
+
+
+def test_a_page_of_targets_has_a_section_for_each() -> None:
+    """A filter of the whole page can hide those with images; the reason of a failure is not for users."""
+    images = [Entry(replace(IMAGE, id=str(kind), visibility=kind)) for kind in (Visibility.PUBLIC, Visibility.PRIVATE)]
+    found: dict[str, PlaceListing | ImagesyncError] = {
+        "eu": PlaceListing(tuple(images), HERE),
+        "lab": PlaceListing((), HERE),
+        "us": PlaceListing((images[0],), HERE),
+        "lost": Unavailable("the secret reason"),
+    }
+    page = format_targets_page(found, "Images of base", NOW)
+    read_safe_page(page)
+    text = PageReader(page).text
+    assert "3 images on 3 targets, as of " in text
+    headings = re.findall(
+        r'<section( data-part)? aria-labelledby="([a-z0-9-]+)">\n<h2 id="([a-z0-9-]+)">([^<]*)</h2>', page
+    )
+    assert headings == [
+        (" data-part", "target-1", "target-1", "Target eu (store lab)"),
+        ("", "target-2", "target-2", "Target lab (store lab)"),
+        (" data-part", "target-3", "target-3", "Target us (store lab)"),
+        ("", "target-4", "target-4", "Target lost"),
+    ]
+    assert (page.count("<table"), page.count("There are no images."), page.count("could not be listed")) == (2, 1, 1)
+    assert 'data-show="public" aria-pressed="false">public <b>2</b>' in page
+    assert "secret" not in page
+
+
+def test_a_page_of_targets_takes_columns() -> None:
+    """The same for all."""
+    found = {name: PlaceListing((Entry(IMAGE),), HERE) for name in ("eu", "us")}
+    page = PageReader(format_targets_page(found, "Images", NOW, choose_columns("name,min_disk", ())))
+    assert page.cells == ["Name", "Min_disk", "Ubuntu 24.04", "10"] * 2
