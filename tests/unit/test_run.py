@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -14,19 +15,21 @@ from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
 from imagesync.errors import LeaseLost
 from imagesync.lease.holding import Held
-from imagesync.lease.record import Times
+from imagesync.lease.record import STATE, State, Times
 from imagesync.lease.taking import find_published_keys
 from imagesync.model.catalog import Checksum, Fingerprint
+from imagesync.model.image import LiveImage
 from imagesync.model.plan import Reason
-from imagesync.model.policy import OnRemove, Policy
+from imagesync.model.policy import Limit, OnRemove, Policy
 from imagesync.model.record import hash_name, read_revisions
-from imagesync.model.report import Event, Finished, Outcome
+from imagesync.model.report import Event, Finished, Outcome, Progress, Started
 from imagesync.render.progress import LARGE
 from imagesync.run import Hooks, Settings, Watch, read_time, recover, settle
 from imagesync.sources import SourceAccess
 from imagesync.workflow import Planner, apply, read_catalog
 from tests.unit.factories import catalog, inventory, live, plan, spec
 from tests.unit.test_workflow import write_manifest
+from tests.waiting import wait_until
 
 FAR = timedelta(days=100)
 ALL = Policy(on_remove=OnRemove.KEEP, allow_destroy=True)
@@ -48,13 +51,25 @@ class LeaseStub:
 
 
 class Watched(Local):
-    """A store with an identity service, which has a clock; ``checks``: those of the lease that a run passed."""
+    """A store with an identity service, which has a clock; ``checks``: those of the lease that a run passed.
 
-    behind = timedelta()
+    ``requested``: the ids of single images that were read. ``settled`` counts reads of the settling time.
+    """
+
+    behind, settled = timedelta(), 0
 
     def __init__(self, folder: Path) -> None:
         super().__init__(Store(folder), "watched")
         self.checks: list[Callable[[], None]] = []
+        self.requested: list[str] = []
+
+    def images(self, image_id: str | None = None) -> list[LiveImage]:
+        self.requested += [image_id] if image_id is not None else []
+        return super().images(image_id)
+
+    def settling_time(self) -> float:
+        self.settled += 1
+        return 0.0
 
     def times(self) -> Mapping[str, datetime]:
         return {"the identity service": datetime.now(UTC) - self.behind}
@@ -229,3 +244,60 @@ def test_an_image_that_lost_its_marker_after_its_write_is_found_and_described(st
     sentence = report.leftover[0]
     assert "another user or run changed image" in sentence
     assert "it lost its marker: its imagesync properties removed" in sentence
+
+
+def test_after_the_lease_is_lost_no_further_step_starts(store: Watched, tmp_path: Path) -> None:
+    """The caller did not cancel the run: the report does not say so."""
+    output: list[str] = []
+
+    def notify(event: Event) -> None:
+        if isinstance(event, Started):
+            for record in store.leases("base"):
+                store.delete_image(record)
+            wait_until(lambda: output, bool, "the run knows that its lease is lost")
+
+    hooks = Hooks(warn=output.append, watch=lambda _: nullcontext(Watch(notify)))
+    settings = Settings(jobs=1, lease_times=Times(beat=0.05))
+    report = apply(plan_for(store, tmp_path, 3), settings, hooks).report
+    assert [one.outcome for one in report.results] == [Outcome.FAILED, Outcome.NOT_STARTED, Outcome.NOT_STARTED]
+    assert ("its record was deleted" in report.stopped, report.interrupted) == (True, False)
+
+
+def test_a_run_that_is_canceled_does_not_finish_its_upload(store: Watched, tmp_path: Path) -> None:
+    """A large file may need hours."""
+    cancelled = threading.Event()
+    planner = plan_for(store, tmp_path, 1)
+    (tmp_path / "0.raw").write_bytes(bytes(range(256)) * 2**16)
+    planner = Planner(store, read_catalog(tmp_path / "base.yaml"), policy=ALL)
+
+    def notify(event: Event) -> None:
+        if isinstance(event, Progress):
+            cancelled.set()
+
+    report = apply(planner, hooks=Hooks(watch=lambda _: nullcontext(Watch(notify, cancelled)))).report
+    assert report.interrupted
+    assert store.inventory("base") == []
+
+
+@pytest.mark.parametrize("state", [State.FREE, State.UNSETTLED])
+def test_after_a_dead_run_the_final_listing_waits_until_a_read_is_final(
+    store: Watched, tmp_path: Path, state: State
+) -> None:
+    """Its last requests may have arrived only now."""
+    assert apply(plan_for(store, tmp_path, 1)).report.succeeded
+    (record,) = store.leases("base")
+    store.update_image(record.id, properties={STATE: state.value})
+    assert apply(plan_for(store, tmp_path, 2)).report.succeeded
+    assert store.settled == 2 + (state is State.UNSETTLED)  # each run reads it when it takes the lease
+
+
+def test_a_deleted_image_is_not_requested_in_the_final_listing(store: Watched, tmp_path: Path) -> None:
+    """Each such request would be answered with an error."""
+    assert apply(plan_for(store, tmp_path, 2)).report.succeeded
+    store.requested.clear()  # those of the first run
+    everything = replace(ALL, on_remove=OnRemove.DELETE, max_delete=Limit(100))
+    planner = Planner(store, read_catalog(write_manifest(tmp_path, 1)), policy=everything)
+    report = apply(planner).report
+    assert [step.reason for step in report.plan.steps] == [Reason.REMOVED]
+    (deleted,) = [one.image_id for one in report.results]
+    assert deleted not in store.requested

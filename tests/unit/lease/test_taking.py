@@ -757,13 +757,13 @@ def test_unreadable_earlier_holders_count_as_a_run_that_may_be_running(runs: Two
 
 
 @pytest.mark.parametrize("state", [State.FREE, State.HELD])
-@pytest.mark.parametrize("following", ["itself", "an image"])
+@pytest.mark.parametrize("following", ["itself", "an image", "a hidden image"])
 def test_a_record_with_a_wrong_successor_does_not_block_the_next_run(
     runs: TwoRuns, state: State, following: str
 ) -> None:
     """A user edited it by hand. The chain continues with a new random id, also after unlock."""
     held = runs.take(A)
-    other = runs.backend.create_image(name="foreign").id
+    other = runs.backend.create_image(name="foreign", hidden=following == "a hidden image").id
     named = held.id if following == "itself" else other
     runs.backend.update_image(held.id, properties={STATE: state.value, NEXT: named})
     if state is State.HELD:
@@ -1075,3 +1075,16 @@ def test_unlock_does_not_break_the_lease_of_a_run_that_follows_at_this_moment(ru
     assert (other.id, other.holder) == (followed[0].id, B)
     followed[0].beat()
     assert not followed[0].is_lost()
+
+
+def test_a_record_that_cannot_be_freed_is_deleted(runs: TwoRuns) -> None:
+    """If it stayed as held, every run would wait until it expires."""
+    runs.take(B).release()
+    (end,) = runs.records()
+    backend: Any = runs.hooked
+    chain = Chain(backend, "base", USUAL, runs.clock.world(A))
+    lease = chain.make(end)
+    assert chain.post(lease) is Posted.MINE
+    runs.hooked.before_update = lose
+    chain.step_back(lease.id)
+    assert runs.records() == [end]

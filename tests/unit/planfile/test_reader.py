@@ -84,3 +84,19 @@ def test_one_url_with_a_secret_is_enough_to_read_the_manifests_again(urls: tuple
     wanted = catalog(spec("a", source=UrlSource(urls)), spec("b"), base="/images")
     document = encode_plan(plan(wanted, inventory()), tool="test", folder="/images")
     assert find_withheld_urls(document) == (frozenset({"a"}) if is_withheld else frozenset())
+
+
+@pytest.mark.parametrize("version", [0, 2, 99, "1", None])
+def test_a_plan_of_another_format_is_refused(version: Any) -> None:
+    """Whether an earlier or a later imagesync made it: its members may mean something else."""
+    with pytest.raises(UsageError, match=r"^f\.json has format_version .*; this imagesync reads 1; make a new plan"):
+        decode_plan(document_of(("format_version",), version), folder="/images", display="f.json")
+
+
+def test_a_plan_that_was_altered_is_refused() -> None:
+    """Its digest shows every change, also one that fits the rest of the plan."""
+    document = document_of(("steps", 0, "document", "properties", "p"), "1")
+    decode_plan(document, folder="/images", display="f.json")
+    document["steps"][0]["document"]["properties"]["p"] = "2"
+    with pytest.raises(UsageError, match=r"^f\.json was altered after it was made: its digest does not match"):
+        decode_plan(document, folder="/images", display="f.json")

@@ -246,6 +246,10 @@ FORGED: dict[str, tuple[Callable[[Plan], Plan], str]] = {
         lambda p: change_managed(p, "update:b:id-b", retirement=7),
         "the new record of image id-b has a wrong retirement number",
     ),
+    "a retirement of the number after the last": (
+        lambda p: change_managed(p, "update:b:id-b", retirement=2),
+        "the new record of image id-b has a wrong retirement number",
+    ),
     "a retirement of an image that does not retire": (
         lambda p: change_managed(p, "update:a:id-a", retirement=1),
         "the new record of image id-a has a wrong retirement number",
@@ -280,6 +284,11 @@ FORGED: dict[str, tuple[Callable[[Plan], Plan], str]] = {
         "z: the plan's lists of removed and changed keys do not match",
     ),
     "counts": (lambda p: replace(p, owned=0), "counts of keys do not match"),
+    "fewer wanted keys than change": (lambda p: replace(p, wanted=0, unchanged=0), "counts of keys do not match"),
+    "more unchanged keys than wanted ones": (
+        lambda p: replace(p, unchanged=p.wanted + 1),
+        "counts of keys do not match",
+    ),
 }
 
 

@@ -38,6 +38,13 @@ def test_a_list_of_the_file_itself_is_preferred(web: Mirror) -> None:
     assert find(url) == (own, "")
 
 
+def test_a_digest_without_a_name_counts_only_in_a_list_of_the_file_itself(web: Mirror) -> None:
+    """In a list of the whole folder it may be that of another file."""
+    url = web.publish("/d/a.img", DATA)
+    web.publish("/d/SHA256SUMS", f"{DIGEST.value}\n".encode())
+    assert find(url) is None
+
+
 def test_names_with_encoded_characters(web: Mirror) -> None:
     """A list has the plain name."""
     url = f"{web.address}/d/a%20b%2B.img"
