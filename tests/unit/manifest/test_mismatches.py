@@ -130,6 +130,7 @@ def test_a_limit_of_a_policy_may_be_a_count_or_a_percentage(tmp_path: Path, fiel
         ("images", "{a: swordfish:x}", "swordfish"),
         ("images", "{a: {min_ram: swordfish}}", "swordfish"),
         ("images", "{a: {visibility: swordfish}}", "swordfish"),
+        ("images", "{a: {owner: swordfish}}", "project: swordfish"),
     ],
 )
 def test_nothing_below_the_name_of_a_secret_is_shown(tmp_path: Path, field: str, value: str, secret: str) -> None:
@@ -152,3 +153,18 @@ def test_a_key_of_a_source_is_explained_only_in_an_image(tmp_path: Path) -> None
     (problem,) = problems(tmp_path, "images: {}\nurl: x")
     assert problem.startswith("4:1: url: unknown key")
     assert "below source" not in problem
+
+
+def test_a_file_that_is_one_text_is_not_shown(tmp_path: Path) -> None:
+    """It may be any file of the folder, for example one with a password."""
+    found = problems(tmp_path, "version swordfish")
+    assert [one for one in found if "1:1: this text is not a mapping; write KEY: VALUE below it" in one]
+    assert "swordfish" not in "".join(one.splitlines()[0] for one in found)
+
+
+@pytest.mark.parametrize(("length", "is_written"), [(60, True), (61, False)])
+def test_a_long_value_is_not_repeated_in_what_to_write(tmp_path: Path, length: int, *, is_written: bool) -> None:
+    """The line would be hard to read."""
+    (problem,) = problems(tmp_path, f"images: {{a: {{owner: {'x' * length}}}}}")
+    assert ("write {project: VALUE}" in problem) is not is_written
+    assert (f"write {{project: {'x' * length}}}" in problem) is is_written

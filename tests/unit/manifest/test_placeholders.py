@@ -267,3 +267,10 @@ def test_each_value_is_filled_once(tmp_path: Path) -> None:
     names = ", ".join(f"v{number}: '${{v{number + 1}}}${{v{number + 1}}}'" for number in range(1, 31))
     (spec,) = wanted(tmp_path, f"values: {{{names}, v31: ''}}\nimages: {{a: {{name: 'x${{v1}}'}}}}").images
     assert spec.name == "x"
+
+
+def test_a_number_in_a_list_of_texts_stays_a_text(tmp_path: Path) -> None:
+    """The schema says what an item is, whatever the value looks like."""
+    text = "values: {v: '5', t: 'true'}\nimages:\n  a:\n    tags:\n      - ${v}\n      - ${t}\n"
+    (image,) = wanted(tmp_path, text).images
+    assert image.tags == {"5", "true"}
