@@ -222,7 +222,7 @@ class TargetRuns(TargetPlans):
         (self._take_plan if message.verb is Verb.PLAN else self._take_run)(message)
 
     def _refuse(self, name: str, problems: tuple[Diagnostic, ...]) -> None:
-        """As for plans; a target that is applied already goes on, because it is too late."""
+        """As for plans; a target that is applied continues, because it is too late."""
         course = self._courses[name]
         if course.is_running or course.run is not None:
             return
@@ -239,6 +239,9 @@ class TargetRuns(TargetPlans):
             elif one.refusals:
                 problems = list_problems(PlanRefused(one.refusals))
                 self._end(TargetRun(one.target, TargetOutcome.FAILED, problems=problems, wave=one.wave))
+            elif not one.plan.steps:  # whatever its wave is
+                report = Report(one.plan, ())
+                self._end(TargetRun(one.target, judge_run(report), report, one.plan.ids, wave=one.wave))
 
     def _is_approved(self) -> bool:
         waiting = [one for one in self.planned if self._courses[one.target].run is None]
@@ -256,13 +259,9 @@ class TargetRuns(TargetPlans):
         for name in ready:
             course = self._courses[name]
             if course.is_shown and not course.is_running and course.plan is not None:
-                self._start(name, course.plan, ready)
+                self._start(name, ready)
 
-    def _start(self, name: str, plan: Plan, peers: Sequence[str]) -> None:
-        if not plan.steps:
-            report = Report(plan, ())
-            self._end(TargetRun(name, judge_run(report), report, plan.ids, wave=self.waves[name]))
-            return
+    def _start(self, name: str, peers: Sequence[str]) -> None:
         if not self._has_begun:
             self._has_begun = True
             self._audience.begin()
@@ -278,7 +277,9 @@ class TargetRuns(TargetPlans):
         if len(failed) <= allowed:
             return None
         message = f"wave {wave} was not started, because of failed targets before it: {list_names(failed)}"
-        return Diagnostic("", 0, 0, "", message, f"run it again, or allow it: --max-failed-targets {len(failed)}")
+        return Diagnostic(
+            "", 0, 0, "", message, f"correct that and run again, or pass --max-failed-targets {len(failed)}"
+        )
 
     def _take_run(self, message: Message) -> None:
         name, document = message.target, message.document

@@ -277,7 +277,7 @@ def test_a_plan_beyond_a_limit_stops_only_its_target(folder: Path) -> None:
     words = ("m.yaml", "--all-targets", "--max-update", "0")
     assert "Error: the plan would update 1 of 2 live images" in run("plan", *words, folder=folder, code=1).stdout
     run("apply", *words, "--yes", "-o", "report.json", folder=folder, code=1)
-    assert outcomes(folder / "report.json") == {"eu": "unchanged", "us": "not-started", "lab": "failed"}
+    assert outcomes(folder / "report.json") == {"eu": "unchanged", "us": "unchanged", "lab": "failed"}
     assert listed(folder, "lab")["b"]["tags"] == ["lab"]
 
 
@@ -370,6 +370,7 @@ from imagesync.cli.origins import Origin
 from imagesync.cli.outputs import Outputs
 from imagesync.cli.result_options import Copies, ResultForm, Results
 from imagesync.cli.several import SeveralRuns
+from imagesync.cli.targets import StoreNotes
 from imagesync.model.report import Started
 from imagesync.targets.messages import RUN, Verb, encode_event
 from imagesync.cli.targets import StoreNotes

@@ -68,7 +68,7 @@ def test_targets_that_turn_out_to_be_one_place_are_refused() -> None:
 def test_the_speed_of_the_services_does_not_decide_which_of_two_targets_a_place_gets(order: str) -> None:
     """Neither, unless the first was applied before the second was planned; another target is applied."""
     plans = {"eu": EU, "us": replace(US, target=EU.target)}
-    runs = Runs({"eu": 1, "us": 1, "ap": 0})
+    runs = ScriptedRuns({"eu": 1, "us": 1, "ap": 0})
     first, second = (plans[name] for name in order.split())
     runs.carrier.then(lambda: runs.carrier.planned(first), *[lambda: None] * 4, lambda: runs.carrier.planned(second))
     runs.carrier.then(lambda: runs.carrier.planned(AP), *[lambda: None] * 4, lambda: runs.carrier.done(AP))
@@ -79,7 +79,7 @@ def test_the_speed_of_the_services_does_not_decide_which_of_two_targets_a_place_
 
 def test_a_target_whose_place_is_being_changed_is_refused_alone() -> None:
     """The first goes on."""
-    runs = Runs({"eu": 0, "us": 0})
+    runs = ScriptedRuns({"eu": 0, "us": 0})
     runs.carrier.then(lambda: runs.carrier.planned(EU), *[lambda: None] * 4)
     runs.carrier.then(lambda: runs.carrier.planned(replace(US, target=EU.target)), lambda: runs.carrier.done(EU))
     assert runs.outcomes() == {"eu": "done", "us": "failed"}
@@ -108,6 +108,14 @@ def test_after_one_approval_all_targets_start() -> None:
         ("us", ("eu", "us")),
     ]
     assert runs.runs["eu"].ids == {"a": "id-1"}
+
+
+def test_a_target_without_changes_waits_for_no_wave() -> None:
+    """It is unchanged, also if its wave does not start."""
+    runs = ScriptedRuns({"eu": 0, "us": 1, "ap": 1})
+    runs.carrier.then(lambda: runs.carrier.planned(EU, plan_for("us"), AP))
+    runs.carrier.then(lambda: runs.carrier.done(EU, outcome=Outcome.FAILED))
+    assert runs.outcomes(asks=True) == {"eu": "failed", "us": "unchanged", "ap": "not-started"}
 
 
 def test_without_the_approval_nothing_starts() -> None:
@@ -158,7 +166,7 @@ def test_a_target_that_fails_stops_only_itself_and_the_next_waves() -> None:
     assert runs.carrier.applied() == ["eu", "us", "x"]
     (why,) = runs.runs["late"].problems
     assert why.message == "wave 3 was not started, because of failed targets before it: us, ap, bad, x"
-    assert why.hint == "run it again, or allow it: --max-failed-targets 4"
+    assert why.hint == "correct that and run again, or pass --max-failed-targets 4"
     assert [problem.message for problem in runs.runs["bad"].problems] == ["too many"]
 
 
