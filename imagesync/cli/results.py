@@ -135,20 +135,20 @@ class RunReport:
 class PlansResult:
     """The plans of several targets. ``documents``: by target, the document of its plan.
 
-    ``total``: the number of targets of the run, if these are not all; else 0.
+    ``counted``: the targets that the last lines of the text count, if these are not the planned ones.
     """
 
     catalog: str
     planned: tuple[PlannedTarget, ...]
     documents: Mapping[str, Mapping[str, Any]]
-    total: int = 0
+    counted: tuple[PlannedTarget, ...] | None = None
 
     def make_text(self, look: Look) -> str:
         """The text: equal plans once."""
         from imagesync.render.target_text import format_target_plans
 
         return format_target_plans(
-            self.planned, look.paint, now=look.now, detail=look.detail, width=look.width, total=self.total
+            self.planned, look.paint, now=look.now, detail=look.detail, width=look.width, counted=self.counted
         )
 
     def make_json(self) -> str:

@@ -166,7 +166,7 @@ class SeveralRuns:
         self._so_far: dict[str, tuple[Plan, ReportSoFar]] = {}
         self._run: TargetRuns | None = None
         self._catalog = ""
-        self._is_ended = self._has_shown = False
+        self._is_ended = self._has_shown = self._has_counted = False
         self._events_ended: set[str] = set()
 
     @property
@@ -232,11 +232,17 @@ class SeveralRuns:
                 note(f"target {make_printable(one.target)}: {format_counts(one.plan)}")
         if self._is_quiet and self._yes:
             return
-        total = len(self._run.waves) if self._run is not None else 0
-        result, stream = PlansResult(self._catalog, tuple(planned), {}, total), self._stream
+        result, stream = PlansResult(self._catalog, tuple(planned), {}, self._list_counted()), self._stream
         text = result.make_text(self._outputs.make_look(stream))
         typer.echo(f"\n{text}" if self._has_shown else text, err=not self._is_text, color=True)
         self._has_shown = True
+
+    def _list_counted(self) -> tuple[PlannedTarget, ...]:
+        """All targets, if the last of them is printed now; else none."""
+        if self._run is None or self._has_counted or len(self._run.planned) < len(self._run.waves):
+            return ()
+        self._has_counted = True
+        return self._run.planned
 
     @property
     def _is_text(self) -> bool:

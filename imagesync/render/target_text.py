@@ -29,20 +29,21 @@ def format_target_plans(
     now: datetime,
     detail: Detail = Detail.USUAL,
     width: int | None = None,
-    total: int = 0,
+    counted: Sequence[PlannedTarget] | None = None,
 ) -> str:
     """The text of the plans: equal ones once, below the names of their targets; then the number of targets with changes.
 
-    Targets without changes come first, and those with errors last, next to the question. ``total``: the number of targets
-    of the run, if these are not all; else 0.
+    Targets without changes come first, and those with errors last, next to the question. ``counted``: the targets that
+    the last lines count, if these are not all that are shown; empty for no last lines.
     """
     names = {one.target: one for one in planned}
     texts = [
         "\n".join([*_format_title(group, paint, width), *_format_body(group, names, paint, now, detail, width)])
         for group in sorted(group_plans(planned, now=now, detail=detail), key=_rank_plan)
     ]
-    closing = [paint(Ink.BOLD, each) for line in _close_plans(planned, total) for each in wrap(line, width, _INDENT)]
-    return "\n\n".join([*texts, "\n".join(closing)])
+    ending = _close_plans(planned if counted is None else counted)
+    closing = [paint(Ink.BOLD, each) for line in ending for each in wrap(line, width, _INDENT)]
+    return "\n\n".join([*texts, *(["\n".join(closing)] if closing else [])])
 
 
 def _rank_plan(group: TargetGroup[PlannedTarget]) -> int:
@@ -50,8 +51,10 @@ def _rank_plan(group: TargetGroup[PlannedTarget]) -> int:
     return 2 if has_errors(group.first) else bool(plan and plan.steps)
 
 
-def _close_plans(planned: Sequence[PlannedTarget], total: int) -> Iterator[str]:
-    yield count_targets(planned, total)
+def _close_plans(planned: Sequence[PlannedTarget]) -> Iterator[str]:
+    if not planned:
+        return
+    yield count_targets(planned)
     plans = [one.plan for one in planned if one.plan and one.plan.steps and not (one.problems or one.refusals)]
     if len(plans) > 1:
         yield format_total(plans)
@@ -59,7 +62,7 @@ def _close_plans(planned: Sequence[PlannedTarget], total: int) -> Iterator[str]:
 
 def _format_title(group: TargetGroup[PlannedTarget], paint: Paint, width: int | None) -> list[str]:
     plan, names = group.first.plan, list_targets(group.names)
-    title = describe_group(group.names, count_changes(plan)) if plan else f"{names}: cannot be planned"
+    title = describe_group(group.names, count_changes(plan)) if plan else f"{names}: stopped by an error"
     return [paint(Ink.BOLD, line) for line in wrap(title, width, _INDENT)]
 
 
@@ -92,11 +95,8 @@ def _format_problems(problems: Sequence[Diagnostic], width: int | None) -> Itera
         yield from wrap(f"Error: {make_printable(str(problem))}", width, "    ")
 
 
-def count_targets(planned: Sequence[PlannedTarget], total: int = 0) -> str:
-    """``3 targets: 1 with changes, 1 without changes, 1 with errors (lab).``; the targets with errors are named.
-
-    ``3 of 20 targets: …`` if ``total``, the number of targets of the run, is greater.
-    """
+def count_targets(planned: Sequence[PlannedTarget]) -> str:
+    """``3 targets: 1 with changes, 1 without changes, 1 with errors (lab).``; the targets with errors are named."""
     wrong = [one.target for one in planned if has_errors(one)]
     others = [one for one in planned if not has_errors(one) and one.plan]
     changed = sum(bool(one.plan and one.plan.steps) for one in others)
@@ -105,8 +105,7 @@ def count_targets(planned: Sequence[PlannedTarget], total: int = 0) -> str:
         *([f"{len(others) - changed} without changes"] if len(others) > changed else []),
         *([f"{len(wrong)} with errors ({list_targets(wrong)})"] if wrong else []),
     ]
-    part = f"{len(planned)} of " if total > len(planned) else ""
-    return f"{part}{format_count(max(total, len(planned)), 'target')}: {', '.join(parts)}."
+    return f"{format_count(len(planned), 'target')}: {', '.join(parts)}."
 
 
 def has_errors(one: PlannedTarget) -> bool:

@@ -244,8 +244,11 @@ class TargetRuns(TargetPlans):
                 self._end(TargetRun(one.target, judge_run(report), report, one.plan.ids, wave=one.wave))
 
     def _is_approved(self) -> bool:
+        """Whether the targets are approved that can start as far as is known; without steps nothing is asked."""
+        first = min(self.waves.values())
         waiting = [one for one in self.planned if self._courses[one.target].run is None]
-        return not any(one.plan and one.plan.steps for one in waiting) or self._audience.approve(waiting)
+        ready = [one for one in waiting if one.wave == first or not self._refuse_wave(one.wave)]
+        return not any(one.plan and one.plan.steps for one in ready) or self._audience.approve(ready)
 
     def _start_ready(self) -> None:
         """Start the targets of the lowest wave that has not ended; end the others if too many targets failed."""

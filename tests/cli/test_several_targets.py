@@ -189,7 +189,7 @@ def test_a_target_without_a_plan_in_the_file_has_failed(folder: Path) -> None:
     """With the problems that the plan had."""
     (folder / "m.yaml").write_text(MANIFEST.replace("store: lab,", "cloud: gone,"))
     assert (
-        "lab: cannot be planned"
+        "lab: stopped by an error"
         in run("plan", "m.yaml", "--all-targets", "-o", "plans.json", folder=folder, code=1).stdout
     )
     run("apply", "plans.json", "--yes", "-o", "report.json", folder=folder, code=1)

@@ -32,7 +32,7 @@ def test_equal_plans_are_shown_once_with_every_name() -> None:
         "eu, us: the same change\n"
         "Catalog base on targets eu (cloud eu), us (cloud us): 2 images declared, 1 owned\n\n"
     )
-    assert "\n\nPlan for each target: 1 to create; 1 unchanged. 4.0 KiB to upload.\n\nx: cannot be planned\n" in text
+    assert "\n\nPlan for each target: 1 to create; 1 unchanged. 4.0 KiB to upload.\n\nx: stopped by an error\n" in text
     assert text.endswith(
         "\nError: no route; check the network\n\n"
         "4 targets: 2 with changes, 1 without changes, 1 with errors (x).\n"
@@ -64,10 +64,11 @@ def test_a_target_without_changes_has_its_notes() -> None:
     assert "\n\nNo changes. 1 image matches the manifest.\n\nus: no changes\n\n2 targets: " in text
 
 
-def test_a_part_of_the_targets_is_not_shown_as_all() -> None:
+def test_only_the_last_part_of_a_run_counts_all_targets() -> None:
     """A run that need not be approved prints the plans of a target that answers late by themselves."""
-    text = format_target_plans([on("eu", NOTHING)], now=NOW, total=20)
-    assert text.endswith("\n\n1 of 20 targets: 1 without changes.")
+    eu, us = on("eu", NOTHING), on("us", NOTHING)
+    assert format_target_plans([eu], now=NOW, counted=()) == "eu: no changes"
+    assert format_target_plans([us], now=NOW, counted=[eu, us]) == "us: no changes\n\n2 targets: 2 without changes."
 
 
 def test_the_total_has_no_target_that_is_not_applied() -> None:

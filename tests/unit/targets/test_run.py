@@ -118,6 +118,19 @@ def test_a_target_without_changes_waits_for_no_wave() -> None:
     assert runs.outcomes(asks=True) == {"eu": "failed", "us": "unchanged", "ap": "not-started"}
 
 
+def test_a_target_that_will_not_start_is_not_asked_for() -> None:
+    """An earlier wave has failed already."""
+    runs = Runs({"eu": 0, "us": 0, "ap": 1})
+    runs.carrier.then(lambda: runs.carrier.planned(EU, AP), lambda: runs.carrier.answer("us", Verb.PLAN, LOST))
+    runs.carrier.then(lambda: runs.carrier.done(EU))
+    assert runs.outcomes(asks=True) == {"eu": "done", "us": "failed", "ap": "not-started"}
+    assert ("approve", "eu") in runs.audience.told
+    alone = Runs({"us": 0, "ap": 1})
+    alone.carrier.then(lambda: alone.carrier.planned(AP), lambda: alone.carrier.answer("us", Verb.PLAN, LOST))
+    assert alone.outcomes(asks=True) == {"us": "failed", "ap": "not-started"}
+    assert "approve" not in [one[0] for one in alone.audience.told]
+
+
 def test_without_the_approval_nothing_starts() -> None:
     """The result is None."""
     runs = ScriptedRuns({"eu": 0, "us": 0}, approves=False)
