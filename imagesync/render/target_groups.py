@@ -31,7 +31,11 @@ def group_equal(
 def group_plans(
     planned: Sequence[PlannedTarget], *, now: datetime, detail: Detail = Detail.USUAL
 ) -> tuple[TargetGroup[PlannedTarget], ...]:
-    """Targets whose plans a reader sees as equal in this detail: changes, notes, refusals, problems and counts."""
+    """Targets whose plans a reader sees as equal in this detail: changes, notes, refusals, problems and counts.
+
+    A summary shows no changes; plans with different ones are not equal for that reason.
+    """
+    detail = Detail.USUAL if detail is Detail.SUMMARY else detail
 
     def make_key(one: PlannedTarget) -> Hashable:
         document = one.plan and make_plan_document(one.plan, now=now, detail=detail, refusals=one.refusals)

@@ -219,15 +219,15 @@ def test_an_altered_file_of_plans_is_refused(folder: Path, change: Any, message:
 
 
 def test_a_file_in_which_two_targets_are_one_place_is_refused(folder: Path) -> None:
-    """Whoever wrote it: nothing is opened."""
+    """Nothing is opened."""
     run("plan", "m.yaml", "--all-targets", "-o", "plans.json", folder=folder)
     document = read(folder / "plans.json")
     other = json.loads(json.dumps(document["targets"][0]["plan"]))
     other["manifest"]["target"] = "us"
     document["targets"][1]["plan"] = {**other, "digest": compute_digest(other)}
     (folder / "plans.json").write_text(json.dumps({**document, "digest": compute_digest(document)}))
-    shown = run("apply", "plans.json", "--yes", folder=folder, code=64).stderr
-    assert "targets eu and us are the same place: store eu" in shown
+    output = run("apply", "plans.json", "--yes", folder=folder, code=64).stderr
+    assert "targets eu and us are the same place: store eu" in output
     assert not (folder / "eu").exists()
     run("apply", "plans.json", "--target", "lab", "--yes", folder=folder)
 

@@ -55,6 +55,14 @@ def test_targets_with_other_counts_have_a_line_each() -> None:
     assert "\n\nNo changes.\n\n2 targets: 2 without changes." in text
 
 
+def test_a_summary_does_not_call_other_changes_the_same() -> None:
+    """Although it shows none of them."""
+    other = plan(catalog(spec("b"), spec("c")), inventory(live(spec("b"))))
+    text = format_target_plans([on("eu", MADE), on("us", other), on("ap", MADE)], now=NOW, detail=Detail.SUMMARY)
+    assert [line for line in text.split("\n") if line.endswith("change")] == ["eu, ap: the same change", "us: 1 change"]
+    assert "+ a" not in text
+
+
 def test_a_target_without_changes_has_its_notes() -> None:
     """Only a target that has nothing to say is one line."""
     text = format_target_plans([on("eu", replace(NOTHING, copies=("id-9",))), on("us", NOTHING)], now=NOW)

@@ -78,7 +78,7 @@ def test_the_speed_of_the_services_does_not_decide_which_of_two_targets_a_place_
 
 
 def test_a_target_whose_place_is_being_changed_is_refused_alone() -> None:
-    """The first goes on."""
+    """The first continues."""
     runs = ScriptedRuns({"eu": 0, "us": 0})
     runs.carrier.then(lambda: runs.carrier.planned(EU), *[lambda: None] * 4)
     runs.carrier.then(lambda: runs.carrier.planned(replace(US, target=EU.target)), lambda: runs.carrier.done(EU))
@@ -120,15 +120,15 @@ def test_a_target_without_changes_waits_for_no_wave() -> None:
 
 def test_a_target_that_will_not_start_is_not_asked_for() -> None:
     """An earlier wave has failed already."""
-    runs = Runs({"eu": 0, "us": 0, "ap": 1})
+    runs = ScriptedRuns({"eu": 0, "us": 0, "ap": 1})
     runs.carrier.then(lambda: runs.carrier.planned(EU, AP), lambda: runs.carrier.answer("us", Verb.PLAN, LOST))
     runs.carrier.then(lambda: runs.carrier.done(EU))
     assert runs.outcomes(asks=True) == {"eu": "done", "us": "failed", "ap": "not-started"}
-    assert ("approve", "eu") in runs.audience.told
-    alone = Runs({"us": 0, "ap": 1})
+    assert ("approve", "eu") in runs.audience.calls
+    alone = ScriptedRuns({"us": 0, "ap": 1})
     alone.carrier.then(lambda: alone.carrier.planned(AP), lambda: alone.carrier.answer("us", Verb.PLAN, LOST))
     assert alone.outcomes(asks=True) == {"us": "failed", "ap": "not-started"}
-    assert "approve" not in [one[0] for one in alone.audience.told]
+    assert "approve" not in [one[0] for one in alone.audience.calls]
 
 
 def test_without_the_approval_nothing_starts() -> None:
