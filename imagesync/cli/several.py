@@ -15,6 +15,7 @@ import typer
 
 from imagesync.backends.base import Backend, MissingStore
 from imagesync.cli import streams
+from imagesync.cli.bug_log import write_bug_log
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.files import find_folder, write_json
 from imagesync.cli.interrupts import Interrupted, Interrupts, choose_exit_code
@@ -100,9 +101,8 @@ def plan_targets(
     subjects = group.read_subjects()
     outputs.know_several(subjects.catalog)
     settings = Settings(jobs=group.options.jobs)
-    worker = Worker(
-        group.make_order(MissingStore.EMPTY, settings, find_folder(out) if out else Path()), subjects.by_target
-    )
+    folder = find_folder(out) if out else Path()
+    worker = Worker(group.make_order(MissingStore.EMPTY, settings, folder), subjects.by_target)
     run = TargetPlans(ThreadCarrier(worker, group.chosen.parallel), subjects.waves)
     planned = run.plan()
     worker.close()
@@ -205,18 +205,20 @@ class SeveralRuns:
                 say("Not applied; no image was changed.")
                 return ExitCode.FAILED
             problems = self._write(runs)
-            if run.bugs:
+            if run.bugs and not self._interrupts.number:
                 raise Bug("\n".join(run.bugs))
             raise_last(problems)
         code = self._choose_code(runs)
+        if run.bugs:
+            write_bug_log("\n".join(run.bugs))
         if not run.is_idle:  # a target that is still being planned must not keep the process alive
             self._leave(code)
         return code
 
     def _choose_code(self, runs: Sequence[TargetRun]) -> ExitCode:
-        if self._interrupts.number:
-            return self._interrupts.exit_code
-        return ExitCode.DONE if all(run.outcome.is_success for run in runs) else ExitCode.FAILED
+        if all(run.outcome.is_success for run in runs):
+            return ExitCode.DONE
+        return self._interrupts.exit_code if self._interrupts.number else ExitCode.FAILED
 
     def _leave(self, code: ExitCode) -> None:
         self._events.__exit__()

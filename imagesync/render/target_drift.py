@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from imagesync.errors import ImagesyncError
 from imagesync.model.drift import Drift, DriftReport, PlaceDrift, Remedy
@@ -37,7 +37,9 @@ Found: TypeAlias = Mapping[str, PlaceDrift | ImagesyncError]
 """The drift of each target, or why it could not be checked, in the order of the manifest."""
 TargetsCommandOf: TypeAlias = Callable[[Remedy, Sequence[str]], str]
 """The command that restores values with this remedy on these targets, ready to paste."""
-_INDENT = "    "
+_INDENT: Final = "    "
+_WITHOUT, _WITH, _WRONG = "without drift", "with drift", "with errors"
+_JUDGMENTS: Final = (_WITHOUT, _WITH, _WRONG)
 
 
 def format_target_drift(
@@ -64,8 +66,9 @@ def format_target_drift(
     return "\n\n".join([*texts, *(["\n".join(commands[1:])] if commands else []), "\n".join(closing)])
 
 
-def _group(found: Found) -> tuple[TargetGroup[PlaceDrift | ImagesyncError], ...]:
-    return group_equal(found.items(), _make_key)
+def _group(found: Found) -> list[TargetGroup[PlaceDrift | ImagesyncError]]:
+    """Targets without drift come first, and those with errors last."""
+    return sorted(group_equal(found.items(), _make_key), key=lambda group: _JUDGMENTS.index(_judge(group.first)))
 
 
 def _make_key(one: PlaceDrift | ImagesyncError) -> Hashable:
@@ -132,11 +135,11 @@ def _list_commands(found: Found, command_of: TargetsCommandOf) -> Iterator[Comma
 
 def count_targets(found: Found) -> str:
     """``4 targets: 2 with drift (eu, us), 1 without drift, 1 with errors (lab).``."""
-    names: dict[str, list[str]] = {"with drift": [], "without drift": [], "with errors": []}
-    for name, one in found.items():
-        names[_judge(one)].append(name)
+    names = {
+        words: [name for name, one in found.items() if _judge(one) == words] for words in (_WITH, _WITHOUT, _WRONG)
+    }
     parts = [
-        f"{len(some)} {words}{'' if words == 'without drift' else f' ({list_targets(some)})'}"
+        f"{len(some)} {words}{'' if words == _WITHOUT else f' ({list_targets(some)})'}"
         for words, some in names.items()
         if some
     ]
@@ -145,8 +148,8 @@ def count_targets(found: Found) -> str:
 
 def _judge(one: PlaceDrift | ImagesyncError) -> str:
     if isinstance(one, ImagesyncError):
-        return "with errors"
-    return "with drift" if one.report.found else "without drift"
+        return _WRONG
+    return _WITH if one.report.found else _WITHOUT
 
 
 def drifts_to_json(catalog: str, found: Found, command_of: TargetsCommandOf) -> dict[str, Any]:

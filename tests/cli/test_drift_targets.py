@@ -19,14 +19,14 @@ def test_equal_drift_is_shown_once_and_one_command_restores_it(stores: SeveralSt
     """The exit code is 2 if any target has drift, 0 if none has."""
     clean = stores.run("drift", "--all-targets").stdout
     assert clean == (
-        "eu, us, ap: no drift\nCatalog base on\n  target eu (store eu): 2 images checked\n"
-        "  target us (store us): 2 images checked\n  target ap (store ap): 1 image checked\n\n"
+        "eu, us, ap: no drift\nCatalog base on targets\n  eu (store eu): 2 images checked\n"
+        "  us (store us): 2 images checked\n  ap (store ap): 1 image checked\n\n"
         "3 targets: 3 without drift.\n"
     )
     for store in ("eu", "us"):
         stores.alter(store, "a", min_ram=256)
     text = stores.run("drift", "--all-targets", code=2).stdout
-    places = "Catalog base on target eu (store eu), target us (store us): 2 images checked"
+    places = "Catalog base on targets eu (store eu), us (store us): 2 images checked"
     assert f"eu, us: the same drift: 1 value changed on 1 image\n{places}\n" in text
     assert text.count("min_ram: was 512, is now 256") == 1
     assert all(f"    {store}: image {stores.find(store, 'a').id}, last update " in text for store in ("eu", "us"))

@@ -25,7 +25,7 @@ def patient(cloud: Cloud, tmp_path: Path) -> Iterator[TargetsWorkspace]:
 
 @pytest.mark.parametrize("words", [("drift",), ("list", "--manifest")])
 def test_an_interrupt_does_not_wait_for_a_target_that_hangs(patient: TargetsWorkspace, words: tuple[str, ...]) -> None:
-    """The first request of all gets no answer. The other two targets send their requests: each lists visible and hidden images."""
+    """The first request gets no answer. The other two targets are read: each has a list of visible and one of hidden images."""
     patient.write(AFTER)
     released = threading.Event()
     patient.proxy.fault = lambda call: Fault(stall=released) if call.number == 0 else None

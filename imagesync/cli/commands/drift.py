@@ -31,8 +31,7 @@ def drift(
     """Show what other users changed since the last apply. Example: imagesync drift images/ --cloud eu-prod
 
     Changes of the manifest are not drift. The exit code is 2 if there is drift, 0 if there is none, and 1 if a target could
-    not be checked. The role reader is
-    enough, nothing is written, and no source is read.
+    not be checked. The role reader is enough, nothing is written, and no source is read.
     """
     from imagesync.cli.catalogs import load_catalog
     from imagesync.cli.drifts import format_remedy, print_drift_of_targets

@@ -52,6 +52,7 @@ def plan(
 ) -> ExitCode:
     """Show what apply would do. Example: imagesync plan images/ --cloud eu-prod -o plan.json"""
     from imagesync.cli.files import find_folder, write_json
+    from imagesync.cli.interrupts import end_at_once
     from imagesync.cli.modes import choose_maker
     from imagesync.cli.outputs import open_outputs
     from imagesync.cli.results import PlanResult
@@ -64,9 +65,12 @@ def plan(
 
     set_up_logs(logs)
     detail, options = amount.choose(form), chosen.fill_in(options)
-    with open_outputs(
-        "plan", form, copies, path, options, color=color, detail=detail, is_several=chosen.is_several
-    ) as outputs:
+    with (
+        end_at_once(say),
+        open_outputs(
+            "plan", form, copies, path, options, color=color, detail=detail, is_several=chosen.is_several
+        ) as outputs,
+    ):
         outputs.check(out, ids)
         refuse_plan_file(path, "print it with: imagesync show PATH")
         make = choose_maker(options, stage=stage, discard=discard_staged)

@@ -41,10 +41,13 @@ def command_of(remedy: Remedy, targets: Sequence[str]) -> str:
 
 
 def test_equal_drift_is_shown_once_with_the_image_of_each_target() -> None:
-    """Ids and times differ on all targets. One command restores all that need it; the count names what is wrong."""
+    """Ids and times differ on all targets. Errors come last. One command restores all that need it; the count names what is wrong."""
     assert (
         format_target_drift(EVERY, "base", command_of, now=NOW)
         == """\
+ap: no drift
+Catalog base on target ap (store ap): 2 images checked
+
 eu, us: the same drift: 2 values changed on 1 image, 1 image deleted
 Catalog base on targets eu (store eu), us (store us): 2 images checked
 
@@ -55,9 +58,6 @@ a:
     tag lts: was set, is now removed (the manifest changed, too)
 
 b: its image was published by an earlier run, and no longer exists
-
-ap: no drift
-Catalog base on target ap (store ap): 2 images checked
 
 lab: drift: 1 value changed on 1 image
 Catalog base on target lab (store lab): 2 images checked
@@ -125,17 +125,17 @@ def test_the_collection_has_a_row_for_each_target_and_a_document_for_each_group(
     """The title of a group has its counts."""
     found = make_drifts_collection("base", EVERY, command_of, now=NOW)
     assert (found.title, found.summary.partition(":")[0]) == ("Drift of catalog base on 5 targets", "5 targets")
-    assert [(row.target, row.outcome, row.changes, row.errors) for row in found.rows] == [
-        ("eu", "drift", "2 values changed on 1 image, 1 image deleted", 0),
-        ("ap", "no drift", "", 0),
-        ("us", "drift", "2 values changed on 1 image, 1 image deleted", 0),
-        ("lab", "drift", "1 value changed on 1 image", 0),
-        ("lost", "not checked", "", 1),
+    assert [(row.target, row.place, row.outcome, row.changes, row.errors) for row in found.rows] == [
+        ("eu", "store eu", "drift", "2 values changed on 1 image, 1 image deleted", 0),
+        ("ap", "store ap", "no drift", "", 0),
+        ("us", "store us", "drift", "2 values changed on 1 image, 1 image deleted", 0),
+        ("lab", "store lab", "drift", "1 value changed on 1 image", 0),
+        ("lost", "", "not checked", "", 1),
     ]
     assert [row.place.partition(",")[0] for row in found.rows] == ["store eu", "store ap", "store us", "store lab", ""]
     assert [(error.names, error.first) for error in found.errors] == [(("lost",), "no response from \\x1b; try again")]
-    assert [group.names for group in found.groups] == [("eu", "us"), ("ap",), ("lab",)]
-    first, _, third = (group.first for group in found.groups)
+    assert [group.names for group in found.groups] == [("ap",), ("eu", "us"), ("lab",)]
+    _, first, third = (group.first for group in found.groups)
     assert first.title.startswith("the same drift: 2 values")
     whats = [block.what for block in (*first.blocks, *third.blocks)]
     assert whats == [
