@@ -34,7 +34,7 @@ from imagesync.cli.terminal import confirm
 from imagesync.errors import Bug, ImagesyncError
 from imagesync.model.catalog import Catalog
 from imagesync.model.plan import Plan
-from imagesync.model.report import Event, Report
+from imagesync.model.report import Event, Finished, Report
 from imagesync.model.targets import PlannedTarget, TargetOutcome, TargetRun
 from imagesync.render.progress import label_event, label_plan
 from imagesync.render.result import run_finished_to_json, run_started_to_json
@@ -167,6 +167,7 @@ class SeveralRuns:
         self._run: TargetRuns | None = None
         self._catalog = ""
         self._is_ended = self._has_shown = self._has_counted = False
+        self._is_after_gap = False
         self._events_ended: set[str] = set()
 
     @property
@@ -236,8 +237,9 @@ class SeveralRuns:
             return
         result, stream = PlansResult(self._catalog, tuple(planned), {}, self._list_counted()), self._stream
         text = result.make_text(self._outputs.make_look(stream))
-        typer.echo(f"\n{text}" if self._has_shown else text, err=not self._is_text, color=True)
-        self._has_shown = True
+        is_first_line = self._is_after_gap or not self._has_shown
+        typer.echo(text if is_first_line else f"\n{text}", err=not self._is_text, color=True)
+        self._has_shown, self._is_after_gap = True, False
 
     def _list_counted(self) -> tuple[PlannedTarget, ...]:
         """All targets, if the last of them is printed now; else none."""
@@ -268,6 +270,7 @@ class SeveralRuns:
         if has_log_file():
             self._watchers.append(self._open.enter_context(LogLines(None, note)))
         self._interrupts.let_steps_end()
+        self._is_after_gap = sys.stderr.isatty() and self._stream.isatty()  # the bars begin with an empty line
 
     def change(self, target: str, plan: Plan) -> None:
         """Say that another plan is applied than the one that was shown, and print it."""
@@ -285,12 +288,14 @@ class SeveralRuns:
         """Show an event of a step."""
         self._so_far[target][1](event)
         self._events.note(event, target)
+        self._is_after_gap = self._is_after_gap and not isinstance(event, Finished)
         labelled = label_event(event, make_printable(target))
         for watcher in self._watchers:
             watcher(labelled)
 
     def warn(self, target: str, text: str) -> None:
         """Print a sentence about a target."""
+        self._is_after_gap = False
         say(f"{make_printable(target)}: {text}")
 
     def end(self, run: TargetRun, reason: str = "") -> None:
