@@ -123,7 +123,8 @@ def select_place(manifest: Manifest, choice: Choice, values: Mapping[str, str]) 
     place = select_target(manifest, choice, values)
     if manifest.targets and place == Target() and "default_target" not in manifest.single:
         names = list_names(list(manifest.targets))
-        raise UsageError("no target selected", f"pass --target NAME ({names}), or set default_target in the manifest")
+        one = f"pass --target NAME ({names}), or set default_target in the manifest"
+        raise UsageError("no target selected", f"{one}; plan, apply and drift also take --all-targets")
     return place
 
 

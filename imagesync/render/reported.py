@@ -19,7 +19,7 @@ from imagesync.render.result import problem_to_json
 from imagesync.render.style import Ink, Paint, leave_plain
 from imagesync.render.target_documents import Part, join_runs
 from imagesync.render.target_groups import group_equal, list_targets
-from imagesync.render.target_text import count_outcomes
+from imagesync.render.target_text import count_outcomes, rank_outcome
 from imagesync.text import format_size, make_printable
 
 _KINDS: Final[Mapping[str, Kind]] = {
@@ -122,10 +122,14 @@ def _format_numbers(steps: Sequence[ReportedStep]) -> str:
 
 
 def format_reported(runs: Sequence[ReportedRun], paint: Paint = leave_plain, *, width: int | None = None) -> str:
-    """The steps of each target that are not done, and its errors and counts, equal ones once; then the outcomes."""
+    """The steps of each target that are not done, and its errors and counts, equal ones once; then the outcomes.
+
+    What failed comes last.
+    """
+    ordered = sorted(runs, key=lambda run: rank_outcome(run.outcome))
     lines = [
         line
-        for group in group_equal([(run.target, run) for run in runs], lambda run: tuple(_list_lines(run)))
+        for group in group_equal([(run.target, run) for run in ordered], lambda run: tuple(_list_lines(run)))
         for line in _format_group(group.names, _list_lines(group.first), paint, width)
     ]
     closing = [paint(Ink.BOLD, line) for line in wrap(count_outcomes(runs), width, _INDENT)]

@@ -119,7 +119,8 @@ def format_target_runs(runs: Sequence[TargetRun], paint: Paint = leave_plain, *,
     Targets without changes have no lines. What failed comes last.
     """
     inner = None if width is None else width - len(_INDENT)
-    entries = [(run.target, run) for run in sorted(runs, key=_rank_run) if _format_run(run, paint, inner) != _UNCHANGED]
+    ordered = sorted(runs, key=lambda run: rank_outcome(run.outcome))
+    entries = [(run.target, run) for run in ordered if _format_run(run, paint, inner) != _UNCHANGED]
     lines = [
         line
         for group in group_equal(entries, lambda run: _format_run(run, paint, inner))
@@ -129,8 +130,9 @@ def format_target_runs(runs: Sequence[TargetRun], paint: Paint = leave_plain, *,
     return "\n".join([*lines, *closing])
 
 
-def _rank_run(run: TargetRun) -> int:
-    return 0 if run.outcome.is_success else 1 if run.outcome is TargetOutcome.NOT_STARTED else 2
+def rank_outcome(outcome: TargetOutcome) -> int:
+    """The order of outcomes in a text: failures are last, where a reader of a terminal sees them first."""
+    return 0 if outcome.is_success else 1 if outcome is TargetOutcome.NOT_STARTED else 2
 
 
 def _format_group(group: TargetGroup[TargetRun], paint: Paint, width: int | None, inner: int | None) -> Iterator[str]:

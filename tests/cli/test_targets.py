@@ -305,7 +305,10 @@ def test_no_target_selected_lists_the_targets(folder: Path) -> None:
     manifest = folder / "m.yaml"
     manifest.write_text(MANIFEST.replace("default_target: lab\n", ""))
     output = run("plan", "m.yaml", folder=folder, code=64).stderr
-    assert "no target selected; pass --target NAME (lab, prod), or set default_target in the manifest" in output
+    assert (
+        "no target selected; pass --target NAME (lab, prod), or set default_target in the manifest; "
+        "plan, apply and drift also take --all-targets" in output
+    )
     manifest.write_text(MANIFEST.replace("default_target: lab", "default_target: lbb"))
     output = run("plan", "m.yaml", folder=folder, code=1).stderr
     assert "m.yaml:3:1: default_target: there is no target 'lbb'; did you mean lab?" in output
