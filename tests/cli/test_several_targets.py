@@ -409,3 +409,52 @@ def test_a_second_signal_ends_the_run_of_all_targets(tmp_path: Path) -> None:
     expected = {"eu": "interrupted", "us": "unchanged", "lab": "not-started"}
     assert outcomes(tmp_path / "report.json") == expected
     assert {name: outcome for name, (outcome, _) in ends_of(tmp_path).items()} == expected
+
+
+ENDING = """
+import os, signal, sys
+from pathlib import Path
+from imagesync.cli import app
+from imagesync.cli.origins import Origin
+from imagesync.cli.outputs import Outputs
+from imagesync.cli.result_options import Copies, ResultForm, Results
+from imagesync.cli.several import SeveralRuns
+from imagesync.cli.targets import StoreNotes
+from imagesync.errors import Bug
+from imagesync.model.report import Outcome
+from imagesync.targets.messages import Verb, encode_ended
+from imagesync.targets.run import TargetRuns
+from tests.unit.targets.scripted_carrier import ScriptedCarrier, plan_for
+
+words = sys.argv[1:]
+carrier, eu, us = ScriptedCarrier(), plan_for("eu", "a"), plan_for("us", "a")
+carrier.then(lambda: carrier.planned(eu, us))
+if "signal" in words:
+    carrier.then(lambda: os.kill(os.getpid(), signal.SIGTERM))
+if "bug" in words:
+    carrier.then(lambda: carrier.answer("eu", Verb.APPLY, encode_ended(bug="KeyError: 1")))
+else:
+    stops = {"outcome": Outcome.INTERRUPTED, "interrupted": True} if "open" in words else {}
+    carrier.then(lambda: carrier.done(eu, **stops))
+carrier.then(lambda: carrier.done(us))
+outputs = Outputs("apply", ResultForm.TEXT, Copies(), Origin(Path()))
+try:
+    with SeveralRuns(Results(), outputs, StoreNotes(), yes=True, is_quiet=False) as front:
+        code = front.finish(TargetRuns(carrier, {"eu": 0, "us": 0}, front, cancelled=front.cancelled), "base")
+except Bug:
+    code = 3
+raise SystemExit(code)
+"""
+"""A run of two targets whose end depends on the words: a signal, a bug, steps that are left open."""
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [([], 0), (["bug"], 3), (["signal", "open"], 143), (["signal"], 0), (["signal", "bug"], 143)],
+)
+def test_a_signal_comes_before_a_bug_and_a_bug_before_a_failure(words: list[str], code: int) -> None:
+    """A signal after the last step changes nothing. A log of the bug is written in each case."""
+    with command.start(*words, program=("-c", ENDING)) as process:
+        result = process.wait()
+    assert result.code == code, result.output
+    assert ("imagesync has a bug" in result.stderr) == (words == ["signal", "bug"])

@@ -23,7 +23,7 @@ def patient(cloud: Cloud, tmp_path: Path) -> Iterator[TargetsWorkspace]:
         yield found
 
 
-@pytest.mark.parametrize("words", [("drift",), ("list", "--manifest")])
+@pytest.mark.parametrize("words", [("drift",), ("list", "--manifest"), ("plan",)])
 def test_an_interrupt_does_not_wait_for_a_target_that_hangs(patient: TargetsWorkspace, words: tuple[str, ...]) -> None:
     """The first request gets no answer. The other two targets are read: each has a list of visible and one of hidden images."""
     patient.write(AFTER)
