@@ -305,6 +305,8 @@ class TargetRuns(TargetPlans):
         problems, wave = self._read_problems(document), self.waves[name]
         found, ids = document["report"], document["ids"]
         if not isinstance(found, Mapping) or course.plan is None or not isinstance(ids, Mapping):
+            if self._cancelled.is_set() and not problems:
+                return self._make_not_started(name)
             outcome = TargetOutcome.INTERRUPTED if self._cancelled.is_set() else TargetOutcome.FAILED
             return TargetRun(name, outcome, problems=problems, wave=wave)
         report = decode_report(found, course.plan, str(document["bug"]))

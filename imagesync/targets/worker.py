@@ -73,6 +73,8 @@ class Worker:
         try:
             if task.verb is Verb.PLAN:
                 self._plan(task, emit)
+            elif cancelled.is_set():  # the task waited for a free thread
+                emit(encode_ended())
             else:
                 self._apply(task, emit, cancelled)
         except NotPlanned as error:

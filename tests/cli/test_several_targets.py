@@ -362,6 +362,25 @@ def test_a_target_that_was_not_started_keeps_its_ids(folder: Path) -> None:
     assert {name: len(ids) for name, ids in read(folder / "ids.json").items()} == {"eu": 2, "us": 2}
 
 
+def test_after_a_signal_no_further_target_begins(folder: Path) -> None:
+    """Not even to take its lease: one target works at a time, and the first waits for its lease."""
+    (folder / "m.yaml").write_text(MANIFEST.replace(", wave: 1", ""))
+    run("apply", "m.yaml", "--target", "eu", "--yes", folder=folder)
+    (folder / "a.raw").write_bytes(spell("c") * 2500)
+    words = ("apply", "m.yaml", "--all-targets", "--yes", "--parallel-targets", "1", "-o", "report.json")
+    with (
+        open_backend(store=folder / "eu") as backend,
+        hold(backend, "base", timeout=0, times=USUAL, unlock="", warn=print),
+        command.start(*words, folder=folder) as process,
+    ):
+        process.wait_for("eu: catalog base is locked by another run")
+        process.terminate()
+        assert process.wait().code == 143
+    assert outcomes(folder / "report.json") == {"eu": "interrupted", "us": "not-started", "lab": "not-started"}
+    with open_backend(store=folder / "us") as backend:
+        assert list(backend.leases("base")) == []
+
+
 HANGING = """
 import signal, time
 from dataclasses import replace
