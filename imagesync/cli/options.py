@@ -346,8 +346,8 @@ class SharingOptions:
         str | None,
         typer.Option(
             "--spool",
-            help="The folder for data that several targets need, which is then read once (default: /var/tmp); off: each "
-            "target reads its own sources.",
+            help="The folder for temporary data that several targets need: each source is read once (default: "
+            "/var/tmp). off: each target reads its sources itself.",
             metavar="DIR|off",
         ),
     ] = None
@@ -355,7 +355,7 @@ class SharingOptions:
         str | None,
         typer.Option(
             "--spool-limit",
-            help="Use at most this much of that folder, for example 40GiB (default: half of what is free).",
+            help="Use at most this much of the folder of --spool, for example 40GiB (default: half of what is free).",
             metavar="SIZE",
         ),
     ] = None

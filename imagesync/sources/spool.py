@@ -98,7 +98,7 @@ class SpoolFolder:
         """Reserve room for further bytes; NoRoom if that exceeds the limit."""
         with self._lock:
             if self._reserved + size > self._limit:
-                raise NoRoom(f"the temporary files in {self._name} may have {format_size(self._limit)} together")
+                raise NoRoom(f"the temporary files in {self._name} must not exceed {format_size(self._limit)} together")
             self._reserved += size
 
     def _measure_free(self) -> int:

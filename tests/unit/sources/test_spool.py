@@ -332,7 +332,7 @@ def test_a_size_beyond_the_limit_begins_no_file(tmp_path: Path, is_announced: bo
     assert upstream.opened == (3 if is_announced else 4)
     assert bench.warnings == [
         "https://example.org/x: each target reads the source by itself, because the temporary files in "
-        f"{tmp_path} may have 4.0 MiB together; name a folder with more room (--spool DIR), or raise --spool-limit"
+        f"{tmp_path} must not exceed 4.0 MiB together; name a folder with more room (--spool DIR), or raise --spool-limit"
     ]
 
 
@@ -445,7 +445,7 @@ def test_more_than_the_free_space_of_the_disk_begins_no_file(tmp_path: Path) -> 
     size = shutil.disk_usage(tmp_path).total
     with pytest.raises(NoRoom, match="free, the data has"):
         SpoolFolder(tmp_path, 2 * size).open(size)
-    with pytest.raises(NoRoom, match=r"may have .* together"):
+    with pytest.raises(NoRoom, match=r"must not exceed .* together"):
         SpoolFolder(tmp_path).open(shutil.disk_usage(tmp_path).free * 6 // 10)
     SpoolFolder(tmp_path).open(shutil.disk_usage(tmp_path).free * 4 // 10).close()
 
