@@ -14,7 +14,7 @@ import pytest
 from imagesync.backends.base import Backend, ImportFields
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
-from imagesync.errors import ChecksumMismatch, Forbidden, FormatMismatch, Unavailable
+from imagesync.errors import ChecksumMismatch, Forbidden, FormatMismatch, LeaseLost, Unavailable
 from imagesync.execution.executor import execute
 from imagesync.execution.performer import Performer
 from imagesync.execution.reading_back import MAX_READS
@@ -32,12 +32,13 @@ from imagesync.model.catalog import (
     Transfer,
     UrlSource,
 )
-from imagesync.model.image import Capabilities
+from imagesync.model.image import Capabilities, LiveImage
 from imagesync.model.plan import Create, ImageState
 from imagesync.model.record import DIGEST, Record, read
 from imagesync.planning.three_way import make_state
 from imagesync.sources import identify
 from tests.pipeline import planned
+from tests.samples import qcow2
 from tests.unit.execution.helpers import Service, apply, want_image
 from tests.unit.factories import catalog, live, rewrite, spec
 
@@ -668,3 +669,41 @@ def test_every_declared_digest_of_stored_data_is_compared_and_recorded(tmp_path:
             for digest in known("md5", "sha1", "sha256")
         ]
         assert f"the service stored {wrong}" in fail(Fetching(tmp_path / wrong, NO_HASH), fetched(*false))
+
+
+def store_data(service: Service, data: bytes) -> LiveImage:
+    """An active raw image with these bytes."""
+    made = service.create_image(name="x", disk_format="raw", container_format="bare", visibility="private")
+    service.upload(made.id, [data], len(data))
+    return service.images(made.id)[0]
+
+
+def test_stored_data_of_another_format_than_declared_is_an_error_even_if_its_digest_is_right(tmp_path: Path) -> None:
+    """A machine would boot the file itself."""
+    service, data = Service(tmp_path / "store", {}), qcow2()
+    declared = (Checksum("sha256", hashlib.sha256(data).hexdigest()),)
+    with pytest.raises(FormatMismatch, match="the data is qcow2, not raw"):
+        Verifier(service).check_stored(store_data(service, data), declared, "raw", "bare")
+
+
+def test_a_read_back_ends_when_the_run_must_end(tmp_path: Path) -> None:
+    """It may take hours, and the lease may be lost meanwhile."""
+    service = Service(tmp_path / "store", {})
+    image = store_data(service, DATA)
+
+    def check() -> None:
+        raise LeaseLost("the lease is lost")
+
+    with pytest.raises(LeaseLost):
+        Verifier(service, check).check_stored(image, (PUBLISHED,), "raw", "bare")
+    assert service.downloads == 0
+
+
+def test_each_digest_that_both_sides_have_is_compared(tmp_path: Path) -> None:
+    """The service's sha512 is right, and its md5 is not: it stored other bytes than it hashed."""
+    (tmp_path / "x").write_bytes(DATA)
+    source = FileSource(str(tmp_path / "x"), "x", known("md5")[0])
+    (result,) = apply(
+        Service(tmp_path / "store", {"checksum": "0" * 32}), identify(catalog(spec("x", source=source)))
+    ).results
+    assert f"the service stored md5:{'0' * 32}, imagesync sent md5:" in str(result.error)
