@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from types import TracebackType
 
+from imagesync.labels import label
 from imagesync.model.builds import Build
 from imagesync.model.catalog import FileSource, Fingerprint, UrlSource
 from imagesync.sources.access import SourceAccess
@@ -152,7 +153,8 @@ class SharedSources:
         with self._lock:
             announce, self._is_announced = (log.info if self._is_announced else self._warn), True
         what = f"{display}: each target reads the source by itself, because {reason}"
-        announce(f"{what}; name a folder with more room (--spool DIR), or raise --spool-limit")
+        with label(""):  # it is about all targets, whichever came first
+            announce(f"{what}; name a folder with more room (--spool DIR), or raise --spool-limit")
 
     def _count_sent(self, target: str, build: Build) -> None:
         with self._lock:

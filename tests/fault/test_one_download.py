@@ -21,6 +21,7 @@ from imagesync.errors import Unavailable
 from imagesync.execution.executor import execute
 from imagesync.execution.performer import Performer
 from imagesync.execution.transfers import MAX_TRIES
+from imagesync.labels import format_label, label
 from imagesync.model.catalog import Catalog, Checksum, Compression, Fingerprint, Status, Transfer, UrlSource
 from imagesync.model.plan import Plan
 from imagesync.model.report import Outcome, Report
@@ -272,6 +273,18 @@ def test_no_target_fails_because_of_the_limit(tmp_path: Path, web: Mirror, *, is
     assert all(report.succeeded for report in reports.values()), list_outcomes(reports)
     assert all(fleet.read(name) == [DATA] for name in "abc")
     assert len(fleet.warnings) == 1
+
+
+def test_the_warning_about_the_limit_has_the_label_of_no_target(tmp_path: Path, web: Mirror) -> None:
+    """It is about all of them, whichever needs the room first."""
+    fleet, labels = Fleet(tmp_path, web, "ab"), list[str]()
+    fleet.image = replace(fleet.image, fingerprint=Fingerprint((fleet.digest,), len(DATA)))
+    plans = fleet.plan()
+    with SharedSources(plans, folder=fleet.temporary, limit=1, warn=lambda _: labels.append(format_label())) as shared:
+        for name, plan in plans.items():
+            with label(name):
+                assert fleet.run_one(name, plan, shared).succeeded
+    assert labels == [""]
 
 
 KILLED = """
