@@ -148,7 +148,7 @@ def read_at_rate(pieces: Iterator[bytes], min_rate: int, seconds: float, cut: Ca
                 cut()
                 return
 
-    make_thread(watch, "imagesync-rate").start()
+    make_thread(watch, "rate").start()
     try:
         while True:
             pace.begin_to_wait()

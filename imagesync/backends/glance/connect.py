@@ -60,6 +60,8 @@ OR_VARIABLES: Final = (
 NAMED_FILES: Final = ("OS_CLIENT_CONFIG_FILE", "OS_CLIENT_SECURE_FILE")
 SKIPPED: Final = "Skipping config file "
 """The beginning of the library's log message about a file that it cannot parse."""
+_QUOTED: Final = re.compile(r"'(?!\\.')[^']{2,}'")
+"""A part of a file that an error of the YAML parser quotes, which may be a password; not a character such as ``'\\t'``."""
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 """Suffixes of the files that the library reads."""
 _DEPRECATIONS: Final = ("ignore", None, PendingDeprecationWarning, re.compile(r"openstack\."), 0)
@@ -217,7 +219,7 @@ def _make_setting_error(
     """The error for settings of a cloud that the library cannot read."""
     skipped = [clean(record.getMessage()) for record in records]
     if skipped and skipped[0].startswith(SKIPPED):
-        text = skipped[0].removeprefix(SKIPPED)
+        text = _QUOTED.sub("'…'", skipped[0].removeprefix(SKIPPED))
         hint = "indent with spaces, not with tabs" if "'\\t'" in text else "correct the file"
         return UsageError(f"the file with clouds is not valid YAML: {text}", hint)
     message, hint = explain_error(error)
