@@ -8,8 +8,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from imagesync.backends import find_environment_cloud
-from imagesync.cli.options import Options, TargetChoice, parse_pairs
+from imagesync.cli.options import Options, parse_pairs
 from imagesync.cli.streams import say
+from imagesync.cli.target_options import TargetChoice
 from imagesync.errors import Diagnostic, ImagesyncError, ManifestError, UsageError
 from imagesync.manifest.loader import read_manifest
 from imagesync.manifest.merging import Manifest

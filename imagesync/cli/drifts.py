@@ -7,12 +7,13 @@ from typing import Final
 
 from imagesync.cli.catalogs import load_catalogs_of
 from imagesync.cli.exit_codes import ExitCode
-from imagesync.cli.options import Options, TargetChoice
+from imagesync.cli.options import Options
 from imagesync.cli.outputs import Outputs
 from imagesync.cli.pasting import format_command
 from imagesync.cli.result_options import ResultForm
 from imagesync.cli.results import DriftsResult
 from imagesync.cli.streams import say
+from imagesync.cli.target_options import TargetChoice
 from imagesync.cli.targets import open_selected_to_read
 from imagesync.errors import Bug, ImagesyncError
 from imagesync.model.catalog import Catalog

@@ -20,7 +20,7 @@ from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.files import find_folder, write_json
 from imagesync.cli.interrupts import Interrupted, Interrupts, choose_exit_code
 from imagesync.cli.logs import has_log_file, note
-from imagesync.cli.options import Options, SharingOptions, TargetChoice
+from imagesync.cli.options import Options
 from imagesync.cli.outputs import Outputs, raise_last
 from imagesync.cli.partial_report import ReportSoFar
 from imagesync.cli.progress import EventLines, LogLines, ProgressStyle, Watcher, open_watcher
@@ -29,6 +29,7 @@ from imagesync.cli.results import PlansResult, RunsReport
 from imagesync.cli.runs import MAX_ENDING, UNKNOWN, make_pins, make_unlock_command
 from imagesync.cli.several_subjects import Subjects, read_subjects
 from imagesync.cli.streams import say
+from imagesync.cli.target_options import SharingOptions, TargetChoice
 from imagesync.cli.targets import StoreNotes, locate, open_selected
 from imagesync.cli.terminal import confirm
 from imagesync.errors import Bug, ImagesyncError

@@ -7,9 +7,10 @@ from typing import Any
 
 from imagesync.cli.catalogs import load_catalogs_of
 from imagesync.cli.modes import check_target, refuse_values
-from imagesync.cli.options import Options, TargetChoice
+from imagesync.cli.options import Options
 from imagesync.cli.plan_paths import check_paths
 from imagesync.cli.saved_plans import restore_urls
+from imagesync.cli.target_options import TargetChoice
 from imagesync.errors import ImagesyncError, UsageError
 from imagesync.manifest.selection import refuse_same_place
 from imagesync.manifest.validation import suggest
@@ -18,7 +19,7 @@ from imagesync.model.plan import Plan
 from imagesync.model.targets import PlannedTarget
 from imagesync.render.place import describe_target
 from imagesync.sources import SourceAccess, default_cache, find_unreadable_files, identify_all
-from imagesync.targets.saved import NotPlanned, decode_plans, explain_missing, find_withheld
+from imagesync.targets.saved import NotPlanned, decode_plans, explain_missing, find_withheld, is_several
 from imagesync.text import make_printable
 
 
@@ -60,6 +61,8 @@ def _refuse_same_places(planned: Sequence[PlannedTarget]) -> None:
 def _read_saved(document: Any, path: Path, options: Options, chosen: TargetChoice) -> Subjects:
     """What each target of a saved file gets: its complete plan, whose paths and hosts these options permit."""
     display = make_printable(str(path))
+    if not is_several(document):
+        raise UsageError(f"{display} is the plan of one target", "remove --target or --all-targets")
     catalog, planned = decode_plans(document, folder=str(path.parent.absolute()), display=display)
     names = [one.target for one in planned]
     for name in chosen.targets:

@@ -12,8 +12,9 @@ from imagesync.cli.catalogs import load_catalogs_of
 from imagesync.cli.drifts import say_errors
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.listings import Listing, Place, Query, make_document, print_document, read_listing
-from imagesync.cli.options import ListForm, Options, TargetChoice
+from imagesync.cli.options import ListForm, Options
 from imagesync.cli.streams import say
+from imagesync.cli.target_options import TargetChoice
 from imagesync.cli.targets import open_selected
 from imagesync.cli.terminal import find_width
 from imagesync.errors import Bug, ImagesyncError, UsageError

@@ -185,6 +185,13 @@ def test_a_file_of_plans_is_shown_and_applied(folder: Path) -> None:
     assert "has no plan for target x" in run("apply", "plans.json", "--target", "x", folder=folder, code=64).stderr
 
 
+def test_the_plan_of_one_target_is_no_file_of_several(folder: Path) -> None:
+    """The error names the options."""
+    run("plan", "m.yaml", "--target", "eu", "-o", "plan.json", folder=folder)
+    result = run("apply", "plan.json", "--all-targets", "--yes", folder=folder, code=64)
+    assert result.stderr == "imagesync: plan.json is the plan of one target; remove --target or --all-targets\n"
+
+
 def test_a_target_without_a_plan_in_the_file_has_failed(folder: Path) -> None:
     """With the problems that the plan had."""
     (folder / "m.yaml").write_text(MANIFEST.replace("store: lab,", "cloud: gone,"))

@@ -5,19 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.logs import LogOptions, set_up_logs
-from imagesync.cli.options import (
-    Discard,
-    Locking,
-    Options,
-    PathOrPlan,
-    SharingOptions,
-    Stage,
-    TargetChoice,
-    Yes,
-    make_command,
-    without_options,
-)
+from imagesync.cli.options import Discard, Locking, Options, PathOrPlan, Stage, Yes, make_command, without_options
 from imagesync.cli.result_options import Amount, Copies, Results
+from imagesync.cli.target_options import SharingOptions, TargetChoice
 
 if TYPE_CHECKING:
     from imagesync.cli.outputs import Outputs

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.logs import LogOptions, set_up_logs
-from imagesync.cli.options import Color, Options, PathArgument, TargetChoice, make_command, without_options
+from imagesync.cli.options import Color, Options, PathArgument, make_command, without_options
 from imagesync.cli.result_options import Copies, ReviewForm, ReviewFormat
+from imagesync.cli.target_options import TargetChoice
 
 app = make_command()
 UNUSED = (

@@ -15,11 +15,11 @@ from imagesync.cli.options import (
     Options,
     RoleName,
     StorePath,
-    TargetChoice,
     Values,
     make_command,
     with_options,
 )
+from imagesync.cli.target_options import TargetChoice
 from imagesync.model.catalog import Visibility
 
 app = make_command()

@@ -7,18 +7,9 @@ import typer
 
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.logs import LogOptions, set_up_logs
-from imagesync.cli.options import (
-    Color,
-    Discard,
-    Ids,
-    Options,
-    PathArgument,
-    Stage,
-    TargetChoice,
-    make_command,
-    without_options,
-)
+from imagesync.cli.options import Color, Discard, Ids, Options, PathArgument, Stage, make_command, without_options
 from imagesync.cli.result_options import Amount, Copies, ResultForm, ResultFormat
+from imagesync.cli.target_options import TargetChoice
 
 if TYPE_CHECKING:
     from imagesync.errors import PlanRefused

@@ -15,12 +15,12 @@ from imagesync.cli.options import (
     PathArgument,
     SourceHosts,
     Strict,
-    TargetChoice,
     ValidateForm,
     Values,
     make_command,
     without_options,
 )
+from imagesync.cli.target_options import TargetChoice
 from imagesync.errors import Diagnostic, ManifestError
 
 if TYPE_CHECKING:
