@@ -239,6 +239,7 @@ def test_an_update_without_changes_has_no_operations() -> None:
 def test_members_carry_project_and_status() -> None:
     """Other fields of the response are ignored."""
     assert member_from_wire({"member_id": "p", "status": "accepted", "schema": "x"}) == MemberState("p", "accepted")
+    assert member_from_wire({"member_id": "p"}) == MemberState("p", "pending")  # the member has not answered yet
     with pytest.raises(BackendError):
         member_from_wire({"status": "accepted"})
 

@@ -6,9 +6,10 @@ import pytest
 from typer.main import get_command
 
 from imagesync.cli.app import COMMANDS
-from imagesync.cli.options import parse_pairs
+from imagesync.cli.options import Options, parse_limit, parse_pairs
 from imagesync.cli.topics import OTHER, TOPICS, find_topic
 from imagesync.errors import UsageError
+from imagesync.model.policy import Limit
 from tests.forked import run
 
 
@@ -81,3 +82,21 @@ def test_a_command_has_no_option_that_it_does_not_use(command: str, option: str)
     """Such an option would have no effect."""
     assert f"No such option: {option}" in run(command, "x", option, code=64).stderr
     assert option not in run(command, "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"), [("100%", Limit(100)), ("101", Limit(101, percent=False)), ("0", Limit(0, percent=False))]
+)
+def test_a_number_of_images_may_be_more_than_a_hundred(text: str, limit: Limit) -> None:
+    """Only a percentage has an upper bound."""
+    assert parse_limit("max-delete", text) == limit
+    with pytest.raises(UsageError, match="--max-delete 101%: more than 100 %; write --max-delete 100%"):
+        parse_limit("max-delete", "101%")
+
+
+@pytest.mark.parametrize("glob", ["https://a.example", "a.example:443", "a b"])
+def test_a_host_that_no_server_can_have_is_an_error(glob: str) -> None:
+    """It would silently allow nothing."""
+    with pytest.raises(UsageError, match="source-hosts"):
+        Options(source_hosts=["b.example", glob])
+    assert Options(source_hosts=["*.example", "::1"]).source_hosts == ["*.example", "::1"]

@@ -102,3 +102,16 @@ def test_the_document_has_the_counts_as_a_sentence() -> None:
     ]
     none = make_drift_document(DriftReport((), 1), "base", None, here, command_of, now=NOW)
     assert (none.summary, none.blocks, none.commands) == ("No drift; 1 image checked.", (), ())
+
+
+def test_a_known_value_is_shown_even_if_it_is_zero_or_false() -> None:
+    """It is recorded as any other one."""
+    found = (
+        Drift("a", "id-a", ("min_ram",), 0, 256, Remedy.APPLY),
+        Drift("a", "id-a", ("protected",), False, True, Remedy.APPLY),
+    )
+    lines = format_drift(DriftReport(found, 1), "Catalog base", command_of, now=NOW).splitlines()
+    assert [line.strip().partition(" (")[0] for line in lines if ": was " in line] == [
+        "min_ram: was 0, is now 256",
+        "protected: was false, is now true",
+    ]
