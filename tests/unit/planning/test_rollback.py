@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -135,6 +136,18 @@ def test_a_rollback_says_which_lines_must_follow() -> None:
     assert note.endswith("images.yaml:9: disk_format: raw (now qcow2)")
     done = plan_rollback(catalog(held), found).follow_up
     assert done == "a: the manifest already declares this build"
+
+
+@pytest.mark.parametrize("name", ["min_ram", "min_disk"])
+@pytest.mark.parametrize("is_ignored", [False, True])
+def test_a_line_of_a_field_that_is_ignored_need_not_follow(name: str, *, is_ignored: bool) -> None:
+    """Another user may have set it, and no apply changes it."""
+    old: dict[str, Any] = {name: 1}
+    new: dict[str, Any] = {name: 2, "ignore": (name,) if is_ignored else ()}
+    wanted = spec("a", "b", **new)
+    found = inventory(retired(spec("a", "a", **old), "one"), live(wanted, "two", generation=2))
+    note = plan_rollback(catalog(wanted), found).follow_up
+    assert (f"{name}: 1 (now 2)" in note) is not is_ignored
 
 
 def test_a_file_without_a_declared_checksum_is_named_by_path_and_digest() -> None:
