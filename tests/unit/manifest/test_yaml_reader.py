@@ -20,6 +20,10 @@ from tests.unit.manifest.one_file import problems, wanted
             "3:22: the text here has the tag !!float, but is not of that type; remove the tag",
         ),
         ("images: {a: !!seq {}}", "3:13: the tag tag:yaml.org,2002:seq is not plain data; remove it"),
+        (
+            "images: {a: {min_ram: !<int> 5}}",
+            "3:23: a tag of another kind is not plain data; remove it; text that begins with ! needs quotes",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_with_place_and_way_out(tmp_path: Path, text: str, expected: str) -> None:

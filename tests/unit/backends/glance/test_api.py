@@ -268,6 +268,17 @@ def test_a_patch_that_was_turned_away_is_repeated(open_scripted: OpenScripted) -
     assert service.backend.update_image(IMAGE_ID, name="n").name == "n"
 
 
+@pytest.mark.parametrize(("absent", "version"), [(False, "v2.1"), (True, "v2.0")])
+def test_only_the_older_form_of_a_patch_refuses_a_property_that_exists(
+    open_scripted: OpenScripted, *, absent: bool, version: str
+) -> None:
+    """The first claim of an image must fail if another run has claimed it: the media type decides that."""
+    service = open_scripted([Say(body=image(p="1"))])
+    service.backend.update_image(IMAGE_ID, properties={"p": "1"}, absent=absent)
+    (headers,) = service.server.headers
+    assert headers["Content-Type"] == f"application/openstack-images-{version}-json-patch"
+
+
 @pytest.mark.parametrize("failure", [RESET, Say(502, b"")])
 def test_a_deletion_whose_answer_was_lost_is_done(open_scripted: OpenScripted, failure: Say) -> None:
     """404 to the second request: the first did it. 404 to the first is NotFound."""
