@@ -144,13 +144,13 @@ def main() -> None:
             projects, stores = bench.add_projects(10), bench.add_stores(20)
             bench.write(words.images, words.size)
             print(f"{words.images} images of {words.size} MiB; load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
-            mixed = [*projects, *stores[:10]]
             found: dict[str, list[Trial]] = {}
             for _ in range(words.rounds):
                 for label, names, code in (
                     ("one project", projects[:1], 0),
                     ("one store", stores[:1], 0),
-                    ("twenty: ten projects, ten stores", mixed, 0),
+                    ("twenty: five projects, 15 stores", [*projects[:5], *stores[:15]], 0),
+                    ("twenty: ten projects, ten stores", [*projects, *stores[:10]], 0),
                     ("twenty stores", stores, 0),
                     ("four: two projects, two stores", [*projects[:2], *stores[:2]], 0),
                     ("the same four and a dead cloud", [*projects[:2], *stores[:2], "dead"], 1),
@@ -158,6 +158,7 @@ def main() -> None:
                     found.setdefault(label, []).append(bench.apply(names, code=code))
             one = show("one project", found["one project"])
             store = show("one store", found["one store"])
+            show("twenty: five projects, 15 stores", found["twenty: five projects, 15 stores"], one)
             show("twenty: ten projects, ten stores", found["twenty: ten projects, ten stores"], one)
             show("twenty stores", found["twenty stores"], store)
             show("four: two projects, two stores", found["four: two projects, two stores"])
