@@ -225,6 +225,17 @@ def test_an_altered_file_of_plans_is_refused(folder: Path, change: Any, message:
     assert not (folder / "eu").exists()
 
 
+def test_a_file_with_the_plan_of_another_target_is_refused(folder: Path) -> None:
+    """Its name would be wrong in each report."""
+    run("plan", "m.yaml", "--all-targets", "-o", "plans.json", folder=folder)
+    document = read(folder / "plans.json")
+    document["targets"][0]["target"] = "other"
+    (folder / "plans.json").write_text(json.dumps({**document, "digest": compute_digest(document)}))
+    output = run("apply", "plans.json", "--yes", folder=folder, code=64).stderr
+    assert "target other has the plan of another" in output
+    assert not (folder / "eu").exists()
+
+
 def test_a_file_in_which_two_targets_are_one_place_is_refused(folder: Path) -> None:
     """Nothing is opened."""
     run("plan", "m.yaml", "--all-targets", "-o", "plans.json", folder=folder)

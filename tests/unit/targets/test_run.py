@@ -99,7 +99,8 @@ def test_a_bug_in_a_worker_is_a_problem_of_its_target_and_is_kept() -> None:
 def test_after_one_approval_all_targets_start() -> None:
     """All plans are shown before; the tasks name those that share the limits."""
     runs = ScriptedRuns({"eu": 0, "us": 0})
-    runs.carrier.then(lambda: runs.carrier.planned(EU), lambda: None, lambda: runs.carrier.planned(US))
+    pauses = [lambda: None] * int(PATIENCE / TICK + 1)
+    runs.carrier.then(lambda: runs.carrier.planned(EU), *pauses, lambda: runs.carrier.planned(US))
     runs.carrier.then(lambda: runs.carrier.done(US, EU))
     assert runs.outcomes(asks=True) == {"eu": "done", "us": "done"}
     assert runs.audience.calls[:3] == [("show", "eu", "us"), ("approve", "eu", "us"), ("begin",)]

@@ -208,7 +208,7 @@ def http_error(status: int, **headers: str) -> exceptions.HttpError:
 @pytest.mark.parametrize(
     ("error", "kind", "message"),
     [
-        (exceptions.Unauthorized("no"), Unauthorized, "the service rejected the credentials: no .* check the user"),
+        (exceptions.Unauthorized("no"), Unauthorized, r"the service rejected the credentials \(no\); check the user"),
         (http_error(403), Forbidden, "no .HTTP ....; check the user and the project of this cloud"),
         (http_error(404), UsageError, "no .HTTP ....; check auth_url, project and domains"),
         (http_error(429), Unavailable, "no .HTTP ....; try again later"),
