@@ -132,7 +132,9 @@ def translate_errors(what: str, *, is_first: bool = False) -> Iterator[None]:
         yield
     except exceptions.Unauthorized as error:
         hint = "check the user, the project and the secret in clouds.yaml, secure.yaml or OS_*"
-        raise Unauthorized(f"{what}: the service rejected the credentials ({clean(str(error))})", hint) from error
+        raise Unauthorized(
+            f"{what}: the service rejected the credentials and answered: {clean(str(error))}", hint
+        ) from error
     except exceptions.HttpError as error:
         raise _status_error(what, error) from error
     except (exceptions.ConnectionError, exceptions.DiscoveryFailure, RequestException) as error:

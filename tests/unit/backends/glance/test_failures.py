@@ -28,6 +28,7 @@ from imagesync.errors import (
     Unavailable,
     UsageError,
 )
+from imagesync.secrets import hide_secrets
 
 PAGE = """<html>
  <head>
@@ -208,7 +209,11 @@ def http_error(status: int, **headers: str) -> exceptions.HttpError:
 @pytest.mark.parametrize(
     ("error", "kind", "message"),
     [
-        (exceptions.Unauthorized("no"), Unauthorized, r"the service rejected the credentials \(no\); check the user"),
+        (
+            exceptions.Unauthorized("no"),
+            Unauthorized,
+            "the service rejected the credentials and answered: no .* check the user",
+        ),
         (http_error(403), Forbidden, "no .HTTP ....; check the user and the project of this cloud"),
         (http_error(404), UsageError, "no .HTTP ....; check auth_url, project and domains"),
         (http_error(429), Unavailable, "no .HTTP ....; try again later"),
@@ -263,6 +268,12 @@ def test_each_exception_of_the_libraries_has_its_error_class(error: BaseExceptio
     assert type(found) is kind
     assert "S3CRET" not in str(found)
     assert re.search(message, str(found)), str(found)
+
+
+def test_the_answer_to_wrong_credentials_is_not_taken_for_a_secret() -> None:
+    """After ``credentials:`` the first word would be hidden in the formats for reviewers and machines."""
+    found = translate(exceptions.Unauthorized("The request you have made requires authentication."))
+    assert hide_secrets(str(found)) == str(found)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 7.0])
