@@ -242,9 +242,9 @@ class MergedReport:
 
     def to_document(self) -> dict[str, Any]:
         """The JSON as a value."""
-        from imagesync.render.reported import reported_to_json
+        from imagesync.render.run_result import runs_to_json
 
-        return reported_to_json(self.catalog, self.runs)
+        return runs_to_json(self.catalog, self.runs)
 
     def make_document(self, _look: Look) -> "Collection":
         """The reports for a reviewer."""

@@ -37,15 +37,23 @@ class TargetOutcome(StrEnum):
 
 def judge_run(report: Report | None, error: str = "", *, interrupted: bool = False) -> TargetOutcome:
     """How a run ended. ``report`` None: no step was to do, or ``error`` says why none was started."""
-    if interrupted or (report is not None and report.interrupted):
+    if report is not None:
+        succeeded, is_interrupted = report.succeeded and not error, report.interrupted or interrupted
+        return judge_end(is_interrupted, report.stopped, succeeded=succeeded, has_steps=bool(report.results))
+    if interrupted:
         return TargetOutcome.INTERRUPTED
-    if report is None:
-        return TargetOutcome.NOT_STARTED if error else TargetOutcome.UNCHANGED
-    if report.stopped:
+    return TargetOutcome.NOT_STARTED if error else TargetOutcome.UNCHANGED
+
+
+def judge_end(is_interrupted: bool, stopped: str | None, *, succeeded: bool, has_steps: bool) -> TargetOutcome:
+    """How a run with a report ended; the arguments are those of ``Report``, or of its JSON."""
+    if is_interrupted:
+        return TargetOutcome.INTERRUPTED
+    if stopped:
         return TargetOutcome.LOST
-    if error or not report.succeeded:
+    if not succeeded:
         return TargetOutcome.FAILED
-    return TargetOutcome.DONE if report.results else TargetOutcome.UNCHANGED
+    return TargetOutcome.DONE if has_steps else TargetOutcome.UNCHANGED
 
 
 @dataclass(frozen=True, slots=True)

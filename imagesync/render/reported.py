@@ -1,11 +1,11 @@
-"""Merged JSON reports -> text, JSON, and the collection of documents for reviewers. Pure: colors and the width are parameters.
+"""Merged JSON reports -> text, and the collection of documents for reviewers. Pure: colors and the width are parameters.
 
 A report has no fields of images: a reader sees the steps of each key, how they ended, and why they failed.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from imagesync.errors import Diagnostic
 from imagesync.model.report import Outcome
@@ -15,7 +15,6 @@ from imagesync.render.blocks import Kind, wrap
 from imagesync.render.document import Alert, Block, Collection, Document, Section, Subject
 from imagesync.render.outcomes import WORST
 from imagesync.render.place import describe_target
-from imagesync.render.result import problem_to_json
 from imagesync.render.style import Ink, Paint, leave_plain
 from imagesync.render.target_documents import Part, join_runs
 from imagesync.render.target_groups import group_equal, list_targets
@@ -32,25 +31,6 @@ _KINDS: Final[Mapping[str, Kind]] = {
 _DELETED: Final = "had images that were deleted"
 """A report does not say whether a deleted image was an old build, or the last image of its key."""
 _INDENT: Final = "  "
-
-
-def reported_to_json(catalog: str, runs: Sequence[ReportedRun]) -> dict[str, Any]:
-    """One report of all runs, as the schema ``run`` says."""
-    return {
-        "format_version": 1,
-        "catalog": catalog,
-        "succeeded": all(run.outcome.is_success for run in runs),
-        "targets": [
-            {
-                "target": run.target,
-                "wave": run.wave,
-                "outcome": run.outcome.value,
-                "problems": [problem_to_json(problem) for problem in run.problems],
-                "report": run.document,
-            }
-            for run in runs
-        ],
-    }
 
 
 def make_reported_collection(catalog: str, runs: Sequence[ReportedRun]) -> Collection:

@@ -7,7 +7,7 @@ from imagesync.errors import UsageError
 from imagesync.model.image import Identity
 from imagesync.model.report import Outcome
 from imagesync.model.reported import ReportedRun, ReportedStep
-from imagesync.model.targets import TargetOutcome
+from imagesync.model.targets import TargetOutcome, judge_end
 from imagesync.planfile.reader import check_shape
 from imagesync.secrets import quote_value, show_key
 from imagesync.targets.messages import decode_problems
@@ -86,14 +86,9 @@ def _name_place(place: Mapping[str, Any]) -> str:
 
 
 def _judge(document: Mapping[str, Any]) -> TargetOutcome:
-    """How the run of one target ended, as ``judge_run`` says of a ``Report``."""
-    if document["interrupted"]:
-        return TargetOutcome.INTERRUPTED
-    if document["stopped"]:
-        return TargetOutcome.LOST
-    if not document["succeeded"]:
-        return TargetOutcome.FAILED
-    return TargetOutcome.DONE if document["results"] else TargetOutcome.UNCHANGED
+    """How the run of one target ended."""
+    succeeded, has_steps = document["succeeded"], bool(document["results"])
+    return judge_end(document["interrupted"], document["stopped"], succeeded=succeeded, has_steps=has_steps)
 
 
 def _decode_run(

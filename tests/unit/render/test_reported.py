@@ -13,7 +13,8 @@ from imagesync.model.targets import TargetOutcome
 from imagesync.render.document import Alert, Collection, Document, TargetGroup
 from imagesync.render.markdown import format_markdown
 from imagesync.render.page import format_page
-from imagesync.render.reported import format_reported, make_reported_collection, reported_to_json
+from imagesync.render.reported import format_reported, make_reported_collection
+from imagesync.render.run_result import runs_to_json
 from imagesync.schemas import load_schema
 from imagesync.text import escape_commands
 from tests.ci_logs import HOSTILE, find_commands
@@ -79,10 +80,10 @@ def test_the_text_fits_the_width() -> None:
 def test_the_json_has_each_report_as_it_was() -> None:
     """It matches the schema of a run of several targets."""
     run = replace(DONE, document={"anything": ["as", "it", "was"]}, wave=3)
-    document = reported_to_json("base", [run, OFF])
+    document = runs_to_json("base", [run, OFF])
     jsonschema.validate(document, load_schema("run"))
     assert document["succeeded"] is False
-    assert reported_to_json("base", [run, SAME])["succeeded"] is True
+    assert runs_to_json("base", [run, SAME])["succeeded"] is True
     first, second = document["targets"]
     assert first == {
         "target": "eu",
