@@ -195,6 +195,8 @@ class Display:
 
     def _make_notes(self) -> Iterator[str]:
         progress = self._progress
+        if not progress.steps:  # the first target has not begun
+            return
         failed = f", {progress.failed} failed" if progress.failed else ""
         others = describe_others(progress, self._clock())
         yield f"{progress.done} of {format_count(progress.steps, 'step')} done{failed}{'; now: ' if others else ''}{others}"

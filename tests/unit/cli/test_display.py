@@ -114,6 +114,17 @@ def test_bars_appear_and_disappear_and_ended_steps_stay(screen: Screen) -> None:
     assert [line for line in drawn.splitlines() if len(re.sub(r"\x1b\[[?0-9]*[A-Za-z]|\r", "", line)) > 80] == []
 
 
+def test_before_the_first_target_begins_no_steps_are_counted(screen: Screen) -> None:
+    """Then those of each target that has begun."""
+    with Display(None, screen.stream, has_colors=False) as display:
+        display.refresh()
+        assert "step" not in screen.read()
+        display.put("eu", plan_of("a", "b"))
+        display.put("us", plan_of("c"))
+        display.refresh()
+        assert "0 of 3 steps done" in screen.read()
+
+
 def test_a_program_without_a_terminal_does_not_load_rich() -> None:
     """It costs time that only a person has."""
     import subprocess
