@@ -51,6 +51,8 @@ if TYPE_CHECKING:  # what only a run needs is imported when it runs
 AS_PLANNED: Final = Policy(max_delete=Limit(100), max_update=Limit(100))
 """The default limits of a saved plan: the policy's limits were checked when the plan was made."""
 
+REVIEW: Final = "nothing was applied; review a new plan and apply it: imagesync plan PATH -o PLAN.json"
+"""What to do about changes that the reviewed plan does not have."""
 
 Maker: TypeAlias = Callable[[PlanInput], Plan]
 """A function like ``planning.planner.make_plan``: a catalog and an inventory -> a plan."""
@@ -159,15 +161,21 @@ class Planner:
         jobs: int = JOBS,
         access: SourceAccess | None = None,
         sources: SourceChecks | None = None,
+        reviewed: Plan | None = None,
     ) -> None:
         """UsageError if the catalog was read for another cloud or store: it may have the overlay of that target.
 
         ``policy`` None: the manifest's. ``access``: the rules for requests to sources, the same as for
         ``read_catalog``. ``make``: ``make_plan``, ``stage_plan``, or a ``partial`` of ``discard_plan`` or
         ``rollback_plan``. ``promoting``: keys of which an earlier build may become current. ``sources``: the checks of
-        another target of the run, which this planner shares, with their ``access`` by default.
+        another target of the run, which this planner shares, with their ``access`` by default. ``reviewed``: the plan
+        that must have every change of the plans that are applied; UsageError if it was made for another place.
         """
-        check_place(catalog.target, backend.identity())
+        here = backend.identity()
+        check_place(catalog.target, here)
+        if reviewed is not None:
+            check_target_of(reviewed, here)
+        self._reviewed = reviewed
         self.backend, self.catalog, self.policy = backend, catalog, policy or catalog.policy
         self._sources = sources.share() if sources else SourceChecks(access, default_cache())
         self.access = access or self._sources.access
@@ -201,8 +209,11 @@ class Planner:
         return self._make(given)
 
     def check_limits(self, plan: Plan) -> None:
-        """Raise PlanRefused, with one sentence for each limit of the policy that the plan exceeds."""
-        if refusals := check(plan, self.policy):
+        """Raise PlanRefused, with one sentence for each limit of the policy that the plan exceeds, and each unreviewed change."""
+        from imagesync.planfile.reviewed import find_unreviewed
+
+        unreviewed = find_unreviewed(plan, self._reviewed) if self._reviewed is not None else ()
+        if refusals := (*check(plan, self.policy), *unreviewed, *((REVIEW,) if unreviewed else ())):
             raise PlanRefused(refusals)
 
 
@@ -357,9 +368,7 @@ def check_saved(backend: Backend, plan: Plan, policy: Policy = AS_PLANNED) -> Id
     from imagesync.planning.plan_checks import find_faulty_steps, shorten_faults
 
     here = backend.identity()
-    if not plan.target.is_place_of(here):
-        message = f"the plan was made for {_describe(plan.target)}, but the selected target is {_describe(here)}"
-        raise UsageError(message, "select the target of the plan, or make a new plan: imagesync plan PATH")
+    check_target_of(plan, here)
     if faults := find_faulty_steps(plan):
         raise PlanRefused(shorten_faults(faults))
     inventory = take_inventory_for_plan(backend, plan)
@@ -371,6 +380,13 @@ def check_saved(backend: Backend, plan: Plan, policy: Policy = AS_PLANNED) -> Id
     if refusals := find_exceeded_limits(plan, inventory, policy):
         raise PlanRefused(shorten_faults(refusals))
     return here
+
+
+def check_target_of(plan: Plan, here: Identity) -> None:
+    """UsageError if a saved plan was made for another service, region or project than the backend's."""
+    if not plan.target.is_place_of(here):
+        message = f"the plan was made for {_describe(plan.target)}, but the selected target is {_describe(here)}"
+        raise UsageError(message, "select the target of the plan, or make a new plan: imagesync plan PATH")
 
 
 def _describe(target: Identity) -> str:

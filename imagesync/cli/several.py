@@ -15,6 +15,7 @@ import typer
 
 from imagesync.backends.base import Backend, MissingStore
 from imagesync.cli import streams
+from imagesync.cli.approval import Approval
 from imagesync.cli.bug_log import write_bug_log
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.files import find_folder, write_json
@@ -67,6 +68,7 @@ class Group:
     access: SourceAccess
     is_quiet: bool
     saved: Any = None
+    approval: Approval = field(default_factory=Approval)
     stores: StoreNotes = field(default_factory=StoreNotes)
 
     def read_subjects(self) -> Subjects:
@@ -92,6 +94,7 @@ class Group:
             accepts_changes=accepts_changes,
             folder=os.path.abspath(folder),
             unlock=lambda name: make_unlock_command(self.path, replace(self.options, target=name)),
+            find_reviewed=self.approval.find_reviewed,
         )
 
 
@@ -123,9 +126,10 @@ def plan_targets(
 
 
 def apply_targets(
-    group: Group, results: Results, outputs: Outputs, settings: Settings, sharing: SharingOptions, *, yes: bool
+    group: Group, results: Results, outputs: Outputs, settings: Settings, sharing: SharingOptions
 ) -> ExitCode:
     """Plan all targets, ask once, and apply the plans."""
+    yes = group.approval.yes
     with ExitStack() as opened:
         front = opened.enter_context(SeveralRuns(results, outputs, group.stores, yes=yes, is_quiet=group.is_quiet))
         subjects = group.read_subjects()

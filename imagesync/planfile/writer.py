@@ -67,7 +67,7 @@ def encode_plan(plan: Plan, *, tool: str, folder: str) -> Json:
             "target": plan.target_name,
         },
         "summary": write_summary(plan),
-        "steps": [_write_step(step, plan.base) for step in plan.steps],
+        "steps": [write_step(step, plan.base) for step in plan.steps],
         "relies": [
             {"image_id": item.image_id, "key": item.key, "values": _write_values(item.values)} for item in plan.relies
         ],
@@ -146,7 +146,8 @@ def _write_error(error: PlanError) -> Json:
     }
 
 
-def _write_step(step: Step, base: str) -> Json:
+def write_step(step: Step, base: str) -> Json:
+    """A step in the form of the document; ``base``: the manifest's folder, to which its paths are relative."""
     return {
         "id": step.id,
         "reason": step.reason.value,

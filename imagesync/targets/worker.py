@@ -35,7 +35,8 @@ class Order:
     ``open_target``: opens the backend of a target; of a saved plan, the place that it was made for. ``limit``: the
     policy of a run from that of the manifest, or of a saved plan. ``accepts_changes``: whether a target is applied
     although its images changed after its plan was shown. ``folder``: the paths in the documents of plans are relative
-    to it. ``unlock``: the command that breaks the lease of a target, for messages.
+    to it. ``unlock``: the command that breaks the lease of a target, for messages. ``find_reviewed``: the plan that must
+    have every change of a target; None without a review.
     """
 
     open_target: Callable[[Catalog | Plan], Backend]
@@ -46,6 +47,7 @@ class Order:
     accepts_changes: bool = False
     folder: str = "/"
     unlock: Callable[[str], str] = lambda _target: UNLOCK
+    find_reviewed: Callable[[str | None], Plan | None] = lambda _target: None
 
 
 class Worker:
@@ -119,6 +121,7 @@ class Worker:
         order = self._order
         if isinstance(subject, Plan):
             return _SavedPlan(order, order.open_target(subject), subject)
+        reviewed = order.find_reviewed(subject.target.name)
         backend = order.open_target(subject)
         planner = Planner(
             backend,
@@ -128,6 +131,7 @@ class Worker:
             jobs=order.settings.jobs,
             access=order.access,
             sources=self._sources,
+            reviewed=reviewed,
         )
         return _FreshPlan(planner)
 

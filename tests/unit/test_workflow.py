@@ -154,6 +154,21 @@ def test_a_plan_that_changed_before_the_lease_needs_a_second_approval(
     assert sorted(image.name or "" for image in backend.inventory("base")) == (["k0", "k1"] if agrees else ["k0"])
 
 
+def test_a_change_between_approval_and_lease_must_have_been_reviewed(backend: Backend, tmp_path: Path) -> None:
+    """Although the caller accepts every change: the reviewed plan does not have it."""
+    reviewed = planner(backend, tmp_path, 2).plan()
+    wanted = Planner(backend, planner(backend, tmp_path, 2).catalog, reviewed=reviewed)
+
+    def run_another(_plan: Plan) -> bool:
+        apply(planner(backend, tmp_path, 3))
+        write_manifest(tmp_path, 2)
+        return True
+
+    with pytest.raises(PlanRefused, match=r"delete k2 .* is not in the reviewed plan"):
+        apply(wanted, hooks=Hooks(approve=run_another, approve_change=lambda _plan: True))
+    assert len(backend.inventory("base")) == 3
+
+
 def test_without_approve_change_a_changed_plan_is_approved_like_the_first(backend: Backend, tmp_path: Path) -> None:
     """A program that only passes ``approve`` sees every plan that may be applied."""
     seen: list[list[str]] = []

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imagesync.cli.approval import Approval
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.logs import LogOptions, set_up_logs
-from imagesync.cli.options import Discard, Locking, Options, PathOrPlan, Stage, Yes, make_command, without_options
+from imagesync.cli.options import Discard, Locking, Options, PathOrPlan, Stage, make_command, without_options
 from imagesync.cli.result_options import Amount, Copies, Results
 from imagesync.cli.target_options import SharingOptions, TargetChoice
 
@@ -23,7 +24,7 @@ def apply(
     *,
     chosen: TargetChoice,
     options: Options,
-    yes: Yes = False,
+    approval: Approval,
     stage: Stage = False,
     discard_staged: Discard = None,
     amount: Amount,
@@ -49,7 +50,7 @@ def apply(
     from imagesync.workflow import apply as apply_catalog
 
     set_up_logs(logs)
-    if logs.quiet and yes:
+    if logs.quiet and approval.yes:
         amount.check_not_shown()
     detail, options = amount.choose(), chosen.fill_in(options)
     with open_outputs(
@@ -61,24 +62,32 @@ def apply(
         saved = None
         if is_plan_file(path):
             refuse_for_saved_plan(options, stage=stage, discard=discard_staged)
+            approval.refuse_for_saved_plan()
             saved = read_document(path, allow_outside=options.allow_outside)
         if chosen.is_several or is_several(saved):
             from imagesync.cli.several import Group, apply_targets
 
-            group = Group(path, options, chosen, make, access, logs.quiet, saved)
-            return apply_targets(group, results, outputs, settings, sharing, yes=yes)
+            group = Group(path, options, chosen, make, access, logs.quiet, saved, approval)
+            return apply_targets(group, results, outputs, settings, sharing)
         chosen.refuse_limits()
         sharing.refuse()
-        with Run(results, outputs, yes=yes, is_quiet=logs.quiet) as run:
+        with Run(results, outputs, yes=approval.yes, is_quiet=logs.quiet) as run:
             if saved is not None:
                 plan, policy = _read_saved(saved, path, options, outputs), options.policy(AS_PLANNED)
                 with open_target_of(plan, options, missing=MissingStore.CREATE, is_quiet=logs.quiet) as backend:
                     return run.finish(apply_saved(backend, plan, settings, run.hooks, policy, access))
             catalog = read_catalog(path, options, access)
             outputs.know(catalog.name, catalog.target.name)
+            reviewed = approval.find_reviewed(catalog.target.name)
             with open_selected(options, catalog.target, missing=MissingStore.CREATE, is_quiet=logs.quiet) as backend:
                 planner = Planner(
-                    backend, catalog, policy=options.policy(catalog.policy), make=make, jobs=options.jobs, access=access
+                    backend,
+                    catalog,
+                    policy=options.policy(catalog.policy),
+                    make=make,
+                    jobs=options.jobs,
+                    access=access,
+                    reviewed=reviewed,
                 )
                 return run.finish(apply_catalog(planner, settings, run.hooks))
 
