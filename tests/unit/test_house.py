@@ -13,6 +13,7 @@ ABOUT_MORE_THAN_A_MODULE = {
     "test_house.py": "the tests themselves",
     "test_language.py": "every text that a person reads",
     "test_public_api.py": "what the package exports",
+    "test_requirements.py": "requirements.txt against pyproject.toml",
     "backends/test_open_backend.py": "the function of the package backends",
     "planfile/test_round_trip.py": "writer and reader together",
     "planning/test_records_of_0_1_0.py": "records as the first version wrote them, through the whole planner",
