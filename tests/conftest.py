@@ -47,6 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--browser", action="store_true", help="also the HTML pages in the real Chromium")
     parser.addoption("--formats", action="store_true", help="also the checkers of other formats: the SARIF multitool")
+    parser.addoption("--pipelines", action="store_true", help="also the linters of pipeline files, which it installs")
     parser.addoption("--update-cases", action="store_true", help="write the expected plans of tests/cases anew")
 
 
@@ -63,6 +64,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out |= {item for item in items if item.get_closest_marker("browser")}
     if not config.getoption("--formats"):
         left_out |= {item for item in items if item.get_closest_marker("formats")}
+    if not config.getoption("--pipelines"):
+        left_out |= {item for item in items if item.get_closest_marker("pipelines")}
     if not config.getoption("--exhaustive"):
         left_out |= {item for item in items if item.get_closest_marker("exhaustive")}
     left_out |= {item for item in items if item.get_closest_marker("by_turns")} - points.select_by_turns(config, items)
