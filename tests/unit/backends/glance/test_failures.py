@@ -216,6 +216,11 @@ def http_error(status: int, **headers: str) -> exceptions.HttpError:
         ),
         (http_error(403), Forbidden, "no .HTTP ....; check the user and the project of this cloud"),
         (http_error(404), UsageError, "no .HTTP ....; check auth_url, project and domains"),
+        (
+            exceptions.NotFound("Could not find Application Credential: 7."),
+            Unauthorized,
+            "Could not find Application Credential: 7. .HTTP 404.; the application credential was deleted",
+        ),
         (http_error(429), Unavailable, "no .HTTP ....; try again later"),
         (http_error(500), Unavailable, "no .HTTP ....; try again later"),
         (http_error(502), Unavailable, "no .HTTP ....; try again later"),
