@@ -4,7 +4,8 @@ A ``yaml`` block whose first line is ``# NAME.yaml`` is a file that the reader w
 commands (``$ …``), each with its output: standard output, then standard error without the lines of progress. A command
 that fails is followed by ``$ echo $?``.
 
-Ids are new in each run. A page has a sample for each, always the same one for one image or project (``SampleIds``).
+Ids are new in each run. A page has a sample for each, always the same one for one image or project (``SampleIds``). A
+command may name an image by its sample.
 """
 
 import os
@@ -16,6 +17,7 @@ import sys
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
@@ -41,7 +43,7 @@ GUIDES: Final = (
     "validate",
 )
 """Pages of ``docs/`` whose commands need nothing but an empty folder."""
-CLOUD_GUIDES: Final = ("saved-plans",)
+CLOUD_GUIDES: Final = ("saved-plans", "rights", "take-over")
 """Pages of ``docs/`` whose commands need a cloud called ``mycloud``, beside a copy of ``examples/``."""
 FENCE: Final = re.compile(r"^```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 INCLUDED: Final = re.compile(r"^(<!-- from (?P<path>\S+) -->\n```text\n).*?^```$", re.DOTALL | re.MULTILINE)
@@ -59,6 +61,7 @@ MASKS: Final = (
     (re.compile(r"\b(AGE|just now|\d+ (second|minute)s? ago) +"), "AGE  "),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC"), "MOMENT"),
     (re.compile(r"\buntil \d{4}-\d\d-\d\d\b"), "until DAY"),
+    (re.compile(r"\b\d s from that of\b"), "N s from that of"),
 )
 """The texts that differ from run to run besides ids, and what each is compared as."""
 
@@ -125,6 +128,11 @@ class SampleIds:
                 self._add(found[0])
         return ID.sub(lambda found: self._samples[found[0]], output)
 
+    def restore(self, line: str) -> str:
+        """The command line with the actual ids in place of their samples."""
+        actual = {sample: found for found, sample in self._samples.items()}
+        return ID.sub(lambda found: actual.get(found[0], found[0]), line)
+
     def _add(self, actual: str) -> None:
         if actual not in self._samples:
             self._count += 1
@@ -156,11 +164,23 @@ def run_program(program: Program, folder: Path, env: Mapping[str, str]) -> str:
 
 
 class Typist:
-    """Types the pages of a folder as a reader does. The commands find only the clouds of ``env``."""
+    """Types the pages of a folder as a reader does. The commands find only the clouds of ``env``.
 
-    def __init__(self, folder: Path, env: Mapping[str, str] | None = None) -> None:
-        self._folder = folder
+    ``samples``: texts of this machine, such as addresses, and what a page has for each, in its commands and outputs.
+    ``programs``: a folder with further programs that a page calls.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        env: Mapping[str, str] | None = None,
+        *,
+        samples: Mapping[str, str] = MappingProxyType({}),
+        programs: Path | None = None,
+    ) -> None:
+        self._folder, self._texts = folder, samples
         self._env = dict(minimal_environment() if env is None else env)
+        self._path = os.pathsep.join([*([str(programs)] if programs else []), os.environ["PATH"]])
         self._code = 0
         self._ids = SampleIds("")
 
@@ -186,19 +206,31 @@ class Typist:
         return f"```console\n{''.join(played)}```"
 
     def _play_command(self, found: re.Match[str], after: str) -> str:
-        result = self._run(found["line"])
+        result = self._run(self._name_machine(self._ids.restore(found["line"])))
         if not found["line"].startswith("echo $?"):
             self._code = result.code
-        output = self._ids.replace(result.stdout + PROGRESS.sub("", result.stderr))
+        output = self._ids.replace(self._hide_machine(result.stdout + PROGRESS.sub("", result.stderr)))
         assert not result.code or after.startswith("echo $?"), f"{found['line']}: exit {result.code}\n{output}"
         return found[0] if is_same(output, found["output"]) else f"$ {found['line']}\n{output}"
+
+    def _hide_machine(self, output: str) -> str:
+        """The output with the page's sample of each text of this machine."""
+        for actual, sample in self._texts.items():
+            output = output.replace(actual, sample)
+        return output
+
+    def _name_machine(self, line: str) -> str:
+        """The command line with the texts of this machine in place of their samples."""
+        for actual, sample in self._texts.items():
+            line = line.replace(sample, actual)
+        return line
 
     def _run(self, line: str) -> command.Result:
         words = shlex.split(line)
         if words[0] == "imagesync" and not SHELL_WORDS & set(line):
             return forked.run(*words[1:], code=None, folder=self._folder, env=self._env)
         shell = f'imagesync() {{ "{sys.executable}" -m imagesync "$@"; }}\n(exit {self._code})\n{line}'
-        env = {**self._env, "PATH": os.environ["PATH"]}
+        env = {**self._env, "PATH": self._path}
         done = subprocess.run(
             ["bash", "-c", shell], cwd=self._folder, env=env, capture_output=True, text=True, check=False
         )

@@ -15,6 +15,7 @@ from imagesync.backends.base import Backend
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.files import is_stream, write_private
 from imagesync.cli.options import Options
+from imagesync.cli.owners import check_owners
 from imagesync.cli.streams import say
 from imagesync.cli.targets import open_existing
 from imagesync.errors import Bug, ManifestError, UsageError
@@ -23,7 +24,7 @@ from imagesync.manifest.export import HEADER, KEY, Exported, export_manifest, fi
 from imagesync.manifest.files import SUFFIXES
 from imagesync.manifest.loader import load
 from imagesync.manifest.resolution import resolve
-from imagesync.model.catalog import Role, Visibility, is_match, is_project_id
+from imagesync.model.catalog import Role, Visibility, is_match
 from imagesync.model.image import Filter, LiveImage
 from imagesync.model.record import LEASE, PREFIX, read
 from imagesync.paths import check_way
@@ -89,7 +90,7 @@ def make_manifest(
     """The manifest of the selected images, which the loader has checked. For ``header`` and ``places`` see ``export_manifest``."""
     missing: list[str] = []
     images = _drop_odd_ids(_select(_find(backend, wanted, missing), wanted), missing)
-    _check_owners(wanted.owners, images)
+    check_owners(wanted.owners, images)
     members = read_members(backend, images, jobs)
     made = export_manifest(
         catalog,
@@ -103,15 +104,6 @@ def make_manifest(
     _check(made)
     left_out = (f"left out: {sentence}" for sentence in shorten_list(list(dict.fromkeys(missing))))
     return replace(made, problems=(*made.problems, *left_out))
-
-
-def _check_owners(owners: Sequence[str], images: Sequence[LiveImage]) -> None:
-    """UsageError for an owner that has no image and is not an id: the service accepts any word, and returns no image."""
-    found = {image.owner for image in images}
-    if names := [owner for owner in owners if not is_project_id(owner) and owner not in found]:
-        word = quote_word(names[0])
-        hint = f"pass the id of the project: openstack project show {word} -f value -c id"
-        raise UsageError(f"--owner {word}: not a project id (32 hexadecimal digits, or a UUID)", hint)
 
 
 def _choose_path(place: Destination, catalog: str) -> Path | None:

@@ -19,6 +19,7 @@ from imagesync.backends.base import Backend
 from imagesync.cli.catalogs import load_catalog
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.options import ListForm, Options
+from imagesync.cli.owners import check_owners
 from imagesync.cli.streams import say
 from imagesync.cli.targets import open_existing, open_selected
 from imagesync.cli.terminal import find_width
@@ -150,7 +151,8 @@ def print_listing(query: Query, manifest: Path | None, options: Options) -> Exit
 def _list_selected(place: Place, query: Query, missing: list[str]) -> list[LiveImage]:
     """The selected images, without lease records.
 
-    Community images of other projects are not listed, unless they are asked for: the service's own listing has none. A
+    Community images of other projects are not listed, unless they or their project are asked for: the service's own
+    listing has none. A
     page for users has no images that users do not see, unless their role is asked for.
     """
     here, wanted = place.backend.identity().project_id, query.selection
@@ -158,8 +160,9 @@ def _list_selected(place: Place, query: Query, missing: list[str]) -> list[LiveI
         place.backend.list_images(missing) if wanted.is_empty else _find_images(place, wanted.make_filter(), missing)
     )
     images = {image.id: image for image in (*found, *_list_elsewhere(place))}
+    check_owners(wanted.owners, images.values())
     listed = [image for image in images.values() if wanted.is_match(image) and not is_lease(image, here)]
-    if Visibility.COMMUNITY not in wanted.visibilities:
+    if Visibility.COMMUNITY not in wanted.visibilities and not wanted.owners:
         listed = [image for image in listed if _is_listed_by_default(image, place, here)]
     if query.form is ListForm.HTML and not wanted.roles:
         listed = [image for image in listed if _is_for_users(image, place, here)]

@@ -95,7 +95,8 @@ class PlaceListing:
 class Selection:
     """Which images to list: those that match every field; of several values of one field, one is enough.
 
-    An empty field selects every image. ``keys`` and ``names`` are globs. An image must have all of ``tags``.
+    An empty field selects every image. ``keys`` and ``names`` are globs. An image must have all of ``tags``. ``owners`` are
+    ids of projects.
     ``unmanaged``: only images that no catalog owns; UsageError together with a field about owned images.
     """
 
@@ -105,6 +106,7 @@ class Selection:
     catalogs: Sequence[str] = ()
     roles: Sequence[Standing] = ()
     visibilities: Sequence[Visibility] = ()
+    owners: Sequence[str] = ()
     unmanaged: bool = False
 
     def __post_init__(self) -> None:
@@ -118,7 +120,7 @@ class Selection:
     @property
     def is_empty(self) -> bool:
         """Whether every image is selected."""
-        given = (self.keys, self.names, self.tags, self.catalogs, self.roles, self.visibilities)
+        given = (self.keys, self.names, self.tags, self.catalogs, self.roles, self.visibilities, self.owners)
         return not (any(given) or self.unmanaged)
 
     def is_match(self, image: LiveImage) -> bool:
@@ -133,6 +135,7 @@ class Selection:
             and (not self.roles or entry.standing in self.roles)
             and set(self.tags) <= image.tags
             and (not self.visibilities or image.visibility in self.visibilities)
+            and (not self.owners or image.owner in self.owners)
         )
 
     def make_filter(self) -> Filter:
@@ -142,6 +145,7 @@ class Selection:
         """
         role = self.roles[0] if len(self.roles) == 1 and self.roles[0] is not Standing.CURRENT else None
         return Filter(
+            owner=self.owners[0] if len(self.owners) == 1 else None,
             name=_find_plain(self.names),
             tags=frozenset(self.tags),
             visibility=self.visibilities[0] if len(self.visibilities) == 1 else None,

@@ -133,6 +133,19 @@ def test_community_images_of_others_are_listed_on_request(workspace: CloudWorksp
     assert made.id in {image["id"] for image in read(cloud, user="bob")}
 
 
+def test_an_administrator_lists_one_project(workspace: CloudWorkspace) -> None:
+    """Of all images that it sees; also community images. A word that is not an id is an error."""
+    cloud = workspace.cloud
+    images, other = (cloud.project_id(name) for name in ("images", "other"))
+    with open_backend(cloud="bob", clouds_file=str(cloud.clouds_yaml)) as backend:
+        made = backend.create_image(name="Community", visibility=Visibility.COMMUNITY.value)
+    assert {image["owner"] for image in read(cloud, user="operator")} >= {images}
+    assert {image["owner"] for image in read(cloud, "--owner", images)} == {images}
+    assert [image["id"] for image in read(cloud, "--owner", other)] == [made.id]
+    assert made.id in {image["id"] for image in read(cloud, "--owner", images, "--owner", other)}
+    assert "not a project id" in list_images(cloud, "--owner", "web-team", code=64).stderr
+
+
 def test_a_name_of_another_project_s_image_is_found(workspace: CloudWorkspace) -> None:
     """By id, key or name; also with rights to read only."""
     cloud = workspace.cloud

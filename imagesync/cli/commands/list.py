@@ -58,6 +58,9 @@ def list_images(
     visibilities: Annotated[
         list[Visibility], typer.Option("--visibility", help="Only images with this visibility (repeatable).")
     ] = [],  # noqa: B006
+    owners: Annotated[
+        list[str], typer.Option("--owner", help="Only images of this project (repeatable).", metavar="ID")
+    ] = [],  # noqa: B006
     unmanaged: Annotated[bool, typer.Option("--unmanaged", help="Only images that no catalog owns.")] = False,
     members: Annotated[
         bool, typer.Option("--members", help="Show the members of shared images, and which of them accepted.")
@@ -86,7 +89,7 @@ def list_images(
 
     set_up_logs(logs)
     standings = [Standing(role.value) for role in roles]
-    selection = Selection(keys, names, tags, catalogs, standings, visibilities, unmanaged)
+    selection = Selection(keys, names, tags, catalogs, standings, visibilities, owners, unmanaged)
     query = Query(selection, word, columns, members=members, drift=manifest is not None, form=form)
     options = Options(
         cloud=cloud,

@@ -39,6 +39,8 @@ IMAGES = {
         ({"names": ["web", "Data base"], "tags": ["t"]}, {"current", "foreign"}),
         ({"tags": ["t", "u"]}, {"foreign"}),
         ({"visibilities": [Visibility.PUBLIC, Visibility.COMMUNITY]}, {"other", "foreign"}),
+        ({"owners": ["p2"]}, {"foreign"}),
+        ({"owners": ["p2", "p3"], "names": ["other"]}, set()),
     ],
 )
 def test_an_image_must_match_every_option(attrs: dict[str, Any], selected: set[str]) -> None:
@@ -62,6 +64,8 @@ def test_an_image_must_match_every_option(attrs: dict[str, Any], selected: set[s
         ({"visibilities": [Visibility.PUBLIC]}, Filter(visibility=Visibility.PUBLIC)),
         ({"visibilities": [Visibility.PUBLIC, Visibility.SHARED]}, Filter()),
         ({"unmanaged": True}, Filter()),
+        ({"owners": ["p"]}, Filter(owner="p")),
+        ({"owners": ["p", "q"]}, Filter()),
     ],
 )
 def test_the_service_applies_what_it_can(attrs: dict[str, Any], made: Filter) -> None:
