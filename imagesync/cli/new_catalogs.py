@@ -21,6 +21,7 @@ from imagesync.errors import ImagesyncError, UsageError
 from imagesync.manifest.export import KEY, slug
 from imagesync.manifest.files import find_files
 from imagesync.manifest.skeleton import GITIGNORE, MODELINE, SCHEMA_FILE, STORE, write_catalog, write_places
+from imagesync.model.image import LiveImage
 from imagesync.paths import check_way
 from imagesync.render.style import format_count
 from imagesync.schemas import read_schema
@@ -66,21 +67,25 @@ def create_catalog_of_cloud(folder: Path, name: str | None, options: Options, *,
     for problem in made.problems:
         say(problem)
     if not is_quiet:
-        _explain_adoption(folder, options, cloud, len(made.images))
+        _explain_adoption(folder, options, cloud, made.images)
     return ExitCode.FAILED if made.problems else ExitCode.DONE
 
 
-def _explain_adoption(folder: Path, options: Options, cloud: str, count: int) -> None:
+def _explain_adoption(folder: Path, options: Options, cloud: str, written: Mapping[str, LiveImage]) -> None:
     """Print what the catalog of a cloud has, and the next commands."""
-    images = format_count(count, "image")
+    images = format_count(len(written), "image")
     typer.echo(f"The catalog has {images} of cloud {make_printable(cloud)}. imagesync does not manage them yet.")
+    if snapshots := [key for key, image in written.items() if image.is_snapshot]:
+        keys = ", ".join(shorten_list(snapshots))
+        count = format_count(len(snapshots), "key")
+        typer.echo(f"{count} of snapshots of servers: {keys}. Remove each that the catalog is not to manage.")
     words = f"{_after(folder)}{_name_clouds_file(options)}"
     _print_next(
         {
             f"imagesync plan{words}": "show what adopting them would change",
             f"imagesync adopt{words}": "manage them; no data moves, and ids stay",
         }
-        if count
+        if written
         else {f"imagesync add FILE{words}": "add an image", f"imagesync apply{words}": "create it in the cloud"}
     )
 

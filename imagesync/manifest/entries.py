@@ -8,7 +8,7 @@ from typing import Final
 from imagesync.manifest.texts import find_text_problems
 from imagesync.manifest.yaml_writer import Data
 from imagesync.model.catalog import Checksum, Status, Visibility, is_project_id
-from imagesync.model.image import LiveImage, MemberState
+from imagesync.model.image import SNAPSHOT_TYPES, LiveImage, MemberState
 from imagesync.model.record import PREFIX
 
 _FLAVORS: Final = ("old_instance_type_", "new_instance_type_")
@@ -23,8 +23,6 @@ this image and would be wrong on a new build. With a copied ``cinder_encryption_
 encryption key of both."""
 LEFT_OUT_PREFIXES: Final = ("owner_specified.openstack.", "owner_specified.shade.", "instance_type_", *_FLAVORS)
 """Prefixes of properties of the SDK about an upload, and of the compute service about a flavor."""
-_SNAPSHOT_TYPES: Final = ("snapshot", "backup")
-"""Values of ``image_type`` that the compute service writes; users write others."""
 
 REFERRING: Final = ("kernel_id", "ramdisk_id")
 """Properties whose value is the id of another image."""
@@ -121,7 +119,7 @@ def _describe_path(path: tuple[str | int, ...], tags: Sequence[str]) -> str:
 def _is_wanted(name: str, value: str, around: Surroundings) -> bool:
     if name.startswith((PREFIX, *LEFT_OUT_PREFIXES)) or name in LEFT_OUT or name in around.read_only:
         return False
-    return name != "image_type" or value not in _SNAPSHOT_TYPES
+    return name != "image_type" or value not in SNAPSHOT_TYPES
 
 
 def _write_value(name: str, text: str, around: Surroundings) -> str:

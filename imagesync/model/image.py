@@ -19,6 +19,8 @@ CATALOG: Final = "imagesync_catalog"
 """The property with the name of the catalog that an image belongs to."""
 KEY: Final = "imagesync_key"
 ROLE: Final = "imagesync_role"
+SNAPSHOT_TYPES: Final = frozenset({"snapshot", "backup"})
+"""Values of ``image_type`` that the compute service writes; users write others."""
 MAX_NAME_CHARS: Final = 255
 """Characters of an image's name: the width of the column in the service's database."""
 MAX_PROPERTY_BYTES: Final = 65_535
@@ -150,6 +152,11 @@ class LiveImage:
     def image_type(self) -> str | None:
         """``snapshot`` for snapshots."""
         return self.properties.get("image_type")
+
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether the compute service made the image from a server."""
+        return self.image_type in SNAPSHOT_TYPES
 
     @property
     def owner_id(self) -> str | None:

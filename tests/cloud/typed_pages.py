@@ -32,7 +32,8 @@ def type_page(name: str, folder: Path, cloud: Cloud) -> str:
         cloud.image_url: "http://images.example.com",
         str(clouds): "/etc/openstack/clouds.yaml",
     }
-    typist = Typist(folder, cloud_environment(clouds), samples=samples, programs=cloud.venv / "bin")
+    env = cloud_environment(clouds, OS_CLOUD="mycloud")
+    typist = Typist(folder, env, samples=samples, programs=cloud.venv / "bin")
     return typist.play((DOCS / f"{name}.md").read_text(encoding="utf-8"))
 
 
