@@ -48,6 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--browser", action="store_true", help="also the HTML pages in the real Chromium")
     parser.addoption("--formats", action="store_true", help="also the checkers of other formats: the SARIF multitool")
     parser.addoption("--pipelines", action="store_true", help="also the linters of pipeline files, which it installs")
+    parser.addoption("--site", action="store_true", help="also the documentation site, built and in the real Chromium")
     parser.addoption("--update-cases", action="store_true", help="write the expected plans of tests/cases anew")
 
 
@@ -66,6 +67,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out |= {item for item in items if item.get_closest_marker("formats")}
     if not config.getoption("--pipelines"):
         left_out |= {item for item in items if item.get_closest_marker("pipelines")}
+    if not config.getoption("--site"):
+        left_out |= {item for item in items if item.get_closest_marker("site")}
     if not config.getoption("--exhaustive"):
         left_out |= {item for item in items if item.get_closest_marker("exhaustive")}
     left_out |= {item for item in items if item.get_closest_marker("by_turns")} - points.select_by_turns(config, items)

@@ -197,7 +197,7 @@ def render_options(found: Any, context: Any) -> list[str]:
     lines = []
     for topic in ("Arguments", *TOPICS, OTHER):
         if topic in tables:
-            lines += [f"| {topic} | |", "|---|---|", *tables[topic], ""]
+            lines += [f"| {topic} | meaning |", "|---|---|", *tables[topic], ""]
     return lines[:-1]
 
 
