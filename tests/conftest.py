@@ -18,6 +18,17 @@ from tests.trials import note
 EXHAUSTIVE_SECONDS = 7200
 """The time-out of a loop over every point; that of any other test is in pyproject.toml."""
 
+OPT_IN = {
+    "exhaustive": "the loops over every point, which take minutes",
+    "shells": "completion in fish and zsh, which must be installed",
+    "editors": "what editors show, with the real yaml-language-server",
+    "browser": "the HTML pages in the real Chromium",
+    "formats": "the checkers of other formats: the SARIF multitool",
+    "pipelines": "the linters of pipeline files, which it installs",
+    "site": "the documentation site, built and in the real Chromium",
+}
+"""Markers of tests that run only with the option of the same name, and what they test."""
+
 hypothesis.settings.register_profile("imagesync", deadline=None)
 hypothesis.settings.load_profile("imagesync")
 """Without it, an example that takes 200 ms fails its test, and a busy machine is slow."""
@@ -37,40 +48,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--no-cloud", action="store_true", help="leave out the tests that need the real Keystone and Glance"
     )
-
-    parser.addoption("--exhaustive", action="store_true", help="also the loops over every point, which take minutes")
+    for name, what in OPT_IN.items():
+        parser.addoption(f"--{name}", action="store_true", help=f"also {what}")
     parser.addoption("--every-point", action="store_true", help="those loops at every point, not only at one in four")
     parser.addoption("--turn", type=int, default=0, help="which of the four fourths of the points; any whole number")
-    parser.addoption("--shells", action="store_true", help="also completion in fish and zsh, which must be installed")
-    parser.addoption(
-        "--editors", action="store_true", help="also what editors show, with the real yaml-language-server"
-    )
-    parser.addoption("--browser", action="store_true", help="also the HTML pages in the real Chromium")
-    parser.addoption("--formats", action="store_true", help="also the checkers of other formats: the SARIF multitool")
-    parser.addoption("--pipelines", action="store_true", help="also the linters of pipeline files, which it installs")
-    parser.addoption("--site", action="store_true", help="also the documentation site, built and in the real Chromium")
     parser.addoption("--update-cases", action="store_true", help="write the expected plans of tests/cases anew")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests of the cloud with ``--no-cloud``, and the long loops without ``--exhaustive``."""
+    """Deselect the tests of the cloud with ``--no-cloud``, and those with a marker of ``OPT_IN`` without its option."""
     left_out = set()
     if config.getoption("--no-cloud"):
         left_out |= {item for item in items if needs_cloud(item)}
-    if not config.getoption("--shells"):
-        left_out |= {item for item in items if item.get_closest_marker("shells")}
-    if not config.getoption("--editors"):
-        left_out |= {item for item in items if item.get_closest_marker("editors")}
-    if not config.getoption("--browser"):
-        left_out |= {item for item in items if item.get_closest_marker("browser")}
-    if not config.getoption("--formats"):
-        left_out |= {item for item in items if item.get_closest_marker("formats")}
-    if not config.getoption("--pipelines"):
-        left_out |= {item for item in items if item.get_closest_marker("pipelines")}
-    if not config.getoption("--site"):
-        left_out |= {item for item in items if item.get_closest_marker("site")}
-    if not config.getoption("--exhaustive"):
-        left_out |= {item for item in items if item.get_closest_marker("exhaustive")}
+    for name in OPT_IN:
+        if not config.getoption(f"--{name}"):
+            left_out |= {item for item in items if item.get_closest_marker(name)}
     left_out |= {item for item in items if item.get_closest_marker("by_turns")} - points.select_by_turns(config, items)
     config.hook.pytest_deselected(items=[item for item in items if item in left_out])
     items[:] = [item for item in items if item not in left_out]
