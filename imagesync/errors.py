@@ -18,6 +18,7 @@ The tree; each class carries objects and words itself in ``__str__``:
     │   ├── QuotaExceeded     413: a limit of the project
     │   ├── Unauthorized      401: the service does not accept the token or the credentials
     │   └── Unavailable       no response, or 429/5xx after the retries
+    ├── ForgeError            GitHub or GitLab refused or failed                         (exit 1)
     └── SourceError           the source of an image could not be read
         ├── ChecksumMismatch  its bytes do not have the declared digest
         └── FormatMismatch    its bytes are not of the declared disk_format, or are unsafe
@@ -200,6 +201,17 @@ class Unavailable(BackendError):
     def __init__(self, message: str, hint: str = "", *, retry_after: float = 0.0, status: int = 0) -> None:
         super().__init__(message, hint)
         self.retry_after, self.status = retry_after, status
+
+
+class ForgeError(ImagesyncError):
+    """GitHub or GitLab refused or failed, or does not have what a command needs.
+
+    ``status``: the HTTP status of its response, 0 without one.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, status: int = 0) -> None:
+        super().__init__(message, hint)
+        self.status = status
 
 
 class SourceError(ImagesyncError):

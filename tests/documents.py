@@ -154,11 +154,10 @@ def describe_form(schema: Mapping[str, Any], form: Mapping[str, Any]) -> str:
 def render_commands_page() -> str:
     """``docs/commands.md``: each command with its arguments and options."""
     group: Any = get_command(app)
-    names = group.list_commands(None)
     lines = ["# Command reference", "", GENERATED, ""]
     lines += ["`imagesync COMMAND --help` prints the same. An option that takes one value is given at most once.", ""]
     lines += ["| command | what it does |", "|---|---|"]
-    commands = {name: group.get_command(None, name) for name in names}
+    commands = list_commands(group)
     for name, found in commands.items():
         lines.append(f"| [`{name}`](#{make_anchor(f'imagesync {name}')}) | {read_help(found)[0]} |")
     for name, found in commands.items():
@@ -166,6 +165,16 @@ def render_commands_page() -> str:
     lines += ["", "## `imagesync`", "", "Options of the program itself, before any command:", ""]
     lines += render_options(group, group.make_context("imagesync", [], resilient_parsing=True))
     return "\n".join(lines) + "\n"
+
+
+def list_commands(group: Any) -> dict[str, Any]:
+    """Each command by its words, such as ``report merge``; a group of commands is not one itself."""
+    found = {name: group.get_command(None, name) for name in group.list_commands(None)}
+    return {
+        " ".join(filter(None, (name, inner))): command
+        for name, whole in found.items()
+        for inner, command in (list_commands(whole) if hasattr(whole, "list_commands") else {"": whole}).items()
+    }
 
 
 def read_help(found: Any) -> tuple[str, str, str]:

@@ -20,14 +20,15 @@ OUTPUTS: Final = {
     "drift": "drift",
     "list": "list",
     "plan": "plan",
-    "report": "run",
+    "report merge": "run",
+    "report reviewed": "plan",
     "rollback": "report",
     "show": "plan",
     "targets": "targets",
     "validate": "problems",
 }
 """The schema of the output of a command with ``--format json``. ``show KEY`` has ``image``."""
-SEVERAL: Final = {"apply": "run", "drift": "drifts", "plan": "plans", "show": "plans"}
+SEVERAL: Final = {"apply": "run", "drift": "drifts", "plan": "plans", "report reviewed": "plans", "show": "plans"}
 """The schema of the output for several targets."""
 ENDED: Final = (0, 1, 2, 130, 143)
 """Exit codes of a run that wrote its documents."""
@@ -55,15 +56,16 @@ def _make_validator(schema: str) -> Any:
 def _find_documents(words: Sequence[str], folder: Path, code: int, stdout: str) -> Iterator[Document]:
     if not words or code not in ENDED:
         return
-    if words[0] in OUTPUTS and _read_option(words, "--format", "--format") == "json" and stdout.strip():
-        document = _recognize(words[0], json.loads(stdout))
+    command = " ".join(words[:2]) if words[0] == "report" else words[0]
+    if command in OUTPUTS and _read_option(words, "--format", "--format") == "json" and stdout.strip():
+        document = _recognize(command, json.loads(stdout))
         yield document
         yield from _list_parts(document)
-    if words[0] in OUTPUTS and (content := _read_file(words, folder, "--out", "-o")):
-        yield _recognize(words[0], json.loads(content))
-    for name in _list_also(words) if words[0] in OUTPUTS else ():
+    if command in OUTPUTS and (content := _read_file(words, folder, "--out", "-o")):
+        yield _recognize(command, json.loads(content))
+    for name in _list_also(words) if command in OUTPUTS else ():
         if (folder / name).is_file():
-            yield _recognize(words[0], json.loads((folder / name).read_bytes()))
+            yield _recognize(command, json.loads((folder / name).read_bytes()))
     for line in _read_file(words, folder, "--events", "--events").splitlines():
         yield Document("events", json.loads(line))
 

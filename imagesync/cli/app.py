@@ -53,6 +53,7 @@ class _Commands(TyperGroup):
         home = import_module(f"imagesync.cli.commands.{cmd_name}").app
         for command in home.registered_commands:
             command.cls = Command
+            command.context_settings = CONTEXT
         return get_command(home)
 
 

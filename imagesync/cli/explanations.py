@@ -32,17 +32,23 @@ def show_saved_plan(path: Path, options: Options, outputs: Outputs) -> None:
         hint = f"remove it; if {word} is a key, add the path of its manifest: imagesync show {word} PATH"
         raise UsageError(f"{option} has no effect on a saved plan", hint)
     try:
-        document = read_document(path)
-        result = _read_plans(document, path) if is_several(document) else None
-        plan = decode(document, path)[0] if result is None else None
+        result = read_saved_result(path)
     except UsageError as error:
         word = quote_word(str(path))
         hint = f"{error.hint}; if {word} is a key, add the path of its manifest: imagesync show {word} PATH"
         raise UsageError(error.message, hint) from error
-    if result is not None:
+    if isinstance(result, PlanResult):
+        show_plan(result, outputs)
+    else:
         outputs.publish(result)
-    elif plan is not None:
-        show_plan(PlanResult(plan, find_folder(path)), outputs)
+
+
+def read_saved_result(path: Path) -> PlanResult | PlansResult:
+    """What a file with the saved plan of one target, or of several, shows; UsageError if it is none."""
+    document = read_document(path)
+    if is_several(document):
+        return _read_plans(document, path)
+    return PlanResult(decode(document, path)[0], find_folder(path))
 
 
 def _read_plans(document: Any, path: Path) -> PlansResult:

@@ -1,4 +1,4 @@
-"""A file of a user -> its JSON, which is not checked yet. Reads the file."""
+"""A file of a user -> its content, or its JSON, which is not checked yet. Reads the file."""
 
 import json
 from pathlib import Path
@@ -18,16 +18,28 @@ def read_json(path: Path, kind: str, hint: str, *, allow_outside: bool | None = 
     ``allow_outside`` permits a relative path that leaves the working directory through a link; None: the command has no
     such option.
     """
+    content = read_content(path, kind, hint, MAX_BYTES, allow_outside=allow_outside)
+    return parse_json(content, make_printable(str(path)), kind, hint)
+
+
+def read_content(path: Path, kind: str, hint: str, max_bytes: int, *, allow_outside: bool | None = None) -> bytes:
+    """The bytes of a file; UsageError if it cannot be read or is too large. For the parameters see ``read_json``."""
     display = make_printable(str(path))
     check_way(path, option="" if allow_outside is None else "--allow-outside", is_allowed=bool(allow_outside))
     try:
         with open(path, "rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise UsageError(f"{display} is larger than {MAX_BYTES >> 20} MiB, the limit of {kind}", hint)
-        return json.loads(content, object_pairs_hook=_make_object)
+            content = file.read(max_bytes + 1)
     except OSError as error:
         raise UsageError(f"{display} cannot be read: {error.strerror}", "check the path") from error
+    if len(content) > max_bytes:
+        raise UsageError(f"{display} is larger than {max_bytes >> 20} MiB, the limit of {kind}", hint)
+    return content
+
+
+def parse_json(content: bytes, display: str, kind: str, hint: str) -> Any:
+    """The JSON of a content; UsageError if it is none. ``display``: where it is from."""
+    try:
+        return json.loads(content, object_pairs_hook=_make_object)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{display} is not {kind}", hint) from error
 

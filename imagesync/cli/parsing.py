@@ -55,7 +55,8 @@ def _print_failure(ctx: Any, error: BaseException) -> None:
     targets = given.get("targets") or [given.get("target")]
     is_several = given.get("all_targets") or len(targets) > 1
     origin = make_origin(given.get("path"), targets[0], given.get("cloud"), given.get("store"), is_several=is_several)
-    print_failure(ctx.info_name, ResultForm(form), origin, error)
+    command = ctx.command_path.split()[1]  # of a group: its own name
+    print_failure(command, ResultForm(form), origin, error)
 
 
 def _check_repeats(order: list[Any]) -> None:

@@ -13,6 +13,7 @@ TOPICS: Final = {
     "Run": "--yes --jobs --parallel-targets --max-failed-targets --spool --spool-limit --lock-timeout --no-lock",
     "Results": "--format --also --max-bytes --detail --summary --out --ids --events --metrics --detailed-exitcode "
     "--catalog --force --members --columns --color",
+    "Pipeline": "--forge --number --author --close --artifact",
     "Log": "--quiet --verbose --log-file",
 }
 """Options by topic, in the order of the help."""

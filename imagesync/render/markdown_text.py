@@ -98,6 +98,17 @@ def format_marker(catalog: str, target: str | None) -> str:
     return f"<!-- imagesync {_encode_name(catalog)} {'*' if target is None else _encode_name(target)} -->"
 
 
+_MARKER: Final = re.compile(
+    r"<!-- imagesync (?P<catalog>[A-Za-z0-9._~%-]{1,96}) (?P<target>\*|[A-Za-z0-9._~%-]{1,96}) -->"
+)
+
+
+def read_marker(text: str) -> tuple[str, str, str] | None:
+    """The marker in the first line of a text, with the encoded names of the catalog and the target; None without one."""
+    found = _MARKER.fullmatch(text.partition("\n")[0].rstrip("\r"))
+    return (found[0], found["catalog"], found["target"]) if found else None
+
+
 def _encode_name(name: str) -> str:
     if name == "-":
         return "%2D"

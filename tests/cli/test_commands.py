@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
-from imagesync.cli.app import COMMANDS
+from imagesync.cli.app import app
 from tests import command
 from tests.command import ROOT, Result
+from tests.documents import list_commands
 
 
 def run(*words: str, code: int = 0) -> Result:
@@ -22,10 +24,10 @@ def test_the_schema_is_printed_as_it_is() -> None:
     assert json.loads(run("schema").stdout)["title"] == "imagesync manifest"
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", list_commands(get_command(app)))
 def test_every_command_explains_itself(name: str) -> None:
     """With an example."""
-    assert f"Example: imagesync {name}" in " ".join(run(name, "--help").stdout.split())
+    assert f"Example: imagesync {name}" in " ".join(run(*name.split(), "--help").stdout.split())
 
 
 def test_problems_are_lines_with_places_and_exit_1(tmp_path: Path) -> None:

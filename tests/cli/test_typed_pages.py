@@ -8,10 +8,12 @@ from uuid import uuid4
 
 import pytest
 import yaml
+from typer.main import get_command
 
-from imagesync.cli.app import COMMANDS
+from imagesync.cli.app import COMMANDS, app
 from tests import command
 from tests.command import ROOT
+from tests.documents import list_commands as list_subcommands
 from tests.pages import CLOUD_GUIDES, DOCS, GUIDES, README, Typist, list_commands, read_blocks
 
 UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -96,7 +98,7 @@ def test_every_option_that_a_page_names_exists() -> None:
 
 def list_help_requests() -> list[list[str]]:
     """The words that print the help of each command."""
-    return [[name, "--help"] for name in COMMANDS]
+    return [[*name.split(), "--help"] for name in list_subcommands(get_command(app))]
 
 
 def test_readme_is_short() -> None:

@@ -10,7 +10,7 @@ import pytest
 from imagesync.backends.glance.api import DEFAULT_TIMEOUTS, Timeouts
 from imagesync.backends.glance.backend import Glance
 from imagesync.backends.glance.connect import connect
-from imagesync.backends.glance.retry import Pace
+from imagesync.retry import Pace
 from tests.fault.scripted import Say, Server, listening
 
 

@@ -17,7 +17,6 @@ import pytest
 from imagesync.backends.glance.api import Timeouts
 from imagesync.backends.glance.backend import Glance
 from imagesync.backends.glance.connect import connect
-from imagesync.backends.glance.retry import Pace
 from imagesync.backends.wire import capabilities_from_wire
 from imagesync.errors import BackendError, ImagesyncError, Unavailable
 from imagesync.inventory import take_inventory
@@ -31,6 +30,7 @@ from imagesync.planning.planner import make_plan
 from imagesync.render.columns import USUAL, choose_columns
 from imagesync.render.listing import format_listing, image_to_json
 from imagesync.render.text import format_plan
+from imagesync.retry import Pace
 from imagesync.text import format_json
 from tests import bombs
 from tests.fault.scripted import IMAGE_ID, Say, Server, drip, dripping, endless, image, listening, raw_service

@@ -9,8 +9,8 @@ import pytest
 from imagesync.backends.base import Backend
 from imagesync.backends.glance.backend import Glance
 from imagesync.backends.glance.connect import connect
-from imagesync.backends.glance.retry import Pace
 from imagesync.errors import Forbidden, InUse
+from imagesync.retry import Pace
 from tests.fault.scripted import IMAGE_ID, Say, Server, image, listening
 
 

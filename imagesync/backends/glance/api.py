@@ -24,10 +24,10 @@ from imagesync.backends.glance.response_limits import (
     read_tail,
     read_whole,
 )
-from imagesync.backends.glance.retry import Pace, Patience, parse_retry_after
 from imagesync.backends.wire import NOT_IMAGE_API
 from imagesync.errors import BackendError, Conflict, LeaseLost, Unavailable
 from imagesync.model.urls import redact_host
+from imagesync.retry import Pace, Patience, parse_retry_after
 
 if TYPE_CHECKING:
     import requests

@@ -14,7 +14,6 @@ from imagesync.backends.glance.api import DEFAULT_TIMEOUTS, Api, StrictPatch, Ti
 from imagesync.backends.glance.body import Body, BodyAborted
 from imagesync.backends.glance.connect import Connection, get_access
 from imagesync.backends.glance.failures import translate_errors
-from imagesync.backends.glance.retry import Pace
 from imagesync.backends.wire import (
     NOT_IMAGE_API,
     capabilities_from_wire,
@@ -38,6 +37,7 @@ from imagesync.errors import (
 from imagesync.labels import ThreadPool
 from imagesync.model.image import Capabilities, Filter, Identity, ImportTask, LiveImage, MemberState
 from imagesync.model.record import PREFIX
+from imagesync.retry import Pace
 from imagesync.uptime import read_uptime
 
 INFORMATION: Final = ("/schemas/image", "/info/import", "/info/stores", "/info/usage")

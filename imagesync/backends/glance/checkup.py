@@ -28,10 +28,10 @@ from imagesync.backends.glance.connect import (
     strip_version,
 )
 from imagesync.backends.glance.failures import clean, suggest_for_certificate
-from imagesync.backends.glance.retry import Pace
 from imagesync.errors import ImagesyncError, Unauthorized, Unavailable, UsageError
 from imagesync.model.diagnosis import Check, Grade
 from imagesync.model.image import Capabilities
+from imagesync.retry import Pace
 
 if TYPE_CHECKING:
     from keystoneauth1.access import AccessInfo

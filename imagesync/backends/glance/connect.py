@@ -24,11 +24,11 @@ from urllib.parse import urlsplit, urlunsplit
 from imagesync.backends import ENVIRONMENT_CLOUD
 from imagesync.backends.glance.failures import clean, translate_errors
 from imagesync.backends.glance.regions import choose_region, find_regions, settle_region
-from imagesync.backends.glance.retry import Pace
 from imagesync.backends.glance.settings import explain_error, find_setting_problem
 from imagesync.errors import ImagesyncError, UndefinedCloud, UsageError
 from imagesync.model.image import Identity
 from imagesync.model.urls import redact_host, redact_url
+from imagesync.retry import Pace
 from imagesync.uptime import read_uptime
 from imagesync.version import __version__
 

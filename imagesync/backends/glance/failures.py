@@ -11,7 +11,6 @@ from html import unescape
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from imagesync.backends.glance.retry import parse_retry_after
 from imagesync.errors import (
     BackendError,
     Conflict,
@@ -23,6 +22,7 @@ from imagesync.errors import (
     Unavailable,
     UsageError,
 )
+from imagesync.retry import parse_retry_after
 from imagesync.text import join_lines, remove_secrets
 from imagesync.tls import is_plain_server, is_tls_server
 

@@ -12,11 +12,11 @@ import pytest
 
 from imagesync.backends import open_backend
 from imagesync.backends.glance.connect import connect
-from imagesync.backends.glance.retry import Pace
 from imagesync.cli.logs import LogOptions, _Forwarder, has_log_file, note, set_up_logs
 from imagesync.cli.streams import say
 from imagesync.errors import Unavailable, UsageError
 from imagesync.labels import ThreadPool, label, make_thread
+from imagesync.retry import Pace
 from imagesync.workflow import Planner, apply, read_catalog
 from tests.fault.mirror import File, mirror
 

@@ -1,15 +1,14 @@
 """What every command has in common on its command line."""
 
-from importlib import import_module
-
 import pytest
 from typer.main import get_command
 
-from imagesync.cli.app import COMMANDS
+from imagesync.cli.app import app
 from imagesync.cli.options import Options, parse_limit, parse_pairs
 from imagesync.cli.topics import OTHER, TOPICS, find_topic
 from imagesync.errors import UsageError
 from imagesync.model.policy import Limit
+from tests.documents import list_commands
 from tests.forked import run
 
 
@@ -51,8 +50,8 @@ def test_a_value_is_set_once(pairs: list[str]) -> None:
 def test_every_option_has_a_topic() -> None:
     """And every word of a topic is an option of some command."""
     options = set[str]()
-    for name in COMMANDS:
-        for param in get_command(import_module(f"imagesync.cli.commands.{name}").app).params:
+    for command in list_commands(get_command(app)).values():
+        for param in command.params:
             if param.param_type_name == "option":
                 options |= set(param.opts)
                 assert find_topic(param.opts) != OTHER, param.opts
@@ -63,7 +62,7 @@ def test_the_help_has_a_section_for_each_topic() -> None:
     """Arguments first, help last."""
     lines = run("apply", "--help").stdout.splitlines()
     heads = [line for line in lines if line.endswith(":") and not line.startswith(" ")]
-    assert heads == [f"{name}:" for name in ("Arguments", *TOPICS, "Options") if name != "Selection"]
+    assert heads == [f"{name}:" for name in ("Arguments", *TOPICS, "Options") if name not in ("Selection", "Pipeline")]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,6 @@ from imagesync.backends.glance.backend import Glance
 from imagesync.backends.glance.body import Body
 from imagesync.backends.glance.connect import connect
 from imagesync.backends.glance.response_limits import MAX_RESPONSE_BYTES, UnfitAnswer
-from imagesync.backends.glance.retry import Pace
 from imagesync.errors import (
     BackendError,
     Conflict,
@@ -41,6 +40,7 @@ from imagesync.errors import (
 )
 from imagesync.model.catalog import Compression, FileSource, Fingerprint, Transfer
 from imagesync.model.image import Filter, LiveImage
+from imagesync.retry import Pace
 from imagesync.sources import open_source
 from tests.fault.scripted import IMAGE_ID, RESET, Say, Server, image, listening
 from tests.fault.scripted_backend import OpenScripted

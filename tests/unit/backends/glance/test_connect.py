@@ -29,9 +29,9 @@ from imagesync.backends.glance.connect import (
     read_settings,
     strip_version,
 )
-from imagesync.backends.glance.retry import Pace
 from imagesync.deadlines import _Pool, _SecurePool
 from imagesync.errors import BackendError, ImagesyncError, UsageError
+from imagesync.retry import Pace
 from imagesync.version import __version__
 from tests.fault.scripted import Say, Server, listening
 

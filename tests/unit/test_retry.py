@@ -2,8 +2,8 @@
 
 import pytest
 
-from imagesync.backends.glance.retry import Pace, parse_retry_after
 from imagesync.errors import BackendError, Unauthorized, Unavailable
+from imagesync.retry import Pace, parse_retry_after
 
 
 def test_delays_grow_and_respect_retry_after() -> None:
