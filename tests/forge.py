@@ -20,18 +20,26 @@ import http.server
 import io
 import json
 import re
+import tempfile
 import threading
 import zipfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from imagesync.forges.base import Forge
+from imagesync.forges.environment import read_runner
+from imagesync.forges.github import GitHub
+from imagesync.forges.gitlab import GitLab
+from imagesync.forges.wire import Client
+from imagesync.retry import Pace
 from tests import forge_github, forge_gitlab
 from tests.forge_calls import ForgeAnswer, ForgeCall, Refusal, State
 
+AnyClient = TypeVar("AnyClient", bound=Forge | Client)
 SHA = "1234567890abcdef1234567890abcdef12345678"
 """The last commit of the request of ``add_pull`` and ``add_merge_request``, if a test names no other one."""
 MERGE = "fedcba0987654321fedcba0987654321fedcba09"
@@ -49,6 +57,8 @@ class ForgeDouble:
             "faults": [],
         }
         self._lock = threading.Lock()
+        self._folder = tempfile.TemporaryDirectory(prefix="imagesync-forge-")
+        self._clients: list[Forge | Client] = []
         self._servers = [
             http.server.ThreadingHTTPServer(("127.0.0.1", 0), type(name, (kind,), {"double": self}))
             for name, kind in (("Api", _ApiHandler), ("Store", _StoreHandler))
@@ -65,6 +75,9 @@ class ForgeDouble:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for client in self._clients:
+            client.close()
+        self._folder.cleanup()
         for server in self._servers:
             server.shutdown()
             server.server_close()
@@ -94,6 +107,10 @@ class ForgeDouble:
     def add_fault(self, match: str, status: int, times: int = 1, **more: Any) -> None:
         """The next requests that match get this answer."""
         self.state["faults"].append({"match": match, "status": status, "times": times, **more})
+
+    def answer_json(self, match: str, body: object) -> None:
+        """The next request that matches gets this answer, as from a server that filters less."""
+        self.add_fault(match, 200, body=json.dumps(body))
 
     def add_pull(self, number: int, **more: Any) -> None:
         """A pull request of the branch ``new``, open, with the last commit SHA."""
@@ -135,7 +152,7 @@ class ForgeDouble:
             job = {"id": 1000 + pipeline, "pipeline": pipeline, "name": "imagesync-plan", "status": "success"}
             self.gitlab["jobs"].append({**job, "files": dict(files)})
 
-    def make_github_env(self, event: Path | None = None, **more: str) -> dict[str, str]:
+    def make_github_env(self, event: Path | None = None, /, **more: str) -> dict[str, str]:
         """The variables of a job of GitHub Actions, for the commit MERGE on main. ``event``: its file."""
         return {
             "GITHUB_ACTIONS": "true",
@@ -150,7 +167,7 @@ class ForgeDouble:
             **more,
         }
 
-    def make_gitlab_env(self, iid: int | None = None, **more: str) -> dict[str, str]:
+    def make_gitlab_env(self, iid: int | None = None, /, **more: str) -> dict[str, str]:
         """The variables of a job of GitLab CI; of a merge request, or for the commit MERGE on main."""
         request = {"CI_COMMIT_SHA": MERGE, "CI_COMMIT_BRANCH": "main"}
         if iid is not None:
@@ -165,6 +182,23 @@ class ForgeDouble:
             **request,
             **more,
         }
+
+    def open_github(self, event: object = None, pace: Pace | None = None, /, **more: str) -> GitHub:
+        """The client of imagesync in such a job. ``event``: the content of its file."""
+        path = None
+        if event is not None:
+            path = Path(self._folder.name, "event.json")
+            path.write_text(json.dumps(event))
+        return self.keep(GitHub(read_runner(self.make_github_env(path, **more)), pace))
+
+    def open_gitlab(self, iid: int | None = None, pace: Pace | None = None, /, **more: str) -> GitLab:
+        """The client of imagesync in such a job."""
+        return self.keep(GitLab(read_runner(self.make_gitlab_env(iid, **more)), pace))
+
+    def keep(self, client: AnyClient) -> AnyClient:
+        """Close a client at the end."""
+        self._clients.append(client)
+        return client
 
     def handle(self, call: ForgeCall, prefix: str) -> ForgeAnswer | None:
         """The answer of a double, or of a fault; None: close the connection. The request is recorded."""
@@ -207,6 +241,19 @@ class ForgeDouble:
                 return next((base64.b64decode(one["content"]) for one in found), None)
             found = (one for one in self.gitlab["jobs"] if one["id"] == int(number))
             return next((one["files"][rest[0]].encode() for one in found), None)
+
+
+def make_run_event(
+    branch: str = "new", repo: str = "acme/images", sha: str = SHA, event: str = "pull_request"
+) -> State:
+    """The event ``workflow_run`` after a run for this branch of this repository."""
+    home = {"full_name": repo, "owner": {"login": repo.partition("/")[0]}}
+    return {"workflow_run": {"id": 8, "event": event, "head_sha": sha, "head_branch": branch, "head_repository": home}}
+
+
+def make_pull_event(number: int, repo: str = "acme/images", sha: str = SHA) -> State:
+    """The event ``pull_request``."""
+    return {"pull_request": {"number": number, "head": {"sha": sha, "repo": {"full_name": repo}}}}
 
 
 def make_zip(files: Iterable[tuple[str, bytes]]) -> bytes:

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 import sys
 import traceback
 from importlib import import_module
@@ -153,6 +154,8 @@ _PLAIN: Final = {
     "Input should be a valid number, unable to parse string as a number": "not a number",
 }
 """Words of the library for wrong values, and plain ones."""
+_SUGGESTION: Final = re.compile(r"\. Did you mean '(\S+)'\?$")
+"""What the library suggests for a command of a group."""
 
 
 def _reword(text: str) -> str:
@@ -161,6 +164,9 @@ def _reword(text: str) -> str:
 
     for words, plain in _PLAIN.items():
         text = text.replace(words, plain)
+    text = _SUGGESTION.sub(r"; did you mean \1? See --help", text)
+    if text.endswith("See --help"):
+        return text
     text = text.rstrip(".")
     word = text.removeprefix("No such command '").removesuffix("'")
     close = get_close_matches(word, COMMANDS, 1) if word != text else []

@@ -36,7 +36,7 @@ def read_content(path: Path, kind: str, hint: str, max_bytes: int, *, allow_outs
     return content
 
 
-def parse_json(content: bytes, display: str, kind: str, hint: str) -> Any:
+def parse_json(content: bytes | str, display: str, kind: str, hint: str) -> Any:
     """The JSON of a content; UsageError if it is none. ``display``: where it is from."""
     try:
         return json.loads(content, object_pairs_hook=_make_object)

@@ -20,7 +20,7 @@ _ENTRY: Final = b"PK\x01\x02"
 """Each entry of the directory of a zip file begins with these bytes (APPNOTE.TXT, 4.3.12)."""
 
 
-def read_member(archive: bytes, name: str, where: str) -> bytes:
+def read_member(archive: bytes, name: str, where: str, *, max_bytes: int = MAX_MEMBER_BYTES) -> bytes:
     """The member of this name; ForgeError if it is not there once, or if the archive is damaged or too large.
 
     ``where``: the artifact, for messages.
@@ -33,18 +33,15 @@ def read_member(archive: bytes, name: str, where: str) -> bytes:
             if len(same) != 1:
                 raise _refuse(where, f"has {'no file' if not same else f'{len(same)} files with the name'} {name}")
             with opened.open(same[0]) as member:
-                content = member.read(MAX_MEMBER_BYTES + 1)
+                content = member.read(max_bytes + 1)
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, OSError, EOFError, ValueError) as error:
         raise _refuse(where, "is not a zip file that can be read") from error
-    if len(content) > MAX_MEMBER_BYTES:
-        raise _refuse(where, f"has a {name} that is larger than {MAX_MEMBER_BYTES // 2**20} MiB, the limit")
+    if len(content) > max_bytes:
+        raise _refuse(where, f"has a {name} that is larger than {max_bytes // 2**20} MiB, the limit")
     return content
 
 
 def _refuse(where: str, what: str) -> ForgeError:
-    return ForgeError(f"{where} {what}", f"let the job of the plan upload only {name_hint()}")
-
-
-def name_hint() -> str:
-    """What the artifact of a plan should have."""
-    return "plan.json, as imagesync plan -o plan.json writes it, and plan.md"
+    return ForgeError(
+        f"{where} {what}", "let the job of the plan keep the file that imagesync plan -o plan.json writes"
+    )

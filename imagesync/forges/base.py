@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from imagesync.errors import ForgeError
+
 LABEL: Final = "imagesync"
 """The label of the issues that imagesync opens."""
 PLAN_ARTIFACT: Final = "imagesync-plan"
@@ -61,6 +63,13 @@ class Merged:
     project_id: int
 
 
+def need_name(name: str, forge: str) -> str:
+    """The name of a user; ForgeError for an empty one, which the comments of deleted users have."""
+    if not name:
+        raise ForgeError(f"{forge} did not name the user of the token", "check the token, or pass --author NAME")
+    return name
+
+
 class Forge(Protocol):
     """A client of GitHub or GitLab for one project. Each method raises ForgeError with what to do."""
 
@@ -72,6 +81,10 @@ class Forge(Protocol):
 
     def find_author(self) -> str:
         """The name of the user that the token writes as."""
+        ...
+
+    def close(self) -> None:
+        """Close the connections."""
         ...
 
     def find_request(self, number: int | None) -> Request | Outdated:

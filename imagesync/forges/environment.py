@@ -25,6 +25,11 @@ _TOKEN_HINTS: Final = {
     Kind.GITHUB: "set it for this step only: env: GITHUB_TOKEN: ${{ github.token }}",
     Kind.GITLAB: "add a masked CI/CD variable with a project access token (scope api, role Reporter)",
 }
+_COMMIT_NAMES: Final = {
+    Kind.GITHUB: ("GITHUB_SHA", "GITHUB_REF_NAME"),
+    Kind.GITLAB: ("CI_COMMIT_SHA", "CI_COMMIT_BRANCH"),
+}
+"""The variables with the commit and the branch."""
 _TOKEN: Final = re.compile(r"[!-~]{1,4096}")
 _URL: Final = re.compile(r"https?://[A-Za-z0-9._~:/%@\[\]-]{1,2000}")
 """A URL that needs no quoting, in an address or in Markdown."""
@@ -38,15 +43,16 @@ _NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
 class Runner:
     """What a job knows about its forge, its project and itself; a text that is not known is empty.
 
-    ``api``: the address of the REST API; ``project``: OWNER/NAME on GitHub, the number or the path on GitLab; ``web``: the
-    page of the project; ``head``: the last commit of the request, if ``sha`` is a commit that the forge made to test the
-    merge. ``event``: the file with the event of GitHub. ``request``: the number of the merge request of GitLab.
+    ``api``: the address of the REST API. ``project``: OWNER/NAME on GitHub, the number or the path on GitLab; ``name``: its
+    name for people; ``web``: its page. ``head``: the last commit of the request, if ``sha`` is a commit that the forge made to
+    test the merge. ``event``: the file with the event of GitHub. ``request``: the number of the merge request of GitLab.
     """
 
     kind: Kind
     token: str
     api: str
     project: str
+    name: str
     web: str
     sha: str
     branch: str
@@ -58,6 +64,12 @@ class Runner:
 
     def __repr__(self) -> str:
         return f"Runner({self.kind}, {self.project})"  # never the token
+
+    def check_commit(self) -> None:
+        """UsageError if the commit and the branch of the job are not known."""
+        for name, value in zip(_COMMIT_NAMES[self.kind], (self.sha, self.branch), strict=True):
+            if not value:
+                raise UsageError(f"{name} is not set", "run the command in a job for a commit of a branch")
 
 
 def read_runner(variables: Mapping[str, str], kind: Kind | None = None) -> Runner:
@@ -95,23 +107,26 @@ def _read_github(variables: Mapping[str, str], token: str) -> Runner:
         token,
         _read_url(variables, "GITHUB_API_URL", "https://api.github.com"),
         project,
+        project,
         f"{server}/{project}",
-        _read(variables, "GITHUB_SHA", _SHA, "a commit", default=""),
-        variables.get("GITHUB_REF_NAME", ""),
+        _read(variables, _COMMIT_NAMES[Kind.GITHUB][0], _SHA, "a commit", default=""),
+        variables.get(_COMMIT_NAMES[Kind.GITHUB][1], ""),
         f"{server}/{project}/actions/runs/{run}" if run != "0" else "",
         event=variables.get("GITHUB_EVENT_PATH", ""),
     )
 
 
 def _read_gitlab(variables: Mapping[str, str], token: str) -> Runner:
+    project = _read(variables, "CI_PROJECT_ID", _PROJECT, "the number or the path of a project")
     return Runner(
         Kind.GITLAB,
         token,
         _read_url(variables, "CI_API_V4_URL", "https://gitlab.com/api/v4"),
-        _read(variables, "CI_PROJECT_ID", _PROJECT, "the number or the path of a project"),
+        project,
+        _read(variables, "CI_PROJECT_PATH", _PROJECT, "the path of a project", default=project),
         _read_url(variables, "CI_PROJECT_URL", ""),
-        _read(variables, "CI_COMMIT_SHA", _SHA, "a commit", default=""),
-        variables.get("CI_COMMIT_BRANCH", ""),
+        _read(variables, _COMMIT_NAMES[Kind.GITLAB][0], _SHA, "a commit", default=""),
+        variables.get(_COMMIT_NAMES[Kind.GITLAB][1], ""),
         _read_url(variables, "CI_JOB_URL", ""),
         head=_read(variables, "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA", _SHA, "a commit", default=""),
         request=int(_read(variables, "CI_MERGE_REQUEST_IID", _NUMBER, "a number", default="0")),

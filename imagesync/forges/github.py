@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from imagesync.errors import ForgeError
 from imagesync.forges.archive import MAX_ARCHIVE_BYTES, read_member
-from imagesync.forges.base import LABEL, PLAN_FILE, Comment, Issue, Merged, Outdated, Request
+from imagesync.forges.base import LABEL, PLAN_FILE, Comment, Issue, Merged, Outdated, Request, need_name
 from imagesync.forges.environment import Runner
 from imagesync.forges.fields import find, find_list, find_number, find_text
 from imagesync.forges.wire import Client
@@ -16,12 +16,14 @@ from imagesync.text import make_printable
 ACTIONS_USER: Final = "github-actions[bot]"
 """The user of GITHUB_TOKEN in a job of GitHub Actions."""
 MAX_EVENT_BYTES: Final = 32 * 2**20
+MAX_RUNS: Final = 50
+"""The newest runs for one commit that are searched for an artifact."""
 VERSION: Final = "2022-11-28"
 """The version of the API."""
-_COMMENTS: Final = "give the job the permission: pull-requests: write"
-_PULLS: Final = "give the job the permission: pull-requests: read"
-_ISSUES: Final = "give the job the permission: issues: write"
-_ARTIFACTS: Final = "give the job the permission: actions: read"
+_COMMENTS: Final = "give the job the permission pull-requests: write; for a pull request of a fork, comment from a workflow_run workflow"
+_PULLS: Final = "give the job the permission pull-requests: read"
+_ISSUES: Final = "give the job the permission issues: write"
+_ARTIFACTS: Final = "give the job the permission actions: read"
 _USER: Final = "check the token"
 BY_HAND: Final = "plan again and let a person approve that plan: docs/github.md"
 """What to do if there is no reviewed plan."""
@@ -42,7 +44,7 @@ class GitHub:
             "Accept": "application/vnd.github+json",
             "X-GitHub-Api-Version": VERSION,
         }
-        self._client = Client(self.name, runner.api, headers, ca_file=runner.ca_file, pace=pace)
+        self._client = Client(self.name, runner, headers, pace)
 
     def find_author(self) -> str:
         """The user of the token. A token of GitHub Actions has none that it may read (HTTP 403)."""
@@ -52,7 +54,11 @@ class GitHub:
             if error.status == 403:
                 return ACTIONS_USER
             raise
-        return find_text(found, "login")
+        return need_name(find_text(found, "login"), self.name)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
 
     def make_commit_url(self, sha: str) -> str:
         """The page of a commit."""
@@ -81,6 +87,8 @@ class GitHub:
 
         The event names no pull request for a run of a fork, and an artifact of the run could name any.
         """
+        if (event := find_text(run, "event")) != "pull_request":
+            return Outdated(f"the run was started by {make_printable(event)}, not by a pull request")
         home, sha = find_text(run, "head_repository", "full_name"), find_text(run, "head_sha")
         owner, branch = find_text(run, "head_repository", "owner", "login"), find_text(run, "head_branch")
         if not (home and sha and owner and branch):
@@ -100,7 +108,7 @@ class GitHub:
             numbers = ", ".join(str(find_number(pull, "number")) for pull in live)
             raise ForgeError(f"{where} is the head of several pull requests: {numbers}", "pass --number N")
         if pulls:
-            return Outdated(f"{where} has no open pull request any more whose last commit is {sha[:12]}")
+            return Outdated(f"{where} no longer has an open pull request with the last commit {sha[:12]}")
         hint = "start this workflow only after runs of the event pull_request, or pass --number N"
         raise ForgeError(f"no pull request has the head {where}", hint)
 
@@ -165,7 +173,7 @@ class GitHub:
     def read_plan(self, merged: Merged, artifact: str) -> bytes:
         """The plan in the newest artifact of this name, of a successful run for the last commit of the pull request."""
         where = f"pull request {merged.number}, artifact {make_printable(artifact)}"
-        for run in self._list_runs(merged.sha):
+        for run in self._list_runs(merged.sha)[:MAX_RUNS]:
             if (found := self._find_artifact(run, artifact)) is None:
                 continue
             if find(found, "expired"):

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from imagesync.errors import ForgeError
 from imagesync.forges.archive import MAX_MEMBER_BYTES
-from imagesync.forges.base import LABEL, PLAN_FILE, Comment, Issue, Merged, Outdated, Request
+from imagesync.forges.base import LABEL, PLAN_FILE, Comment, Issue, Merged, Outdated, Request, need_name
 from imagesync.forges.environment import Runner
 from imagesync.forges.fields import find, find_list, find_number, find_text
 from imagesync.forges.wire import Client
@@ -32,11 +32,15 @@ class GitLab:
         self._runner = runner
         self._project = f"/projects/{quote(runner.project, safe='')}"
         headers = {"PRIVATE-TOKEN": runner.token}
-        self._client = Client(self.name, runner.api, headers, ca_file=runner.ca_file, pace=pace)
+        self._client = Client(self.name, runner, headers, pace)
 
     def find_author(self) -> str:
         """The user of the token; a token of a project has its own."""
-        return find_text(self._client.get("/user", _READ), "username")
+        return need_name(find_text(self._client.get("/user", _READ), "username"), self.name)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
 
     def make_commit_url(self, sha: str) -> str:
         """The page of a commit."""

@@ -8,15 +8,17 @@ import json
 import logging
 import ssl
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from imagesync.errors import ForgeError
-from imagesync.forges.fields import find_list, find_text
+from imagesync.forges.environment import Runner
+from imagesync.forges.fields import find, find_list, find_text
 from imagesync.retry import Pace, Patience, parse_retry_after
 from imagesync.secrets import hide_secrets
-from imagesync.text import join_lines
+from imagesync.text import ELLIPSIS, join_lines
 from imagesync.version import __version__
 
 if TYPE_CHECKING:
@@ -39,7 +41,10 @@ MAX_MESSAGE_CHARS: Final = 300
 MAX_REDIRECTS: Final = 3
 TIMEOUTS: Final = (10.0, 30.0)
 """Seconds for a connection, and for the head of a response or each further piece of it."""
+SECONDARY_SECONDS: Final = 60.0
+"""GitHub asks clients to wait a minute after its secondary rate limit, if it names no other time."""
 _PIECE: Final = 2**16
+_TARGET: Final = "X-Imagesync-Location"
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _REFUSED: Final = frozenset({403, 429})
 """Status codes of a rate limit."""
@@ -59,15 +64,25 @@ class _PassingError(Exception):
 class Client:
     """Requests to one API with one token; for one thread. Each failure is a ForgeError.
 
-    ``headers``: those with the token. ``need``, in each method: which permission the request needs, as a hint.
+    ``headers``: those with the token of the job. ``need``, in each method: which permission the request needs, as a hint.
     """
 
     def __init__(
-        self, name: str, base: str, headers: Mapping[str, str], *, ca_file: str = "", pace: Pace | None = None
+        self,
+        name: str,
+        runner: Runner,
+        headers: Mapping[str, str],
+        pace: Pace | None = None,
+        *,
+        max_bytes: int = MAX_RESPONSE_BYTES,
     ) -> None:
-        self._name, self._base, self._headers = name, base, dict(headers)
-        self._ca_file, self._pace = ca_file, pace or Pace()
+        self._name, self._runner, self._headers = name, runner, dict(headers)
+        self._base, self._pace, self._max_bytes = runner.api, pace or Pace(), max_bytes
         self._session = _make_session()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
 
     def get(self, path: str, need: str, query: Mapping[str, str] | None = None) -> Any:
         """The JSON of a response."""
@@ -85,7 +100,9 @@ class Client:
         while True:
             given = {**(query or {}), "per_page": str(size), "page": str(page)}
             found, answer = self._request("GET", path, need, query=given)
-            entries = find_list(found, name) if name else found if isinstance(found, list) else []
+            entries = find(found, name) if name else found
+            if not isinstance(entries, list):  # as an empty list, it would hide a comment that exists
+                raise ForgeError(f"{self._describe('GET', path)}: the response is not a list", _WRONG_ADDRESS)
             yield from entries
             count, page = count + len(entries), page + 1
             if "next" not in answer.links:
@@ -104,7 +121,7 @@ class Client:
         for _ in range(MAX_REDIRECTS):
             if answer.status_code not in _REDIRECTS:
                 break
-            answer.close()
+            answer.close()  # without reading its body
             answer = self._ask_elsewhere(_find_target(answer, where), where)
         with answer:
             self._check(answer, where, need)
@@ -124,7 +141,7 @@ class Client:
         def ask() -> "tuple[Any, requests.Response]":
             with self._ask(method, path, where, query=query, body=body) as answer:
                 self._check(answer, where, need)
-                return _read_json(answer, where), answer
+                return _read_json(answer, where, self._max_bytes), answer
 
         return self._repeat(method, ask)
 
@@ -136,7 +153,10 @@ class Client:
                 return ask()
             except _PassingError as error:
                 is_safe = method in _REPEATABLE or not error.is_done
-                if not (is_safe and patience.can_retry(error.retry_after)):
+                if not is_safe:
+                    hint = "run the command again: it finds what the forge may have written"
+                    raise ForgeError(error.problem.message, hint, status=error.problem.status) from error
+                if not patience.can_retry(error.retry_after):
                     raise error.problem from error
                 why = error.problem.message
             patience.wait(why)
@@ -158,14 +178,20 @@ class Client:
         if body is not None:
             headers["Content-Type"] = "application/json"
         data = None if body is None else json.dumps(body).encode()
-        return self._send(method, self._base + path, where, headers=headers, params=query, data=data)
+        verify = self._runner.ca_file or True
+        url = self._base + path
+        return self._send(method, url, where, headers=headers, params=query, data=data, verify=verify)
+
+    def check_place(self, url: str, where: str) -> None:
+        """ForgeError for the address of a file that is not https, unless the API itself has plain HTTP."""
+        scheme = urlsplit(url).scheme
+        if scheme != "https" and scheme != urlsplit(self._base).scheme:
+            raise ForgeError(f"{where}: redirects to an address that is not https", _WRONG_ADDRESS)
 
     def _ask_elsewhere(self, url: str, where: str) -> "requests.Response":
         """The response of a server that files are stored on. It gets no token."""
-        scheme = urlsplit(url).scheme
-        if scheme != "https" and scheme != urlsplit(self._base).scheme:
-            raise ForgeError(f"{where}: redirects to an address that is not https", _REPORT_REDIRECT)
-        return self._send("GET", url, where, headers={"Accept-Encoding": "identity"})
+        self.check_place(url, where)
+        return self._send("GET", url, where, headers={"Accept-Encoding": "identity"}, verify=True)
 
     def _send(self, method: str, url: str, where: str, **given: Any) -> "requests.Response":
         import requests
@@ -178,7 +204,6 @@ class Client:
                 timeout=TIMEOUTS,
                 allow_redirects=False,
                 auth=_leave_headers,
-                verify=self._ca_file or True,
                 **given,
             )
         except requests.exceptions.SSLError as error:
@@ -203,10 +228,10 @@ class Client:
         if 200 <= status < 300:
             return
         if status in _REDIRECTS:
-            raise ForgeError(f"{where}: the forge returned a redirect (HTTP {status})", _REPORT_REDIRECT, status=status)
-        text = _read_message(answer, self._headers.values())
+            raise ForgeError(f"{where}: the forge returned a redirect (HTTP {status})", _WRONG_ADDRESS, status=status)
+        text = _read_message(answer, self._runner.token)
         message = f"{where}: HTTP {status}{f': {text}' if text else ''}"
-        wait = _find_wait(answer)
+        wait = _find_wait(answer) or (SECONDARY_SECONDS if "secondary rate limit" in text else 0.0)
         if status in _REFUSED and wait:
             limit = ForgeError(message, f"the rate limit is reached; try again in {wait:.0f} s", status=status)
             raise _PassingError(limit, wait, is_done=False)
@@ -217,7 +242,7 @@ class Client:
 
 
 _TRY_AGAIN: Final = "try again later"
-_REPORT_REDIRECT: Final = "check the address of the API, and the name of the project"
+_WRONG_ADDRESS: Final = "check the address of the API, and the name of the project"
 
 
 def _make_session() -> "requests.Session":
@@ -226,12 +251,22 @@ def _make_session() -> "requests.Session":
     from imagesync.deadlines import apply_deadlines
 
     session = requests.Session()
+    session.hooks["response"].append(_hide_redirect)
     for scheme in ("http://", "https://"):
         adapter = requests.adapters.HTTPAdapter()
         apply_deadlines(adapter)
         session.mount(scheme, adapter)
     session.headers["User-Agent"] = f"imagesync/{__version__}"
     return session
+
+
+def _hide_redirect(answer: "requests.Response", *_: object, **_given: object) -> None:
+    """A hook: move the target of a redirect to another header.
+
+    Without it, requests prepares the next request, and reads the whole body of the redirect for that, of any size.
+    """
+    if target := answer.headers.pop("Location", ""):
+        answer.headers[_TARGET] = target
 
 
 def _leave_headers(request: Any) -> Any:
@@ -244,23 +279,22 @@ def _leave_headers(request: Any) -> Any:
 
 def _find_target(answer: "requests.Response", where: str) -> str:
     """The address that a redirect names."""
-    try:
-        target = urljoin(answer.url, answer.headers.get("Location", ""))
-        if urlsplit(target).hostname:
+    with suppress(ValueError):
+        location = answer.headers.get(_TARGET, "")
+        target = urljoin(answer.url, location)
+        if location and urlsplit(target).hostname:
             return target
-    except ValueError:
-        pass
-    raise ForgeError(f"{where}: redirects to no address", _REPORT_REDIRECT)
+    raise ForgeError(f"{where}: redirects to no address", _WRONG_ADDRESS)
 
 
-def _read_json(answer: "requests.Response", where: str) -> Any:
-    body = _read_body(answer, where, MAX_RESPONSE_BYTES, MAX_SECONDS)
+def _read_json(answer: "requests.Response", where: str, max_bytes: int) -> Any:
+    body = _read_body(answer, where, max_bytes, MAX_SECONDS)
     if not body:
         return None
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise ForgeError(f"{where}: the response is not JSON", "check the address of the API") from error
+        raise ForgeError(f"{where}: the response is not JSON", _WRONG_ADDRESS) from error
 
 
 def _read_body(answer: "requests.Response", where: str, max_bytes: int, seconds: float) -> bytes:
@@ -273,7 +307,7 @@ def _read_body(answer: "requests.Response", where: str, max_bytes: int, seconds:
             content += piece
             if len(content) > max_bytes:
                 limit = f"the response is larger than {max_bytes // 2**20} MiB, the limit"
-                raise ForgeError(f"{where}: {limit}", "check the address of the API")
+                raise ForgeError(f"{where}: {limit}", _WRONG_ADDRESS)
             if time.monotonic() > end:
                 late = ForgeError(f"{where}: no complete response within {seconds:.0f} s", _TRY_AGAIN)
                 raise _PassingError(late)
@@ -282,8 +316,8 @@ def _read_body(answer: "requests.Response", where: str, max_bytes: int, seconds:
     return bytes(content)
 
 
-def _read_message(answer: "requests.Response", known: Iterable[str]) -> str:
-    """The forge's text about a failure, as one line without secrets. ``known``: headers that have the token."""
+def _read_message(answer: "requests.Response", token: str) -> str:
+    """The forge's text about a failure, as one line without secrets."""
     try:
         found = json.loads(_read_body(answer, "", MAX_ERROR_BYTES, TIMEOUTS[1]))
     except (_PassingError, ForgeError, ValueError, RecursionError):
@@ -291,12 +325,9 @@ def _read_message(answer: "requests.Response", known: Iterable[str]) -> str:
     parts = [find_text(found, name) for name in ("message", "error", "error_description")]
     if not any(parts) and isinstance(found, dict) and (fields := found.get("message")):
         parts = [json.dumps(fields)]  # GitLab: an object with a list for each field
-    details = [find_text(one, "message") or str(find_text(one, "code")) for one in find_list(found, "errors")]
+    details = [find_text(one, "message") or find_text(one, "code") for one in find_list(found, "errors")]
     text = ": ".join(part for part in (*parts, *details) if part)
-    for header in known:
-        for secret in header.split():
-            text = text.replace(secret, "…") if len(secret) > 8 else text
-    return join_lines(hide_secrets(text), MAX_MESSAGE_CHARS)
+    return join_lines(hide_secrets(text.replace(token, ELLIPSIS)), MAX_MESSAGE_CHARS)
 
 
 def _find_wait(answer: "requests.Response") -> float:

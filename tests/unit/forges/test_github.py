@@ -1,0 +1,272 @@
+"""GitHub: which pull request a run is about, and which plan its merge was reviewed with."""
+
+from typing import Any
+
+import pytest
+
+from imagesync.errors import ForgeError
+from imagesync.forges.base import Merged, Outdated, Request
+from tests.forge import MERGE, SHA, ForgeDouble, make_pull_event, make_run_event
+
+RUN_5, RUN_8 = (f"https://github.example/acme/images/actions/runs/{run}" for run in (5, 8))
+OLD = "0" * 40
+PLAN = b'{"plan": 1}'
+
+
+def find(double: ForgeDouble, event: object, number: int | None = None) -> Request | Outdated:
+    """The pull request of a job with this event."""
+    return double.open_github(event).find_request(number)
+
+
+def read(double: ForgeDouble, artifact: str = "imagesync-plan", **env: str) -> bytes:
+    """The plan of the merged pull request."""
+    github = double.open_github(**env)
+    return github.read_plan(github.find_merged(), artifact)
+
+
+@pytest.fixture
+def merged(double: ForgeDouble) -> ForgeDouble:
+    """With pull request 3, merged as MERGE."""
+    double.add_pull(3)
+    double.merge_pull(3)
+    return double
+
+
+def test_the_token_of_a_job_writes_as_its_bot(double: ForgeDouble) -> None:
+    """It may not read its own user: HTTP 403."""
+    assert double.open_github().find_author() == "github-actions[bot]"
+
+
+def test_another_token_writes_as_its_user(double: ForgeDouble) -> None:
+    """The name is that of the API."""
+    double.github["tokens"]["ghp_x"] = {"login": "robot", "is_app": False, "permissions": {}}
+    assert double.open_github(GITHUB_TOKEN="ghp_x").find_author() == "robot"
+
+
+@pytest.mark.parametrize(("status", "body"), [(200, "{}"), (200, '{"login": ""}'), (200, '{"login": 3}'), (401, "{}")])
+def test_an_unknown_user_is_an_error(double: ForgeDouble, status: int, body: str) -> None:
+    """Comments of deleted users have no author: an empty name would match them."""
+    double.add_fault("/user", status, body=body)
+    with pytest.raises(ForgeError, match="check the token"):
+        double.open_github().find_author()
+
+
+def test_the_event_names_the_pull_request_and_its_commit(double: ForgeDouble) -> None:
+    """GITHUB_SHA is a commit that GitHub made to test the merge."""
+    assert find(double, make_pull_event(3)) == Request(3, SHA, RUN_5)
+    assert find(double, make_pull_event(3, repo="fork/images")) == Request(3, SHA, RUN_5, is_fork=True)
+    assert find(double, {"pull_request": {"number": 3}}) == Request(3, MERGE, RUN_5, is_fork=True)
+
+
+def test_a_number_is_used_as_it_is(double: ForgeDouble) -> None:
+    """Without any event."""
+    assert find(double, None, 12) == Request(12, MERGE, RUN_5)
+    assert double.requests == []
+
+
+@pytest.mark.parametrize("event", [None, {}, [], {"pull_request": {"number": "3"}}, {"pull_request": {"number": True}}])
+def test_an_event_without_a_pull_request_is_an_error(double: ForgeDouble, event: Any) -> None:
+    """With what to do."""
+    with pytest.raises(
+        ForgeError, match="is about no pull request; run the job on pull_request or workflow_run, or pass"
+    ):
+        find(double, event)
+
+
+def test_an_event_that_cannot_be_read_is_an_error(double: ForgeDouble) -> None:
+    """It names the variable."""
+    github = double.open_github(GITHUB_EVENT_PATH="/nowhere/event.json")
+    with pytest.raises(ForgeError, match="GITHUB_EVENT_PATH names cannot be read"):
+        github.find_request(None)
+
+
+def test_after_a_run_its_pull_request_is_found(double: ForgeDouble) -> None:
+    """The page is that of the run that made the plan."""
+    double.add_pull(3)
+    assert find(double, make_run_event()) == Request(3, SHA, RUN_8)
+
+
+def test_after_a_run_of_a_fork_its_own_pull_request_is_found(double: ForgeDouble) -> None:
+    """Not that of a branch with the same name, or of another repository of the same owner."""
+    double.add_pull(3)
+    double.add_pull(4, repo="other/images")
+    double.add_pull(5, repo="fork/images")
+    double.add_pull(6, repo="fork/images-2")
+    assert find(double, make_run_event(repo="fork/images")) == Request(5, SHA, RUN_8, is_fork=True)
+    assert find(double, make_run_event(repo="fork/images-2")) == Request(6, SHA, RUN_8, is_fork=True)
+
+
+def test_a_commit_that_is_not_the_last_one_gets_no_comment(double: ForgeDouble) -> None:
+    """A newer run comments. A fork cannot choose another pull request by its commit."""
+    double.add_pull(5, repo="fork/images")
+    double.add_pull(6, branch="victim")
+    found = find(double, make_run_event(repo="fork/images", sha=OLD))
+    assert found == Outdated("fork:new no longer has an open pull request with the last commit 000000000000")
+
+
+def test_a_closed_pull_request_gets_no_comment(merged: ForgeDouble) -> None:
+    """It may have been merged while the run was running."""
+    assert find(merged, make_run_event()) == Outdated(
+        "acme:new no longer has an open pull request with the last commit 1234567890ab"
+    )
+
+
+def test_of_several_pull_requests_of_one_branch_the_user_chooses(double: ForgeDouble) -> None:
+    """The run could be of either."""
+    double.add_pull(3)
+    double.add_pull(4, base="stable")
+    with pytest.raises(ForgeError, match="acme:new is the head of several pull requests: 4, 3; pass --number N"):
+        find(double, make_run_event())
+
+
+def test_a_run_without_a_pull_request_is_an_error_only_if_it_should_have_one(double: ForgeDouble) -> None:
+    """A push to a branch starts the same workflow."""
+    assert find(double, make_run_event(event="push")) == Outdated("the run was started by push, not by a pull request")
+    with pytest.raises(ForgeError, match="no pull request has the head acme:new; start this workflow only after"):
+        find(double, make_run_event())
+    event = make_run_event()
+    event["workflow_run"]["head_repository"] = None
+    with pytest.raises(ForgeError, match="names no commit of a branch"):
+        find(double, event)
+
+
+def test_all_pages_of_pull_requests_are_read(double: ForgeDouble) -> None:
+    """A branch may have had many."""
+    double.add_pull(3)
+    for number in range(4, 260):
+        double.add_pull(number, state="closed", sha=OLD)
+    assert find(double, make_run_event()) == Request(3, SHA, RUN_8)
+
+
+def test_a_missing_permission_is_named(double: ForgeDouble) -> None:
+    """For each request of a job."""
+    double.add_pull(3)
+    double.github["tokens"]["ghs_actions"]["permissions"] = {"contents": "read"}
+    github = double.open_github(make_run_event())
+    with pytest.raises(ForgeError, match="give the job the permission pull-requests: read"):
+        github.find_request(None)
+    with pytest.raises(
+        ForgeError, match="give the job the permission pull-requests: write; for a pull request of a fork"
+    ):
+        list(github.list_comments(3))
+    with pytest.raises(ForgeError, match="give the job the permission issues: write"):
+        list(github.list_issues())
+    with pytest.raises(ForgeError, match="give the job the permission actions: read"):
+        github.read_plan(Merged(3, SHA, 1), "x")
+
+
+def test_pull_requests_are_no_issues(double: ForgeDouble) -> None:
+    """GitHub lists both."""
+    plain = {"state": "open", "title": "t", "body": "b", "author": "x", "labels": ["imagesync"]}
+    double.github["issues"] = [{"number": 1, **plain}, {"number": 2, "is_pull": True, **plain}]
+    assert [one.number for one in double.open_github().list_issues()] == [1]
+
+
+def test_the_plan_of_the_merged_pull_request_is_read(merged: ForgeDouble) -> None:
+    """Of its last commit, which is not the merge commit."""
+    merged.add_run(9, {"plan.json": PLAN})
+    assert merged.open_github().find_merged() == Merged(3, SHA, 1)
+    assert read(merged) == PLAN
+
+
+@pytest.mark.parametrize(
+    ("change", "env"),
+    [
+        ({"merged_at": None}, {}),
+        ({"merge_commit_sha": OLD}, {}),
+        ({"base": "stable"}, {}),
+        ({}, {"GITHUB_REF_NAME": "stable"}),
+        ({}, {"GITHUB_SHA": SHA}),
+    ],
+)
+def test_a_commit_of_no_merge_has_no_reviewed_plan(
+    merged: ForgeDouble, change: dict[str, object], env: dict[str, str]
+) -> None:
+    """An open pull request may have the commit, and one may be merged into another branch."""
+    merged.add_run(9, {"plan.json": PLAN})
+    merged.github["pulls"][0].update({**change, "commits": [MERGE]})
+    with pytest.raises(ForgeError, match="was not made by the merge of a pull request; plan again and let a person"):
+        read(merged, **env)
+
+
+def test_a_commit_of_two_pull_requests_has_no_reviewed_plan(merged: ForgeDouble) -> None:
+    """Which one was reviewed is unknown."""
+    merged.add_pull(4)
+    merged.merge_pull(4)
+    with pytest.raises(ForgeError, match="was not made by the merge of one pull request"):
+        read(merged)
+
+
+@pytest.mark.parametrize("repo", ["fork/images", None])
+def test_the_plan_of_a_fork_is_not_used(double: ForgeDouble, repo: str | None) -> None:
+    """Its run had no cloud, and its code wrote the file."""
+    double.add_pull(3, repo=repo)
+    double.merge_pull(3)
+    double.add_run(9, {"plan.json": PLAN}, repo=repo)
+    with pytest.raises(ForgeError, match="pull request 3 is of a fork, whose plans are not used; plan again"):
+        read(double)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        {"repo": "fork/images"},
+        {"repo": None},
+        {"conclusion": "failure"},
+        {"conclusion": None},
+        {"event": "push"},
+        {"event": "pull_request_target"},
+        {"head_sha": OLD},
+    ],
+)
+def test_only_a_successful_run_of_the_pull_request_counts(merged: ForgeDouble, run: dict[str, object]) -> None:
+    """Not one of a fork with the same commit, and no other event. The answer is checked, not only the question."""
+    merged.add_run(9, {"plan.json": PLAN}, **run)
+    with pytest.raises(
+        ForgeError, match="artifact imagesync-plan: no successful run of pull_request has it for commit 12"
+    ):
+        read(merged)
+    found = {"id": 9, "head_sha": SHA, "event": "pull_request", "conclusion": "success", **run}
+    home = found.pop("repo", "acme/images")
+    found["head_repository"] = home and {"full_name": home}
+    merged.answer_json("actions/runs", {"workflow_runs": [found]})
+    with pytest.raises(ForgeError, match="no successful run"):
+        read(merged)
+
+
+def test_the_newest_plan_is_read(merged: ForgeDouble) -> None:
+    """Of the newest run that has one, and there of the last try."""
+    merged.add_run(9, {"plan.json": b"old"})
+    merged.add_run(12, {"plan.json": b"first try"})
+    merged.add_artifact(12, {"plan.json": PLAN})
+    merged.add_artifact(12, {"plan.json": b"other"}, "imagesync-plan-eu")
+    merged.add_run(13)
+    assert read(merged) == PLAN
+    assert read(merged, "imagesync-plan-eu") == b"other"
+    with pytest.raises(ForgeError, match="artifact imagesync-plan-us: no successful run"):
+        read(merged, "imagesync-plan-us")
+
+
+def test_a_server_that_does_not_filter_by_name_is_understood(merged: ForgeDouble) -> None:
+    """Older servers ignore the parameter."""
+    merged.add_run(9)
+    entries = [{"id": 1, "name": "coverage", "expired": False}, {"id": 2, "name": "imagesync-plan-x", "expired": False}]
+    merged.answer_json("runs/9/artifacts", {"artifacts": entries})
+    with pytest.raises(ForgeError, match="no successful run of pull_request has it"):
+        read(merged)
+
+
+def test_an_artifact_that_has_expired_is_an_error(merged: ForgeDouble) -> None:
+    """An older one is not used instead."""
+    merged.add_run(9, {"plan.json": PLAN})
+    merged.add_run(10)
+    merged.add_artifact(10, {"plan.json": PLAN}, expired=True)
+    with pytest.raises(ForgeError, match="pull request 3, artifact imagesync-plan: it has expired; plan again"):
+        read(merged)
+
+
+def test_an_artifact_without_a_plan_is_an_error(merged: ForgeDouble) -> None:
+    """The message names it."""
+    merged.add_run(9, {"plan.md": b"x"})
+    with pytest.raises(ForgeError, match=r"pull request 3, artifact imagesync-plan has no file plan\.json"):
+        read(merged)

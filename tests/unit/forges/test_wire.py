@@ -1,0 +1,269 @@
+"""Requests to a forge: further tries, limits, redirects, and where the token is sent."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from imagesync.errors import ForgeError
+from imagesync.forges.environment import read_runner
+from imagesync.forges.wire import Client
+from imagesync.retry import Pace
+from tests.forge import ForgeDouble
+
+USER = "/repos/acme/images/issues"
+QUERY = {"state": "open", "labels": "x"}
+ISSUE = {"title": "t", "body": "b", "labels": list[str]()}
+HINT = "ask for the permission"
+
+
+def make_client(double: ForgeDouble, pace: Pace, /, **env: str) -> Client:
+    """A client of GitHub; it is closed with the double."""
+    runner = read_runner(double.make_github_env(**env))
+    headers = {"Authorization": f"Bearer {runner.token}", "X-GitHub-Api-Version": "2022-11-28"}
+    return double.keep(Client("GitHub", runner, headers, pace, max_bytes=2**20))
+
+
+@pytest.fixture
+def client(double: ForgeDouble, pace: Pace) -> Client:
+    """The usual one."""
+    return make_client(double, pace)
+
+
+def fail(client: Client, method: str = "GET") -> ForgeError:
+    """The error of a request for issues."""
+    with pytest.raises(ForgeError) as caught:
+        _ = client.get(USER, HINT, QUERY) if method == "GET" else client.send(method, USER, HINT, ISSUE)
+    return caught.value
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_a_passing_failure_is_tried_again(double: ForgeDouble, client: Client, waits: list[float], status: int) -> None:
+    """Not earlier than the forge asks."""
+    double.add_fault("issues", status, headers={"Retry-After": "7"})
+    double.add_fault("issues", status)
+    assert client.get(USER, HINT, QUERY) == []
+    assert waits == [7.0, 2.0]
+
+
+def test_tries_are_limited(double: ForgeDouble, client: Client, waits: list[float]) -> None:
+    """In number, and in time: a forge that asks for an hour gets no further request."""
+    double.add_fault("issues", 503, times=9, body='{"message": "down"}')
+    error = fail(client)
+    assert str(error).endswith("/repos/acme/images/issues: HTTP 503: down; try again later")
+    assert (error.status, len(double.requests), len(waits)) == (503, 5, 4)
+    double.state["faults"].clear()
+    double.add_fault("issues", 503, headers={"Retry-After": "3600"})
+    fail(client)
+    assert len(double.requests) == 6
+
+
+def test_a_lost_answer_is_asked_for_again(double: ForgeDouble, client: Client) -> None:
+    """A request that reads changes nothing."""
+    double.add_fault("issues", 0, cut=True)
+    assert client.get(USER, HINT, QUERY) == []
+
+
+@pytest.mark.parametrize("fault", [{"status": 502}, {"status": 0, "cut": True}], ids=["502", "cut"])
+def test_a_write_that_may_have_been_done_is_not_repeated(
+    double: ForgeDouble, client: Client, fault: dict[str, int]
+) -> None:
+    """A second one would be a second comment. The user runs the command again, which looks first."""
+    double.add_fault("POST", **fault)
+    assert "; run the command again: it finds what the forge may have written" in str(fail(client, "POST"))
+    assert double.writes == ["POST /github/repos/acme/images/issues"]
+
+
+def test_a_write_that_a_limit_refused_is_repeated(double: ForgeDouble, client: Client, waits: list[float]) -> None:
+    """It was not done: by Retry-After, by the time of GitHub's limit, and after a minute without a time."""
+    end = str(int(time.time()) + 20)
+    double.add_fault("POST", 429, headers={"Retry-After": "3"})
+    double.add_fault("POST", 403, headers={"x-ratelimit-remaining": "0", "x-ratelimit-reset": end})
+    client.send("POST", USER, HINT, ISSUE)
+    assert len(double.github["issues"]) == 1
+    assert waits[0] == 3.0
+    assert 15 < waits[1] <= 20
+    waits.clear()
+    double.add_fault("POST", 403, body='{"message": "You have exceeded a secondary rate limit. Please wait."}')
+    client.send("POST", USER, HINT, ISSUE)
+    assert waits == [60.0]
+
+
+def test_a_limit_that_lasts_is_an_error_with_its_time(double: ForgeDouble, client: Client) -> None:
+    """It is not a missing permission."""
+    end = str(int(time.time()) + 3000)
+    double.add_fault("issues", 403, headers={"x-ratelimit-remaining": "0", "x-ratelimit-reset": end})
+    assert "the rate limit is reached; try again in " in str(fail(client))
+    double.add_fault("issues", 403, headers={"x-ratelimit-remaining": "0", "x-ratelimit-reset": "9" * 400})
+    assert str(fail(client)).endswith(HINT)
+
+
+@pytest.mark.parametrize(("status", "hint"), [(401, "check the token"), (403, HINT), (404, HINT), (422, HINT)])
+def test_a_refusal_names_the_request_and_the_permission(
+    double: ForgeDouble, client: Client, status: int, hint: str
+) -> None:
+    """And the text of the forge."""
+    double.add_fault(
+        "issues", status, body='{"message": "No", "errors": [{"message": "too\\nlong"}, {"code": "c"}, 4]}'
+    )
+    error = fail(client)
+    assert str(error) == f"GitHub: GET {double.url}/github{USER}: HTTP {status}: No: too long: c; {hint}"
+    assert len(double.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ('{"message": "\\u001b[31m::add-mask::x\\u202e"}', r": \x1b[31m::add-mask::x\u202e"),
+        ('{"message": "bad ghs_actions here"}', ": bad … here"),
+        ('{"message": {"note": ["is too long"]}}', ': {"note": ["is too long"]}'),
+        ('{"error": "insufficient_scope", "error_description": "more"}', ": insufficient_scope: more"),
+        ("<html>", ""),
+        ('["x"]', ""),
+        ("[" * 100_000, ""),
+        ('{"message": "' + "x" * 70_000 + '"}', ""),
+    ],
+)
+def test_the_text_of_a_forge_is_one_printable_line(double: ForgeDouble, client: Client, body: str, text: str) -> None:
+    """Without the token, and not longer than a line."""
+    double.add_fault("issues", 400, body=body)
+    assert str(fail(client)).endswith(f"HTTP 400{text}; {HINT}")
+
+
+def test_a_long_text_is_cut(double: ForgeDouble, client: Client) -> None:
+    """After 300 characters."""
+    double.add_fault("issues", 400, body='{"message": "' + "a b " * 1000 + '"}')
+    assert len(str(fail(client))) < 500
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_no_request_with_a_token_is_redirected(double: ForgeDouble, client: Client, status: int, method: str) -> None:
+    """Not to another host, nor to the same one."""
+    for place in (double.elsewhere, f"{double.url}/github{USER}"):
+        double.add_fault("issues", status, headers={"Location": place})
+        message = f"the forge returned a redirect (HTTP {status}); check the address of the API"
+        assert message in str(fail(client, method))
+    assert [one["host"] for one in double.state["requests"]] == ["api", "api"]
+
+
+def test_a_download_from_another_host_gets_no_token(double: ForgeDouble, client: Client) -> None:
+    """GitHub stores artifacts elsewhere."""
+    double.add_run(1, {"plan.json": b"{}"})
+    assert client.download("/repos/acme/images/actions/artifacts/1/zip", HINT, max_bytes=1000).startswith(b"PK")
+    assert [(one["host"], one["has_token"]) for one in double.state["requests"]] == [("api", True), ("store", False)]
+
+
+def test_the_body_of_a_redirect_is_not_read(double: ForgeDouble, client: Client) -> None:
+    """It could be of any size. This one never arrives."""
+    double.add_run(1, {"plan.json": b"{}"})
+    double.add_fault(
+        "zip", 302, headers={"Location": f"{double.elsewhere}/github/1", "Content-Length": "1000"}, body=""
+    )
+    assert client.download("/repos/acme/images/actions/artifacts/1/zip", HINT, max_bytes=1000).startswith(b"PK")
+    assert len(double.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("location", "message"),
+    [
+        ("ftp://127.0.0.1/x", "redirects to an address that is not https"),
+        ("file:///etc/passwd", "redirects to no address"),
+        ("", "redirects to no address"),
+        ("http://[", "redirects to no address"),
+    ],
+)
+def test_a_download_is_from_a_web_server(double: ForgeDouble, client: Client, location: str, message: str) -> None:
+    """Not from a file of the runner."""
+    double.add_run(1, {"plan.json": b"{}"})
+    double.add_fault("zip", 302, headers={"Location": location}, times=9)
+    with pytest.raises(ForgeError) as caught:
+        client.download("/repos/acme/images/actions/artifacts/1/zip", HINT, max_bytes=1000)
+    assert message in str(caught.value)
+
+
+def test_from_https_no_download_is_plain(double: ForgeDouble, pace: Pace) -> None:
+    """The API decides: a redirect to http:// would let others change the plan."""
+    client = make_client(double, pace, GITHUB_API_URL="https://api.example")
+    with pytest.raises(ForgeError, match="redirects to an address that is not https"):
+        client.check_place("http://127.0.0.1/x", "GitHub")
+    client.check_place("https://127.0.0.1/x", "GitHub")
+
+
+def test_redirects_of_a_download_are_counted(double: ForgeDouble, client: Client) -> None:
+    """A loop ends."""
+    double.add_fault("zip", 302, headers={"Location": f"{double.url}/github/repos/acme/images/x/zip"}, times=99)
+    with pytest.raises(ForgeError, match="redirect"):
+        client.download("/repos/acme/images/actions/artifacts/1/zip", HINT, max_bytes=1000)
+    assert len(double.requests) == 4
+    assert [one["has_token"] for one in double.state["requests"]] == [True, False, False, False]
+
+
+def test_responses_have_a_limit(double: ForgeDouble, pace: Pace, client: Client) -> None:
+    """Of JSON, and of files."""
+    double.add_fault("issues", 200, body="[" + "1," * 2**20 + "1]")
+    assert "the response is larger than 1 MiB, the limit" in str(fail(client))
+    double.add_run(1, {"plan.json": bytes(range(256)) * 10})
+    with pytest.raises(ForgeError, match="larger than 0 MiB"):
+        client.download("/repos/acme/images/actions/artifacts/1/zip", HINT, max_bytes=10)
+
+
+def test_what_is_no_json_is_an_error(double: ForgeDouble, client: Client) -> None:
+    """For example the page of a proxy."""
+    double.add_fault("issues", 200, body="<html>")
+    assert "the response is not JSON; check the address of the API" in str(fail(client))
+    double.add_fault("issues", 200, body="[" * 100_000)
+    assert "the response is not JSON" in str(fail(client))
+
+
+@pytest.mark.parametrize("body", ["{}", "null", '"x"', ""])
+def test_what_is_no_list_is_an_error(double: ForgeDouble, client: Client, body: str) -> None:
+    """As an empty list, it would hide the comment that exists, and a second one would be written."""
+    double.add_fault("issues", 200, body=body)
+    with pytest.raises(ForgeError, match="the response is not a list"):
+        list(client.list(USER, HINT, QUERY))
+
+
+def test_lists_have_a_limit(double: ForgeDouble, client: Client) -> None:
+    """A forge that always has a next page does not keep a run for ever."""
+    link = {"Link": f'<{double.elsewhere}/evil>; rel="next"'}
+    double.add_fault("issues", 200, times=10_001, body="[" + ",".join(["1"] * 500) + "]", headers=link)
+    with pytest.raises(ForgeError, match="more than 10,000 entries"):
+        list(client.list(USER, HINT, QUERY))
+    assert {one["host"] for one in double.state["requests"]} == {"api"}
+
+
+def test_a_login_of_netrc_does_not_replace_the_token(
+    double: ForgeDouble, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The HTTP library reads that file for each host."""
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login evil password evil\ndefault login evil password evil\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    double.add_run(1, {"plan.json": b"{}"})
+    assert client.get(USER, HINT, QUERY) == []
+    client.download("/repos/acme/images/actions/artifacts/1/zip", HINT, max_bytes=1000)
+    assert [one["has_token"] for one in double.state["requests"]] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("env", "message"),
+    [
+        ({"GITHUB_API_URL": "http://127.0.0.1:1"}, "no connection; check its address, the network, and the *_proxy"),
+        ({"GITHUB_API_URL": "https://127.0.0.1:PORT"}, "the TLS connection failed; try again later"),
+    ],
+)
+def test_a_server_that_cannot_be_reached_is_an_error(
+    double: ForgeDouble, pace: Pace, env: dict[str, str], message: str
+) -> None:
+    """After the tries."""
+    env = {name: value.replace("PORT", str(double.port)) for name, value in env.items()}
+    assert message in str(fail(make_client(double, pace, **env)))
+
+
+def test_a_file_of_authorities_that_does_not_exist_is_an_error(double: ForgeDouble, pace: Pace) -> None:
+    """It is not ignored, because the certificate would be checked with others."""
+    runner = read_runner(
+        {**double.make_gitlab_env(), "CI_API_V4_URL": "https://127.0.0.1:1", "CI_SERVER_TLS_CA_FILE": "/no"}
+    )
+    client = double.keep(Client("GitLab", runner, {"PRIVATE-TOKEN": "x"}, pace))
+    assert "the request cannot be sent; check its address, and REQUESTS_CA_BUNDLE and CI_SERVER" in str(fail(client))
