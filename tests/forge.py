@@ -20,6 +20,7 @@ import http.server
 import io
 import json
 import re
+import sys
 import tempfile
 import threading
 import zipfile
@@ -60,7 +61,7 @@ class ForgeDouble:
         self._folder = tempfile.TemporaryDirectory(prefix="imagesync-forge-")
         self._clients: list[Forge | Client] = []
         self._servers = [
-            http.server.ThreadingHTTPServer(("127.0.0.1", 0), type(name, (kind,), {"double": self}))
+            _Server(("127.0.0.1", 0), type(name, (kind,), {"double": self}))
             for name, kind in (("Api", _ApiHandler), ("Store", _StoreHandler))
         ]
         self.port, self._store_port = (server.server_port for server in self._servers)
@@ -68,7 +69,6 @@ class ForgeDouble:
 
     def __enter__(self) -> Self:
         for server in self._servers:
-            server.daemon_threads = True
             threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
@@ -263,6 +263,15 @@ def make_zip(files: Iterable[tuple[str, bytes]]) -> bytes:
         for name, content in files:
             archive.writestr(name, content)
     return buffer.getvalue()
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that closes the connection is not an error of the double."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

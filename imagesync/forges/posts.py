@@ -4,11 +4,14 @@ A marker is public text that every user can copy. So a comment or an issue of an
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, TypeVar
 
-from imagesync.forges.base import Forge, Request
+from imagesync.forges.base import Comment, Forge, Issue, Request
+
+Entry = TypeVar("Entry", Comment, Issue)
 
 END: Final = "<!-- imagesync run -->"
 """Hidden text between a text and its last line, which names the run."""
@@ -51,7 +54,7 @@ class Text:
 
 def post_comment(forge: Forge, request: Request, text: Text, author: str) -> Posted:
     """Write the comment of this marker, or replace its text if that differs."""
-    found = next((c for c in forge.list_comments(request.number) if c.author == author and _is_of(c.text, text)), None)
+    found = _find_own(forge.list_comments(request.number), text, author)
     if found is None:
         made = forge.add_comment(request.number, text.whole)
         return Posted(Outcome.CREATED, request.number, made.author)
@@ -66,7 +69,7 @@ def keep_issue(forge: Forge, title: str, text: Text, author: str) -> Posted:
 
     A new description informs no user, but a comment does: an issue about the same drift must not do that each night.
     """
-    found = next((one for one in forge.list_issues() if one.author == author and _is_of(one.text, text)), None)
+    found = _find_own(forge.list_issues(), text, author)
     if found is None:
         made = forge.open_issue(title, text.whole)
         return Posted(Outcome.CREATED, made.number, made.author, made.has_label)
@@ -81,7 +84,7 @@ def keep_issue(forge: Forge, title: str, text: Text, author: str) -> Posted:
 
 def close_issue(forge: Forge, text: Text, author: str) -> Posted:
     """Close the open issue of this marker, with a comment; do nothing if there is none."""
-    found = next((one for one in forge.list_issues() if one.author == author and _is_of(one.text, text)), None)
+    found = _find_own(forge.list_issues(), text, author)
     if found is None:
         return Posted(Outcome.NONE, 0)
     forge.close_issue(found.number)
@@ -89,9 +92,12 @@ def close_issue(forge: Forge, text: Text, author: str) -> Posted:
     return Posted(Outcome.CLOSED, found.number)
 
 
-def _is_of(found: str, text: Text) -> bool:
-    """Whether the first line of a text is the marker."""
-    return _normalize(found).partition("\n")[0] == text.marker
+def _find_own(entries: Iterable[Entry], text: Text, author: str) -> Entry | None:
+    """The first entry of this author whose first line is the marker."""
+    return next(
+        (one for one in entries if one.author == author and _normalize(one.text).partition("\n")[0] == text.marker),
+        None,
+    )
 
 
 def _normalize(text: str) -> str:

@@ -10,6 +10,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from types import UnionType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urljoin, urlsplit
 
@@ -195,6 +196,7 @@ class Client:
 
     def _send(self, method: str, url: str, where: str, **given: Any) -> "requests.Response":
         import requests
+        from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
 
         try:
             answer = self._session.request(
@@ -211,11 +213,12 @@ class Client:
                 raise _PassingError(ForgeError(f"{where}: the TLS connection failed", _TRY_AGAIN)) from error
             hint = "set REQUESTS_CA_BUNDLE to a file with the authority of its certificate"
             raise ForgeError(f"{where}: the TLS certificate is not accepted", hint) from error
-        except requests.Timeout as error:
+        except requests.ReadTimeout as error:
             raise _PassingError(ForgeError(f"{where}: no response within {TIMEOUTS[1]:.0f} s", _TRY_AGAIN)) from error
         except requests.ConnectionError as error:
             hint = "check its address, the network, and the *_proxy variables"
-            raise _PassingError(ForgeError(f"{where}: no connection", hint)) from error
+            is_sent = not _has_cause(error, NewConnectionError | ConnectTimeoutError | ProxyError)
+            raise _PassingError(ForgeError(f"{where}: no connection", hint), is_done=is_sent) from error
         except (requests.RequestException, ValueError, OSError) as error:
             hint = "check its address, and REQUESTS_CA_BUNDLE and CI_SERVER_TLS_CA_FILE if they are set"
             raise ForgeError(f"{where}: the request cannot be sent", hint) from error
@@ -343,8 +346,8 @@ def _find_wait(answer: "requests.Response") -> float:
     return 0.0
 
 
-def _has_cause(error: BaseException, kind: type[BaseException]) -> bool:
-    """Whether an exception of this kind is among the exceptions that the HTTP libraries wrap."""
+def _has_cause(error: BaseException, kind: type[BaseException] | UnionType) -> bool:
+    """Whether an exception of this kind, or of one of these kinds, is among the exceptions that the HTTP libraries wrap."""
     waiting: list[object] = [error]
     seen: set[int] = set()
     while waiting:

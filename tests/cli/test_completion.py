@@ -76,6 +76,11 @@ def offer(folder: Path, line: str) -> list[str]:
         ("imagesync drift --format ", ["text", "json", "markdown", "html"]),
         ("imagesync schema d", ["doctor", "drift", "drifts"]),
         ("imagesync plan images --set ", []),
+        ("imagesync report ", ["merge", "comment", "issue", "reviewed"]),
+        ("imagesync report me", ["merge"]),
+        ("imagesync report comment plan.md --for", ["--forge"]),
+        ("imagesync report comment plan.md --forge ", ["github", "gitlab"]),
+        ("imagesync report merge a.json --format ", ["text", "json", "markdown", "html", "junit"]),
     ],
 )
 def test_what_is_offered(folder: Path, line: str, words: list[str]) -> None:

@@ -36,6 +36,7 @@ FORGED = (
     "![x](https://evil.example/b.png)",
     "<img src=https://evil.example/c> <!-- imagesync base us -->",
     "@team fixes #12 https://evil.example/d",
+    "/merge\n/approve",
     "</code></details>**approved**",
     "```\n# approved\n```",
     "| a | b |\n|---|---|\n| approved | @team |",
@@ -155,6 +156,7 @@ def test_no_text_of_a_forged_plan_becomes_markdown(job: ForgeJob) -> None:
     (job.folder / "plan.json").write_text(fit_digest(document))
     job.run("comment", "plan.json")
     assert all(text in job.comments[0] for text in ("evil.example", "@team", "#12"))
+    assert not any(line.lstrip().startswith("/") for line in job.comments[0].splitlines())  # a quick action of GitLab
     for parser in PARSERS:
         page = read_page(job.comments[0].partition("<!-- imagesync run -->")[0], parser)
         assert page.tags <= OURS

@@ -245,6 +245,13 @@ def test_a_login_of_netrc_does_not_replace_the_token(
     assert [one["has_token"] for one in double.state["requests"]] == [True, True, False]
 
 
+def test_a_write_that_was_never_sent_is_tried_again(double: ForgeDouble, pace: Pace, waits: list[float]) -> None:
+    """Without a connection, nothing was written; the hint is about the network."""
+    client = make_client(double, pace, GITHUB_API_URL="http://127.0.0.1:1")
+    assert "no connection; check its address" in str(fail(client, "POST"))
+    assert len(waits) == 4
+
+
 @pytest.mark.parametrize(
     ("env", "message"),
     [
