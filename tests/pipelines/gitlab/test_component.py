@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from tests.command import ROOT
+from tests.pages import read_blocks
 from tests.pipelines.gitlab.component import EXAMPLES, INPUT, SCRIPTS, list_jobs, list_lines, read_component
 
 COMPONENT: Final = read_component()
@@ -260,6 +261,21 @@ def test_an_example_uses_inputs_that_exist(path: Path) -> None:
             one = COMPONENT.inputs[name]
             assert re.fullmatch(one.get("regex", ".*"), str(value)), (name, value)
             assert value in one.get("options", [value]), (name, value)
+
+
+def test_the_guide_shows_the_examples() -> None:
+    """A reader may copy either."""
+    shown = [block.text for block in read_blocks(GUIDE) if block.kind == "yml"]
+    assert shown == [
+        (EXAMPLES / name).read_text(encoding="utf-8") for name in (".gitlab-ci.yml", "several-targets.yml")
+    ]
+
+
+def test_the_guide_names_each_job_and_environment() -> None:
+    """And no other one."""
+    environments = {job["environment"]["name"] for job in JOBS.values() if "environment" in job}
+    named = set(re.findall(r"`(imagesync[-/](?!eu|us)[a-z-]+)`", GUIDE))
+    assert named == JOBS.keys() | environments
 
 
 def test_scripts_are_for_any_posix_shell() -> None:

@@ -1,5 +1,6 @@
 """The pipelines for GitLab, checked by gitlab-ci-local, the JSON Schema of GitLab, and ShellCheck."""
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Final
@@ -51,6 +52,23 @@ def test_what_a_merge_does_is_an_input(tmp_path: Path, on_merge: str, jobs: tupl
     project = Project(tmp_path, on_merge=on_merge, drift=False)
     assert tuple(project.list_jobs("push")) == jobs
     assert project.list_jobs("schedule") == {}
+
+
+def test_several_targets_have_their_own_jobs(tmp_path: Path) -> None:
+    """The second example."""
+    found = tuple(Project(tmp_path, "several-targets.yml").list_jobs("merge request"))
+    words = ("validate", "plan", "comment")
+    assert found == tuple(f"imagesync-{target}-{word}" for target in ("eu", "us") for word in words)
+
+
+def test_a_copy_of_the_component_does_the_same(tmp_path: Path, project: Project) -> None:
+    """For a server that cannot have the project of the component."""
+    copied = Project(tmp_path)
+    example = (copied.folder / ".gitlab-ci.yml").read_text()
+    local = re.sub(r"component: \S+", "local: imagesync.yml", example)
+    assert local != example
+    copied.commit({".gitlab-ci.yml": local, "imagesync.yml": TEMPLATE.read_text()})
+    assert copied.preview() == project.preview()
 
 
 def test_only_an_apply_by_hand_waits_for_a_person(project: Project) -> None:
