@@ -2,7 +2,8 @@
 
 It writes four things: the parts of the manifest schema that ``tests/schema_hints.py`` makes; ``docs/manifest.md``, from
 the schema and ``docs/manifest-notes.yaml``; ``docs/commands.md``, from the command itself; and the output of each
-command on the pages that can be typed without a cloud. With names of pages it writes only these.
+command on the pages that can be typed without a cloud; with ``--cloud`` also on the others, for which it starts a cloud.
+With names of pages it writes only these.
 """
 
 import argparse
@@ -21,8 +22,10 @@ from imagesync.cli.topics import OTHER, TOPICS, find_topic
 from imagesync.manifest.mismatches import list_types
 from imagesync.manifest.validation import PLACEHOLDER, drop_hints
 from imagesync.schemas import load_schema
+from tests.cloud.service import Cloud
+from tests.cloud.typed_pages import type_page
 from tests.command import ROOT
-from tests.pages import DOCS, GUIDES, README, Typist
+from tests.pages import CLOUD_GUIDES, DOCS, GUIDES, README, Typist
 from tests.schema_hints import SCHEMA, render_schema
 
 NOTES: Final = DOCS / "manifest-notes.yaml"
@@ -218,6 +221,12 @@ def refresh_page(path: Path) -> str:
         return Typist(Path(folder)).play(path.read_text(encoding="utf-8"))
 
 
+def refresh_cloud_page(path: Path) -> str:
+    """The page with the present output of its commands on a new cloud."""
+    with Cloud() as cloud, tempfile.TemporaryDirectory() as folder:
+        return type_page(path.stem, Path(folder), cloud)
+
+
 def main() -> int:
     """Write the pages whose names are given, or all."""
     generated = {
@@ -229,12 +238,17 @@ def main() -> int:
         path.name.partition(".")[0]: path for path in [*generated, README, *(DOCS / f"{name}.md" for name in GUIDES)]
     }
     parser = argparse.ArgumentParser(prog="python -m tests.documents", description="Write the generated documentation.")
-    parser.add_argument("pages", metavar="PAGE", nargs="*", help=f"only these: {', '.join(pages)}")
-    names = parser.parse_args().pages
+    on_cloud = {name: DOCS / f"{name}.md" for name in CLOUD_GUIDES}
+    parser.add_argument("pages", metavar="PAGE", nargs="*", help=f"only these: {', '.join([*pages, *on_cloud])}")
+    parser.add_argument("--cloud", action="store_true", help="also the pages that need a cloud")
+    arguments = parser.parse_args()
+    names = arguments.pages or [*pages, *(on_cloud if arguments.cloud else ())]
+    pages |= on_cloud
     if unknown := set(names) - set(pages):
         parser.error(f"no such page: {', '.join(sorted(unknown))}")
-    for path in [pages[name] for name in names or pages]:
-        text = generated[path]() if path in generated else refresh_page(path)
+    for path in [pages[name] for name in names]:
+        refresh = refresh_cloud_page if path.stem in on_cloud else refresh_page
+        text = generated[path]() if path in generated else refresh(path)
         print(f"{path.relative_to(ROOT)}: {'as it was' if text == path.read_text() else 'written'}")
         path.write_text(text, encoding="utf-8")
     return 0

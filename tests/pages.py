@@ -41,6 +41,8 @@ GUIDES: Final = (
     "operations",
     "editors",
     "validate",
+    "exit-codes",
+    "promotion",
 )
 """Pages of ``docs/`` whose commands need nothing but an empty folder."""
 CLOUD_GUIDES: Final = ("saved-plans", "rights", "take-over")

@@ -29,7 +29,7 @@ from imagesync.model.image import Filter, LiveImage
 from imagesync.model.record import LEASE, PREFIX, read
 from imagesync.paths import check_way
 from imagesync.render.style import format_count
-from imagesync.text import make_printable, quote_word, shorten_list
+from imagesync.text import make_printable, shorten_list
 
 _GLOB = "*?["
 UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")

@@ -88,7 +88,10 @@ def test_every_option_that_a_page_names_exists() -> None:
     helps = "".join(command.run(*words, env=os.environ).stdout for words in [["--help"], *list_help_requests()])
     for page in [README, *DOCS.glob("*.md")]:
         text = re.sub(
-            r"`(openstack|apt-get|pytest|gpg|certutil) [^`]*`|^```sh\n.*?^```$", "", read(page), flags=re.S | re.M
+            r"`(openstack|apt-get|pytest|gpg|certutil) [^`]*`|^\$ openstack [^\n]*|^```sh\n.*?^```$",
+            "",
+            read(page),
+            flags=re.S | re.M,
         )
         named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - OPTIONS_OF_THE_TESTS
         assert [option for option in sorted(named) if option not in helps] == [], page.name

@@ -150,7 +150,9 @@ def _status_error(what: str, error: "HttpError") -> BackendError | UsageError:
     """The error for an error status of the identity service in response to a request for a token."""
     text = f"{what}: {clean(str(error))}"
     if error.http_status == 404 and "application credential" in str(error).lower():
-        return Unauthorized(text, "the application credential was deleted, or its id is wrong: create a new one")
+        # the answer itself would be taken for a secret in the formats for machines
+        text = f"{what}: the identity service does not know the application credential of this cloud (HTTP 404)"
+        return Unauthorized(text, "it was deleted, or its id is wrong: create a new one")
     if is_tls_server([error]):
         return UsageError(f"{what}: the address begins with http://, but the server requires TLS", _WRITE_HTTPS)
     if error.http_status in PASSING:

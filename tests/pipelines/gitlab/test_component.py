@@ -265,8 +265,8 @@ def test_an_example_uses_inputs_that_exist(path: Path) -> None:
 
 def test_the_guide_shows_the_examples() -> None:
     """A reader may copy either."""
-    shown = [block.text for block in read_blocks(GUIDE) if block.kind == "yml"]
-    assert shown == [
+    examples = [block.text for block in read_blocks(GUIDE) if block.kind == "yml"]
+    assert examples == [
         (EXAMPLES / name).read_text(encoding="utf-8") for name in (".gitlab-ci.yml", "several-targets.yml")
     ]
 

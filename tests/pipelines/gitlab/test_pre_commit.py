@@ -56,7 +56,7 @@ def hooks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def project(hooks: Path, tmp_path: Path) -> Path:
-    """A repository with a catalog in ``images``, beside YAML files that are no manifests."""
+    """A repository with a catalog in ``images``, beside YAML files that are not manifests."""
     folder = tmp_path / "project"
     (folder / "images").mkdir(parents=True)
     (folder / "images" / "disk.raw").write_bytes(b"\xeb\x3c\x90 disk".ljust(1 << 20, b"\0"))
@@ -77,7 +77,7 @@ def try_hook(hooks: Path, project: Path, *more: str) -> subprocess.CompletedProc
 
 
 def test_a_problem_is_shown_with_its_line(hooks: Path, project: Path) -> None:
-    """The catalog is the whole repository here; hidden files such as ``.gitlab-ci.yml`` are no manifests."""
+    """The catalog is the whole repository here; hidden files such as ``.gitlab-ci.yml`` are not manifests."""
     shutil.rmtree(project / "images")
     (project / "catalog.yaml").write_text(SOUND.replace("disk.raw", "none.raw"))
     (project / ".gitlab-ci.yml").write_text("include: []\n")

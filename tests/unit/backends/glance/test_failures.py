@@ -219,7 +219,7 @@ def http_error(status: int, **headers: str) -> exceptions.HttpError:
         (
             exceptions.NotFound("Could not find Application Credential: 7."),
             Unauthorized,
-            "Could not find Application Credential: 7. .HTTP 404.; the application credential was deleted",
+            "does not know the application credential of this cloud .HTTP 404.; it was deleted",
         ),
         (http_error(429), Unavailable, "no .HTTP ....; try again later"),
         (http_error(500), Unavailable, "no .HTTP ....; try again later"),
