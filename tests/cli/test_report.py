@@ -133,3 +133,35 @@ def test_an_error_is_written_in_each_format(jobs: Path) -> None:
     text = (jobs / "error.md").read_text()
     assert text.startswith("<!-- imagesync base * -->\n\nimagesync report failed for catalog base on several targets\n")
     assert "`gone.json` cannot be read" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "Missing command; see --help"),
+        (("mrege",), "No such command 'mrege'; did you mean merge? See --help"),
+        (("zzz",), "No such command 'zzz'; see --help"),
+        (("merge",), "Missing argument 'FILE'; see --help"),
+        (("reviewed",), "Missing option '--out' / '-o'; see --help"),
+        (
+            ("comment", "plan.md", "--number", "0"),
+            "Invalid value for '--number': Input should be greater than or equal to 1; see --help",
+        ),
+        (
+            ("comment", "plan.md", "--forge", "x"),
+            "Invalid value for '--forge': 'x' is not one of 'github', 'gitlab'; see --help",
+        ),
+        (("comment", "a.md", "--number", "1", "--number", "2"), "--number is given 2 times; pass it once"),
+    ],
+)
+def test_a_wrong_command_line_of_the_group_is_explained(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
+    """As that of a command without a group."""
+    assert run("report", *words, folder=tmp_path, code=64).stderr == f"imagesync: {message}\n"
+
+
+def test_an_error_of_a_member_names_the_group(tmp_path: Path) -> None:
+    """As before the group had other members."""
+    done = run("report", "merge", "no.json", "--format", "json", folder=tmp_path, code=64)
+    assert json.loads(done.stdout)["command"] == "report"
+    done = run("report", "merge", "no.json", "--format", "json", "--also", "x", folder=tmp_path, code=64)
+    assert json.loads(done.stdout)["command"] == "report"

@@ -96,6 +96,15 @@ def test_after_a_run_of_a_fork_its_own_pull_request_is_found(double: ForgeDouble
     assert find(double, make_run_event(repo="fork/images-2")) == Request(6, SHA, RUN_8, is_fork=True)
 
 
+def test_a_branch_with_the_same_commit_is_another_pull_request(double: ForgeDouble) -> None:
+    """Also if the server does not filter by the branch."""
+    double.add_pull(3, branch="other")
+    home = {"full_name": "acme/images"}
+    double.answer_json("/pulls", [{"number": 3, "state": "open", "head": {"ref": "other", "sha": SHA, "repo": home}}])
+    with pytest.raises(ForgeError, match="no pull request has the head acme:new"):
+        find(double, make_run_event())
+
+
 def test_a_commit_that_is_not_the_last_one_gets_no_comment(double: ForgeDouble) -> None:
     """A newer run comments. A fork cannot choose another pull request by its commit."""
     double.add_pull(5, repo="fork/images")
