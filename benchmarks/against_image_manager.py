@@ -64,11 +64,11 @@ def peer_command() -> str:
 
 
 def prepare(folder: Path, number: int) -> dict[str, str]:
-    """Write image files of 4 KiB; name -> sha256."""
+    """Write image files of 4 KiB of no format, which differ; name -> sha256."""
     (folder / "files").mkdir()
     digests = {}
     for index in range(number):
-        data = f"image {index}".encode().ljust(4096, b".")
+        data = index.to_bytes(4).ljust(4096, b"\xff")
         (folder / "files" / f"{index:04}.raw").write_bytes(data)
         digests[f"bench {index:04}"] = hashlib.sha256(data).hexdigest()
     return digests

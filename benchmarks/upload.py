@@ -1,6 +1,7 @@
 """Uploads of imagesync and of ``curl -T`` to the same real service, and the peak memory of imagesync. See README.md."""
 
 import argparse
+import contextlib
 import hashlib
 import http.server
 import json
@@ -54,9 +55,10 @@ class Sending(http.server.SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def copyfile(self, source: Any, outputfile: Any) -> None:
-        """Send the body of a response."""
-        outputfile.flush()
-        self.connection.sendfile(source)
+        """Send the body of a response. A reader that has enough, as for a check of the source, closes the connection."""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            outputfile.flush()
+            self.connection.sendfile(source)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
         """Log nothing."""

@@ -17,6 +17,7 @@ myst_heading_anchors: Final = 6
 html_theme: Final = "furo"
 html_title: Final = project
 html_static_path: Final = ["_static"]
+html_favicon: Final = "_static/icon.svg"
 html_css_files: Final = ["site.css"]
 html_js_files: Final = ["scrolling.js"]
 templates_path: Final = ["_templates"]
