@@ -11,7 +11,8 @@ GITHUB_API_URL is ``http://127.0.0.1:PORT/github`` and CI_API_V4_URL ``http://12
 stored on another host (``localhost``, another port), which records whether it got a token.
 
 A fault is ``{"match": REGEX, "status": N, "headers": {…}, "body": TEXT, "times": N}``: the next ``times`` requests that match
-``METHOD /path`` get this answer. With ``"cut": true`` the request is done and the connection is closed without an answer.
+``METHOD /path`` get this answer. With ``"cut": true`` the request is done and the connection is closed without an answer;
+with ``"stall": true`` no answer ever comes.
 """
 
 import argparse
@@ -27,7 +28,7 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -57,7 +58,7 @@ class ForgeDouble:
             "requests": [],
             "faults": [],
         }
-        self._lock = threading.Lock()
+        self._lock, self._ended = threading.Lock(), threading.Event()
         self._folder = tempfile.TemporaryDirectory(prefix="imagesync-forge-")
         self._clients: list[Forge | Client] = []
         self._servers = [
@@ -75,6 +76,7 @@ class ForgeDouble:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._ended.set()
         for client in self._clients:
             client.close()
         self._folder.cleanup()
@@ -204,12 +206,16 @@ class ForgeDouble:
         """The answer of a double, or of a fault; None: close the connection. The request is recorded."""
         with self._lock:
             fault = self._take_fault(f"{call.method} /{prefix}{call.path}")
+        if fault and fault.get("stall"):
+            self._ended.wait()
+            return None
+        with self._lock:
             if fault and not fault.get("cut"):
                 body = fault.get("body", "{}").encode()
                 answer = ForgeAnswer(fault["status"], body, fault.get("headers", {}))
             else:
                 answer = self._answer(call, prefix)
-            self._record("api", call.method, f"/{prefix}{call.path}", call.headers, answer.status)
+            self._record("api", call.method, f"/{prefix}{call.path}", call.headers, answer.status, call.query)
             return None if fault and fault.get("cut") else answer
 
     def _answer(self, call: ForgeCall, prefix: str) -> ForgeAnswer:
@@ -226,9 +232,18 @@ class ForgeDouble:
                 return dict(fault)
         return None
 
-    def _record(self, host: str, method: str, path: str, headers: Mapping[str, str], status: int) -> None:
+    def _record(
+        self,
+        host: str,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        status: int,
+        query: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         has_token = any(name in headers for name in ("authorization", "private-token"))
-        entry = {"host": host, "method": method, "path": path, "status": status, "has_token": has_token}
+        entry: State = {"host": host, "method": method, "path": path, "query": dict(query), "status": status}
+        entry["has_token"] = has_token
         self.state["requests"].append(entry)
 
     def read_stored(self, path: str, headers: Mapping[str, str]) -> bytes | None:

@@ -10,6 +10,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -31,8 +32,6 @@ log = logging.getLogger(__name__)
 
 MAX_RESPONSE_BYTES: Final = 128 * 2**20
 """Of one response. A page of the longest comments that a forge takes is smaller: no user can stop a run with comments."""
-MAX_SECONDS: Final = 60.0
-"""For the whole body of a response."""
 MAX_DOWNLOAD_SECONDS: Final = 300.0
 MAX_ENTRIES: Final = 10_000
 """Of one list, such as the comments of a pull request."""
@@ -40,8 +39,6 @@ MAX_ERROR_BYTES: Final = 64 * 2**10
 MAX_MESSAGE_CHARS: Final = 300
 """Of the text of a forge in a message."""
 MAX_REDIRECTS: Final = 3
-TIMEOUTS: Final = (10.0, 30.0)
-"""Seconds for a connection, and for the head of a response or each further piece of it."""
 SECONDARY_SECONDS: Final = 60.0
 """GitHub asks clients to wait a minute after its secondary rate limit, if it names no other time."""
 _PIECE: Final = 2**16
@@ -52,6 +49,16 @@ _REFUSED: Final = frozenset({403, 429})
 _PASSING: Final = frozenset({429, 500, 502, 503, 504})
 _REPEATABLE: Final = frozenset({"GET", "PUT", "PATCH"})
 """Methods whose repetition changes nothing more. A repeated POST could write a second comment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of a response: its bytes, and the seconds for a connection, for its head or a further piece, and for its whole body."""
+
+    max_bytes: int = MAX_RESPONSE_BYTES
+    connect: float = 10.0
+    read: float = 30.0
+    body: float = 60.0
 
 
 class _PassingError(Exception):
@@ -74,11 +81,10 @@ class Client:
         runner: Runner,
         headers: Mapping[str, str],
         pace: Pace | None = None,
-        *,
-        max_bytes: int = MAX_RESPONSE_BYTES,
+        limits: Limits = Limits(),
     ) -> None:
         self._name, self._runner, self._headers = name, runner, dict(headers)
-        self._base, self._pace, self._max_bytes = runner.api, pace or Pace(), max_bytes
+        self._base, self._pace, self._limits = runner.api, pace or Pace(), limits
         self._session = _make_session()
 
     def close(self) -> None:
@@ -142,7 +148,7 @@ class Client:
         def ask() -> "tuple[Any, requests.Response]":
             with self._ask(method, path, where, query=query, body=body) as answer:
                 self._check(answer, where, need)
-                return _read_json(answer, where, self._max_bytes), answer
+                return _read_json(answer, where, self._limits), answer
 
         return self._repeat(method, ask)
 
@@ -203,7 +209,7 @@ class Client:
                 method,
                 url,
                 stream=True,
-                timeout=TIMEOUTS,
+                timeout=(self._limits.connect, self._limits.read),
                 allow_redirects=False,
                 auth=_leave_headers,
                 **given,
@@ -214,7 +220,9 @@ class Client:
             hint = "set REQUESTS_CA_BUNDLE to a file with the authority of its certificate"
             raise ForgeError(f"{where}: the TLS certificate is not accepted", hint) from error
         except requests.ReadTimeout as error:
-            raise _PassingError(ForgeError(f"{where}: no response within {TIMEOUTS[1]:.0f} s", _TRY_AGAIN)) from error
+            raise _PassingError(
+                ForgeError(f"{where}: no response within {self._limits.read:.0f} s", _TRY_AGAIN)
+            ) from error
         except requests.ConnectionError as error:
             hint = "check its address, the network, and the *_proxy variables"
             is_sent = not _has_cause(error, NewConnectionError | ConnectTimeoutError | ProxyError)
@@ -232,7 +240,7 @@ class Client:
             return
         if status in _REDIRECTS:
             raise ForgeError(f"{where}: the forge returned a redirect (HTTP {status})", _WRONG_ADDRESS, status=status)
-        text = _read_message(answer, self._runner.token)
+        text = _read_message(answer, self._runner.token, self._limits)
         message = f"{where}: HTTP {status}{f': {text}' if text else ''}"
         wait = _find_wait(answer) or (SECONDARY_SECONDS if "secondary rate limit" in text else 0.0)
         if status in _REFUSED and wait:
@@ -290,8 +298,8 @@ def _find_target(answer: "requests.Response", where: str) -> str:
     raise ForgeError(f"{where}: redirects to no address", _WRONG_ADDRESS)
 
 
-def _read_json(answer: "requests.Response", where: str, max_bytes: int) -> Any:
-    body = _read_body(answer, where, max_bytes, MAX_SECONDS)
+def _read_json(answer: "requests.Response", where: str, limits: Limits) -> Any:
+    body = _read_body(answer, where, limits.max_bytes, limits.body)
     if not body:
         return None
     try:
@@ -319,10 +327,10 @@ def _read_body(answer: "requests.Response", where: str, max_bytes: int, seconds:
     return bytes(content)
 
 
-def _read_message(answer: "requests.Response", token: str) -> str:
+def _read_message(answer: "requests.Response", token: str, limits: Limits) -> str:
     """The forge's text about a failure, as one line without secrets."""
     try:
-        found = json.loads(_read_body(answer, "", MAX_ERROR_BYTES, TIMEOUTS[1]))
+        found = json.loads(_read_body(answer, "", MAX_ERROR_BYTES, limits.body))
     except (_PassingError, ForgeError, ValueError, RecursionError):
         return ""
     parts = [find_text(found, name) for name in ("message", "error", "error_description")]

@@ -7,6 +7,7 @@ import pytest
 from imagesync.errors import ForgeError
 from imagesync.forges.base import Forge, Request
 from imagesync.forges.posts import END, Outcome, Text, close_issue, keep_issue, post_comment
+from imagesync.forges.wire import MAX_RESPONSE_BYTES
 from tests.forge import SHA, ForgeDouble
 
 MARKER = "<!-- imagesync base eu -->"
@@ -56,6 +57,10 @@ class ForgeSide:
     def read_issue_comments(self) -> list[str]:
         """The texts of all comments of issues."""
         return [one["body"] for one in self.state["comments" if self._is_github else "issue_notes"]]
+
+    def read_query(self, name: str) -> str:
+        """A parameter of the last request that has it."""
+        return str(next(one["query"][name] for one in reversed(self._double.state["requests"]) if name in one["query"]))
 
     @property
     def writes(self) -> list[str]:
@@ -145,10 +150,12 @@ def test_the_comment_is_found_among_a_thousand(side: ForgeSide) -> None:
 
 
 def test_long_comments_of_others_do_not_stop_a_run(side: ForgeSide) -> None:
-    """A page of the longest ones is within the limit of a response."""
-    for _ in range(25):
+    """A page of the longest ones is within the limit of a response, also if each character is an escape of six bytes."""
+    for _ in range(3):
         side.add_comment("\u0001" * side.forge.max_chars, "eve")
     assert post(side) is Outcome.CREATED
+    size = int(side.read_query("per_page"))
+    assert size * side.forge.max_chars * len(r"\u0001") < MAX_RESPONSE_BYTES
 
 
 def test_a_list_that_cannot_be_read_writes_nothing(side: ForgeSide, double: ForgeDouble) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from imagesync.errors import ForgeError
 from imagesync.forges.environment import read_runner
-from imagesync.forges.wire import Client
+from imagesync.forges.wire import Client, Limits
 from imagesync.retry import Pace
 from tests.forge import ForgeDouble
 
@@ -17,11 +17,11 @@ ISSUE = {"title": "t", "body": "b", "labels": list[str]()}
 HINT = "ask for the permission"
 
 
-def make_client(double: ForgeDouble, pace: Pace, /, **env: str) -> Client:
+def make_client(double: ForgeDouble, pace: Pace, limits: Limits = Limits(max_bytes=2**20), /, **env: str) -> Client:
     """A client of GitHub; it is closed with the double."""
     runner = read_runner(double.make_github_env(**env))
     headers = {"Authorization": f"Bearer {runner.token}", "X-GitHub-Api-Version": "2022-11-28"}
-    return double.keep(Client("GitHub", runner, headers, pace, max_bytes=2**20))
+    return double.keep(Client("GitHub", runner, headers, pace, limits))
 
 
 @pytest.fixture
@@ -243,6 +243,18 @@ def test_a_login_of_netrc_does_not_replace_the_token(
     assert client.get(USER, HINT, QUERY) == []
     client.download("/repos/acme/images/actions/artifacts/1/zip", HINT, max_bytes=1000)
     assert [one["has_token"] for one in double.state["requests"]] == [True, True, False]
+
+
+def test_responses_have_a_time(double: ForgeDouble, pace: Pace, waits: list[float]) -> None:
+    """For the head, for a further piece, and for the whole body. Each is tried again."""
+    client = make_client(double, pace, Limits(read=0.2))
+    double.add_fault("issues", 200, stall=True, times=5)
+    assert str(fail(client)).endswith(": no response within 0 s; try again later")
+    double.add_fault("issues", 200, headers={"Content-Length": "1000"}, body="[", times=5)
+    assert str(fail(client)).endswith(": the connection was lost; try again later")
+    assert len(waits) == 8
+    late = make_client(double, pace, Limits(body=0))
+    assert str(fail(late)).endswith(": no complete response within 0 s; try again later")
 
 
 def test_a_write_that_was_never_sent_is_tried_again(double: ForgeDouble, pace: Pace, waits: list[float]) -> None:
