@@ -65,6 +65,7 @@ def merge_reviewed(project: Repository, number: int, branch: str, files: dict[st
     return project.run_main("imagesync-merge", "push")
 
 
+@pytest.mark.timeout(900)  # it starts the command some thirty times
 def test_from_a_pull_request_to_a_rollback(project: Repository, cloud: Cloud, forge: ForgeDouble) -> None:
     """Plan, comment, merge, apply of what was reviewed, drift of another user, issue, its end, and a rollback by revert."""
     project.commit(write_catalog(web={"name": "Web", "min_ram": 512}, db={"name": "Database"}), "first")

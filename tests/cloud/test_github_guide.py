@@ -128,6 +128,7 @@ class GuideReader:
         return {folder.name: {SECRET: (folder / SECRET).read_text()} for folder in found}
 
 
+@pytest.mark.timeout(900)  # it starts the command some twenty times
 def test_the_guide_leads_to_a_comment_and_an_apply(
     cloud: Cloud, forge: ForgeDouble, images: str, tmp_path: Path
 ) -> None:
