@@ -271,6 +271,14 @@ def test_the_guide_shows_the_examples() -> None:
     ]
 
 
+def test_the_guide_counts_its_commands() -> None:
+    """And the files to copy until the first comment."""
+    blocks = read_blocks(GUIDE[: GUIDE.index("### 4. Merge")])
+    assert sum(len(block.text.splitlines()) for block in blocks if block.kind == "sh") == 9
+    assert [block.kind for block in blocks if block.kind != "sh"] == ["yaml", "yml"]
+    assert "nine commands, and two files" in GUIDE
+
+
 def test_the_guide_names_each_job_and_environment() -> None:
     """And no other one."""
     environments = {job["environment"]["name"] for job in JOBS.values() if "environment" in job}

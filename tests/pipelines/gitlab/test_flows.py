@@ -14,7 +14,8 @@ from tests.forge import ForgeDouble
 from tests.pages import DOCS, read_blocks
 from tests.pipelines.gitlab.runner import HOST, PROJECT_ID, Pipeline, Project
 
-pytestmark = pytest.mark.pipelines
+pytestmark = [pytest.mark.pipelines, pytest.mark.timeout(900)]
+"""A flow has up to seven pipelines, each with several processes."""
 
 TOKEN: Final = "glpat-project"
 READER: Final = "reader"
