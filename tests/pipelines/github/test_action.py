@@ -96,7 +96,10 @@ def test_each_line_of_the_options_is_one_argument(options: str, arguments: list[
 
 def test_a_large_result_is_named_in_the_summary(tmp_path: Path) -> None:
     """GitHub rejects a summary of more than 1 MiB; the file has everything."""
-    images = {f"image-{number}": {**IMAGE, "name": f"{number} {'n' * 200}"} for number in range(6000)}
+    images = {
+        f"image-{image}": {**IMAGE, "properties": {f"p{number}": f"{image} {'v' * 240}" for number in range(110)}}
+        for image in range(90)
+    }
     files = {**FILES, "images/c.yaml": write_manifest(**images)}
     job = run_action(tmp_path, files, command="plan", options="--max-bytes=9000000\n--no-source-check\n--quiet")
     assert job.result == "success"
