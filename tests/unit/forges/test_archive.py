@@ -1,6 +1,7 @@
 """The zip file of an artifact, which the author of a pull request may have written."""
 
 import io
+import tracemalloc
 import zipfile
 
 import pytest
@@ -50,6 +51,17 @@ def test_a_bomb_is_not_unpacked_beyond_the_limit() -> None:
     assert len(bomb) < 2**13
     assert "plan.json that is larger than 2 MiB, the limit" in refuse(bomb, max_bytes=2 * 2**20)
     assert len(read_member(bomb, "plan.json", "x", max_bytes=3 * 2**20)) == 3 * 2**20
+
+
+def test_a_bomb_costs_little_memory() -> None:
+    """It is read only to the limit."""
+    bomb = make_zip([("plan.json", bytes(64 * 2**20))])
+    tracemalloc.start()
+    try:
+        refuse(bomb, max_bytes=2**20)
+        assert tracemalloc.get_traced_memory()[1] < 8 * 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_an_archive_of_many_members_is_refused_before_they_are_listed() -> None:
