@@ -88,7 +88,7 @@ def test_every_option_that_a_page_names_exists() -> None:
     helps = "".join(command.run(*words, env=os.environ).stdout for words in [["--help"], *list_help_requests()])
     for page in [README, *DOCS.glob("*.md")]:
         text = re.sub(
-            r"`(openstack|apt-get|pytest|gpg|certutil) [^`]*`|^\$ openstack [^\n]*|^```sh\n.*?^```$",
+            r"`(openstack|apt-get|pytest|gpg|certutil|buildah|podman|docker) [^`]*`|^\$ openstack [^\n]*|^```sh\n.*?^```$",
             "",
             read(page),
             flags=re.S | re.M,
