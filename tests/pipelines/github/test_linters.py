@@ -1,7 +1,6 @@
 """The linters of workflows and actions find nothing in the files of this repository, and each finds what is broken in a copy."""
 
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -9,8 +8,8 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from tests.cloud.install import prepare_folder
 from tests.npm import find_node, prepare_packages
+from tests.pip import prepare_programs
 from tests.pipelines.github.files import list_steps, make_repository, read_yaml
 
 pytestmark = pytest.mark.pipelines
@@ -43,14 +42,7 @@ class Linters(NamedTuple):
 @pytest.fixture(scope="session")
 def linters() -> Linters:
     """The pinned linters; a failure to install them is a failure."""
-    programs = prepare_folder([REQUIREMENTS], _install) / "bin"
-    return Linters(programs, prepare_packages(HERE))
-
-
-def _install(folder: Path) -> None:
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    pip = (str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--only-binary", ":all:")
-    subprocess.run([*pip, "-r", str(REQUIREMENTS)], check=True)
+    return Linters(prepare_programs(REQUIREMENTS), prepare_packages(HERE))
 
 
 def find_workflows(repository: Path) -> Sequence[Path]:

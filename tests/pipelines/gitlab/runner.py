@@ -13,15 +13,14 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-from tests.cloud.install import prepare_folder
 from tests.command import ROOT
 from tests.npm import find_node, prepare_packages
+from tests.pip import prepare_programs
 from tests.pipelines.gitlab.component import EXAMPLES
 
 _PROGRAM: Final = """#!/bin/sh
@@ -54,17 +53,7 @@ EVENTS: Final[Mapping[str, Mapping[str, str]]] = {
 
 def find_tool(name: str) -> str:
     """The program check-jsonschema, pre-commit or shellcheck; all are installed on first use."""
-    requirements = HERE / "requirements.txt"
-    return str(prepare_folder([requirements], partial(_install, requirements)) / "venv" / "bin" / name)
-
-
-def _install(requirements: Path, folder: Path) -> None:
-    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
-    python = str(folder / "venv" / "bin" / "python")
-    pip = [python, "-m", "pip", "install", "--quiet", "-r", str(requirements)]
-    done = subprocess.run(pip, check=False, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"the checkers of pipelines could not be installed: {done.stderr[-2000:]}")
+    return str(prepare_programs(HERE / "requirements.txt") / name)
 
 
 @dataclass(frozen=True)
