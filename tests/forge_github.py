@@ -16,6 +16,7 @@ def make_state() -> State:
         "repository": "acme/images",
         "repository_id": 1,
         "tokens": {"ghs_actions": {"login": "github-actions[bot]", "is_app": True, "permissions": permissions}},
+        "branches": {},
         "pulls": [],
         "comments": [],
         "issues": [],
@@ -106,6 +107,14 @@ def list_pulls_of_commit(call: ForgeCall, state: State, _user: State, sha: str) 
     """Those that have the commit, or that were merged as it."""
     found = [one for one in state["pulls"] if sha in (one["sha"], one.get("merge_commit_sha"), *one.get("commits", ()))]
     return paginate(call, [_pull(one, state) for one in found])
+
+
+@ROUTES.add("GET", "/repos/{owner}/{repo}/git/ref/heads/{branch}", need="contents: read")
+def get_branch(_call: ForgeCall, state: State, _user: State, branch: str) -> ForgeAnswer:
+    """The last commit of a branch."""
+    if (sha := state["branches"].get(branch)) is None:
+        return ForgeAnswer(404, {"message": "Not Found", "status": "404"})
+    return ForgeAnswer(200, {"ref": f"refs/heads/{branch}", "object": {"type": "commit", "sha": sha}})
 
 
 COMMENTS = "/repos/{owner}/{repo}/issues/{number}/comments"

@@ -45,7 +45,8 @@ class Runner:
 
     ``api``: the address of the REST API. ``project``: OWNER/NAME on GitHub, the number or the path on GitLab; ``name``: its
     name for people; ``web``: its page. ``head``: the last commit of the request, if ``sha`` is a commit that the forge made to
-    test the merge. ``event``: the file with the event of GitHub. ``request``: the number of the merge request of GitLab.
+    test the merge. ``event``: the file with the event of GitHub. ``attempt``: 1, and one more each time that a user starts
+    the run of GitHub again. ``request``: the number of the merge request of GitLab.
     """
 
     kind: Kind
@@ -59,6 +60,7 @@ class Runner:
     run_url: str
     head: str = ""
     event: str = ""
+    attempt: int = 1
     request: int = 0
     ca_file: str = ""
 
@@ -113,6 +115,7 @@ def _read_github(variables: Mapping[str, str], token: str) -> Runner:
         variables.get(_COMMIT_NAMES[Kind.GITHUB][1], ""),
         f"{server}/{project}/actions/runs/{run}" if run != "0" else "",
         event=variables.get("GITHUB_EVENT_PATH", ""),
+        attempt=int(_read(variables, "GITHUB_RUN_ATTEMPT", _NUMBER, "a number", default="1")),
     )
 
 

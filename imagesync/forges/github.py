@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 from imagesync.errors import ForgeError
 from imagesync.forges.archive import MAX_ARCHIVE_BYTES, read_member
@@ -23,6 +24,7 @@ VERSION: Final = "2022-11-28"
 _COMMENTS: Final = "give the job the permission pull-requests: write; for a pull request of a fork, comment from a workflow_run workflow"
 _PULLS: Final = "give the job the permission pull-requests: read"
 _ISSUES: Final = "give the job the permission issues: write"
+_CONTENTS: Final = "give the job the permission contents: read"
 _ARTIFACTS: Final = "give the job the permission actions: read"
 _USER: Final = "check the token"
 BY_HAND: Final = "plan again and let a person approve that plan: docs/github.md"
@@ -150,6 +152,7 @@ class GitHub:
 
     def find_merged(self) -> Merged:
         """The pull request whose merge made exactly the commit of this job, on the branch of this job."""
+        self._check_attempt()
         sha, branch = self._runner.sha, self._runner.branch
         found = [
             pull
@@ -169,6 +172,20 @@ class GitHub:
         if self._is_elsewhere(find(pull, "head")):
             raise ForgeError(f"pull request {number} is of a fork, whose plans are not used", BY_HAND)
         return Merged(number, find_text(pull, "head", "sha"), find_number(pull, "base", "repo", "id"))
+
+    def _check_attempt(self) -> None:
+        """ForgeError if this run was started again after a newer commit, which may have reverted this one.
+
+        The old plan has the change that the revert undid, so a comparison of the plans would not refuse it.
+        """
+        sha, branch = self._runner.sha, self._runner.branch
+        if self._runner.attempt == 1:
+            return
+        found = self._client.get(f"{self._repository}/git/ref/heads/{quote(branch)}", _CONTENTS)
+        if (newest := find_text(found, "object", "sha")) != sha:
+            where = f"this run for commit {sha[:12]} was started again, and branch {make_printable(branch)}"
+            message = f"{where} has the newer commit {make_printable(newest[:12])}"
+            raise ForgeError(message, f"start the run of the newest commit again, or {BY_HAND}")
 
     def read_plan(self, merged: Merged, artifact: str) -> bytes:
         """The plan in the newest artifact of this name, of a successful run for the last commit of the pull request."""

@@ -198,6 +198,24 @@ def test_a_commit_of_no_merge_has_no_reviewed_plan(
         read(merged, **env)
 
 
+def test_a_run_that_is_started_again_is_for_the_newest_commit(merged: ForgeDouble) -> None:
+    """A newer merge may have reverted the change: its old plan would permit it a second time."""
+    merged.add_run(9, {"plan.json": PLAN})
+    merged.github["branches"]["main"] = MERGE
+    assert read(merged, GITHUB_RUN_ATTEMPT="2") == PLAN
+    merged.github["branches"]["main"] = OLD
+    assert read(merged, GITHUB_RUN_ATTEMPT="1") == PLAN
+    with pytest.raises(ForgeError, match="was started again, and branch main has the newer commit 000000000000; start"):
+        read(merged, GITHUB_RUN_ATTEMPT="2")
+
+
+def test_a_branch_that_cannot_be_read_stops_a_run_that_is_started_again(merged: ForgeDouble) -> None:
+    """It was deleted, or the token may not read it."""
+    merged.add_run(9, {"plan.json": PLAN})
+    with pytest.raises(ForgeError, match="give the job the permission contents: read"):
+        read(merged, GITHUB_RUN_ATTEMPT="2")
+
+
 def test_a_commit_of_two_pull_requests_has_no_reviewed_plan(merged: ForgeDouble) -> None:
     """Which one was reviewed is unknown."""
     merged.add_pull(4)
