@@ -22,8 +22,8 @@ MAX_FIELDS: Final = 3
 def find_unreviewed(plan: Plan, reviewed: Plan) -> tuple[str, ...]:
     """One sentence for each change of ``plan`` that ``reviewed`` does not have, unchanged; none if all were reviewed.
 
-    Changes of ``reviewed`` that are no longer needed make no difference. Neither do the order of the steps, and what an
-    interrupted run left: staging records, and the generations of its builds.
+    Changes of ``reviewed`` that are no longer needed make no difference. Neither do the order of the steps, their reasons,
+    and what an interrupted run left: staging records, and the generations of its builds.
     """
     if plan.kind is not reviewed.kind:
         return (f"the reviewed plan is of kind {reviewed.kind.value}, and this plan is of kind {plan.kind.value}",)
@@ -40,22 +40,20 @@ def find_unreviewed(plan: Plan, reviewed: Plan) -> tuple[str, ...]:
 
 
 def _normalize(step: Step, base: str) -> Json:
-    """What a step does, whichever run does it."""
-    document: Json = _drop_display(write_step(step, base))
-    for name in ("id", "needs", "fill"):
+    """What a step does, whichever run does it. An interrupted run changes reasons: the next one completes its builds."""
+    document = write_step(step, base)
+    for name in ("id", "needs", "fill", "reason"):
         document.pop(name, None)
+    for change in document.get("changes", ()):
+        del change["reason"]
+    source = document.get("source") or {}
+    for part in (source, source.get("signature") or {}):
+        part.pop("shown", None)  # the path as the user of the command sees it
     if (record := document.get("record")) is not None:
         del record["managed"]["generation"]
     if (fingerprint := document.get("fingerprint")) and fingerprint["digests"]:
         del fingerprint["size"]  # the digest says more, and not every server reports the size in time
     return document
-
-
-def _drop_display(value: Any) -> Any:
-    """A document without the paths as the user of the command sees them."""
-    if isinstance(value, dict):
-        return {name: _drop_display(one) for name, one in value.items() if name != "shown"}
-    return value
 
 
 def _format(document: Json) -> str:

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from imagesync.model.catalog import FileSource, Fingerprint, ImageSpec, UrlSource
-from imagesync.model.image import LiveImage
-from imagesync.model.plan import Create, Deactivate, Delete, Kind, Plan, Reason, Step
+from imagesync.model.catalog import FileSource, Fingerprint, ImageSpec, Signature, Transfer, UrlSource
+from imagesync.model.image import LiveImage, Status
+from imagesync.model.plan import Action, Create, Deactivate, Delete, Kind, Plan, Reason, Step, Update
+from imagesync.model.record import Record, Role
 from imagesync.planfile.reviewed import find_unreviewed
 from tests.unit.factories import catalog, digest, inventory, live, plan, spec
 
@@ -25,6 +26,13 @@ def change_create(made: Plan, **attrs: object) -> Plan:
     at = next(number for number, step in enumerate(steps) if isinstance(step.action, Create))
     steps[at] = replace(steps[at], action=replace(steps[at].action, **attrs))  # type: ignore[arg-type]
     return replace(made, steps=tuple(steps))
+
+
+def read_record() -> Record:
+    """The record of a new image."""
+    create = make(spec("a"), owned=()).steps[0].action
+    assert isinstance(create, Create)
+    return create.record
 
 
 USUAL = (spec("a", "a", min_ram=512), spec("b", "d"), spec("new", "e"))
@@ -102,6 +110,97 @@ def test_what_makes_no_difference(before: dict[str, Any], after: dict[str, Any])
     made = make(spec("new", "e"), owned=())
     assert find_unreviewed(change_create(made, **after), change_create(made, **before)) == ()
     assert find_unreviewed(change_create(made, **before), change_create(made, **after)) == ()
+
+
+@pytest.mark.parametrize("status", [Status.QUEUED, Status.SAVING])
+@pytest.mark.parametrize("content", ["e", "of an earlier manifest"])
+def test_a_run_that_was_ended_during_an_upload_can_be_repeated(status: Status, content: str) -> None:
+    """The next plan completes the new image, so its step has another reason, and it deletes the rest."""
+    left = live(spec("new", content), "left", Role.STAGING, generation=2, status=status)
+    reviewed, now = make(spec("new", "e"), owned=()), make(spec("new", "e"), owned=(left,))
+    assert {step.reason for step in reviewed.steps} == {Reason.NEW}
+    assert {step.reason for step in now.steps} == {Reason.INCOMPLETE}
+    assert find_unreviewed(now, reviewed) == ()
+
+
+def test_a_run_that_was_ended_before_the_old_build_was_retired_can_be_repeated() -> None:
+    """The new build is published, so the old one is now a duplicate; the change of it is the same."""
+    old, wanted = live(spec("b", "b"), "ib"), spec("b", "d")
+    reviewed, now = make(wanted, owned=(old,)), make(wanted, owned=(old, live(wanted, "inew", generation=2)))
+    assert [(step.id, step.reason) for step in now.steps] == [("update:b:ib", Reason.DUPLICATE)]
+    assert find_unreviewed(now, reviewed) == ()
+
+
+URL = UrlSource(("https://h/x.img",))
+SIGNED = replace(URL, signature=Signature("https://h/x.sig", "/keys/a.gpg", "a.gpg"))
+
+
+@pytest.mark.parametrize(
+    ("attrs", "name"),
+    [
+        ({"image_id": "pinned"}, "is not in the reviewed plan"),
+        ({"replaces": ("ib",)}, "replaces"),
+        ({"min_disk_auto": True}, "min_disk_auto"),
+        ({"stage": True}, "stage"),
+        ({"may_hold": ("ib",)}, "may_hold"),
+        ({"source": replace(URL, checksum=digest("x"))}, "source"),
+        ({"source": replace(URL, checksum_url="https://h/SUMS")}, "source"),
+        ({"source": replace(URL, checksum_entry="x.img")}, "source"),
+        ({"source": replace(URL, transfer=Transfer(verify=False))}, "source"),
+        ({"source": replace(URL, transfer=Transfer(max_size=1))}, "source"),
+        ({"source": SIGNED}, "source"),
+        ({"source": UrlSource((*URL.urls, "https://other/x.img"))}, "source"),
+    ],
+)
+def test_each_part_of_a_create_counts(attrs: dict[str, Any], name: str) -> None:
+    """What it replaces, where its data is from, and what is checked."""
+    made = change_create(make(spec("new", "e"), owned=()), source=URL)
+    for now, reviewed in ((change_create(made, **attrs), made), (made, change_create(made, **attrs))):
+        (sentence,) = find_unreviewed(now, reviewed)
+        assert name in sentence or "is not in the reviewed plan" in sentence
+
+
+@pytest.mark.parametrize("name", ["shown", "reason", "needs", "fill", "generation"])
+def test_a_property_may_have_the_name_of_a_part_that_is_left_out(name: str) -> None:
+    """Each property of an image counts, whatever its name is."""
+    reviewed, now = (make(spec("new", "e", properties={name: value}), owned=()) for value in ("1", "2"))
+    assert find_unreviewed(now, reviewed) == (f"create new differs from the reviewed plan in properties.{name}",)
+
+
+def test_the_key_of_a_signature_counts() -> None:
+    """Another key would accept other data."""
+    made = make(spec("new", "e"), owned=())
+    keys = [replace(SIGNED, signature=Signature("https://h/x.sig", path, "a.gpg")) for path in ("/k/a.gpg", "/k/b.gpg")]
+    now, reviewed = (change_create(made, source=source) for source in keys)
+    assert find_unreviewed(now, reviewed) == ("create new differs from the reviewed plan in source",)
+
+
+@pytest.mark.parametrize(
+    ("now", "reviewed", "name"),
+    [
+        (Delete("a", "x", 1, unprotect=True), Delete("a", "x", 1), "unprotect"),
+        (Update("a", "x", (), None, (digest("v"),)), Update("a", "x", (), None), "verify"),
+        (Update("a", "x", (), None), Update("a", "x", (), None, (digest("v"),)), "verify"),
+        (Update("a", "x", (), None), Update("a", "x", (), read_record()), "record"),
+    ],
+)
+def test_each_part_of_another_step_counts(now: Action, reviewed: Action, name: str) -> None:
+    """The removal of a protection, of a check, of the marker."""
+    nothing = make(owned=())
+    one, other = (replace(nothing, steps=(Step("s", action, Reason.REMOVED),)) for action in (now, reviewed))
+    (sentence,) = find_unreviewed(one, other)
+    assert sentence.endswith(f"differs from the reviewed plan in {name}")
+
+
+@pytest.mark.parametrize(
+    "attrs", [{"digests": ()}, {"catalog": "other"}, {"url": "other"}, {"declared": (digest("z"),)}]
+)
+def test_each_part_of_a_record_counts(attrs: dict[str, Any]) -> None:
+    """Later plans believe it."""
+    made = make(spec("new", "e"), owned=())
+    create = made.steps[0].action
+    assert isinstance(create, Create)
+    assert find_unreviewed(change_create(made, record=replace(create.record, **attrs)), made) != ()
 
 
 def test_the_size_counts_if_there_is_no_digest() -> None:
