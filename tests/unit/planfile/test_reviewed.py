@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from imagesync.model.catalog import FileSource, Fingerprint, ImageSpec, Signature, Transfer, UrlSource
-from imagesync.model.image import LiveImage, Status
+from imagesync.model.catalog import FileSource, Fingerprint, ImageSpec, Role, Signature, Status, Transfer, UrlSource
+from imagesync.model.image import LiveImage
 from imagesync.model.plan import Action, Create, Deactivate, Delete, Kind, Plan, Reason, Step, Update
-from imagesync.model.record import Record, Role
+from imagesync.model.record import Record
 from imagesync.planfile.reviewed import find_unreviewed
 from tests.unit.factories import catalog, digest, inventory, live, plan, spec
 
