@@ -26,6 +26,7 @@ OPT_IN = {
     "formats": "the checkers of other formats: the SARIF multitool",
     "pipelines": "the linters of pipeline files, which it installs",
     "site": "the documentation site, built and in the real Chromium",
+    "fleet": "the workers of a fleet, which need the extra fleet",
 }
 """Markers of tests that run only with the option of the same name, and what they test."""
 

@@ -25,7 +25,7 @@ from imagesync.version import __version__
 
 COMMANDS: Final = (
     *("init", "add", "validate", "plan", "apply", "drift", "rollback", "unlock", "doctor", "show"),
-    *("list", "ids", "targets", "adopt", "export", "report", "schema"),
+    *("list", "ids", "targets", "adopt", "export", "report", "fleet", "schema"),
 )
 """The commands in the order of ``--help``; each is a module of ``imagesync.cli.commands``."""
 PROGRAM: Final = "imagesync"

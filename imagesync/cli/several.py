@@ -4,8 +4,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +19,7 @@ from imagesync.cli.approval import Approval
 from imagesync.cli.bug_log import write_bug_log
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.files import find_folder, write_json
+from imagesync.cli.fleet_options import FleetOptions
 from imagesync.cli.interrupts import Interrupted, Interrupts, choose_exit_code
 from imagesync.cli.logs import has_log_file, note
 from imagesync.cli.options import Options
@@ -47,7 +48,7 @@ from imagesync.render.target_text import format_target_runs, has_errors
 from imagesync.run import Settings
 from imagesync.secrets import hide_secrets
 from imagesync.sources import SourceAccess
-from imagesync.targets.carrier import ThreadCarrier
+from imagesync.targets.carrier import Carrier, ThreadCarrier
 from imagesync.targets.run import TargetPlans, TargetRuns
 from imagesync.targets.worker import Order, Worker
 from imagesync.text import make_printable
@@ -69,11 +70,13 @@ class Group:
     is_quiet: bool
     saved: Any = None
     approval: Approval = field(default_factory=Approval)
+    fleet: FleetOptions = field(default_factory=FleetOptions)
     stores: StoreNotes = field(default_factory=StoreNotes)
 
     def read_subjects(self) -> Subjects:
-        """What each target gets, and its wave."""
-        return read_subjects(self.path, self.options, self.chosen, self.access, self.saved)
+        """What each target gets, and its wave. On a fleet, the workers read the lists of digests."""
+        is_local = self.fleet.on is None
+        return read_subjects(self.path, self.options, self.chosen, self.access, self.saved, identifies=is_local)
 
     def make_order(
         self, missing: MissingStore, settings: Settings, folder: Path = Path(), *, accepts_changes: bool = False
@@ -97,6 +100,31 @@ class Group:
             find_reviewed=self.approval.find_reviewed,
         )
 
+    @contextmanager
+    def open_carrier(self, subjects: Subjects, order: Order, sharing: SharingOptions | None) -> Iterator[Carrier]:
+        """What runs the targets: threads of this process, or the workers of a fleet."""
+        if self.fleet.on is not None:
+            if sharing is not None:
+                sharing.refuse_on_fleet()
+            timeout, changes = order.settings.lock_timeout, order.accepts_changes
+            with self.fleet.open_carrier(
+                self.path,
+                self.options,
+                subjects.by_target,
+                lock_timeout=timeout,
+                accepts_changes=changes,
+                find_reviewed=order.find_reviewed,
+            ) as fleet:
+                yield fleet
+            return
+        with ExitStack() as opened:
+            shared = sharing.share(subjects.waves, say) if sharing is not None else None
+            if shared is not None:
+                opened.enter_context(shared)
+            worker = Worker(order, subjects.by_target, shared, self.chosen.parallel)
+            opened.callback(worker.close)
+            yield ThreadCarrier(worker, self.chosen.parallel)
+
 
 def plan_targets(
     group: Group, outputs: Outputs, out: Path | None, ids: Path | None, *, detailed_exitcode: bool
@@ -106,10 +134,9 @@ def plan_targets(
     outputs.know_several(subjects.catalog)
     settings = Settings(jobs=group.options.jobs)
     folder = find_folder(out) if out else Path()
-    worker = Worker(group.make_order(MissingStore.EMPTY, settings, folder), subjects.by_target)
-    run = TargetPlans(ThreadCarrier(worker, group.chosen.parallel), subjects.waves)
-    planned = run.plan()
-    worker.close()
+    with group.open_carrier(subjects, group.make_order(MissingStore.EMPTY, settings, folder), None) as carrier:
+        run = TargetPlans(carrier, subjects.waves)
+        planned = run.plan()
     group.stores.say(subjects.waves)
     result = PlansResult(subjects.catalog, planned, run.documents)
     outputs.publish(result)
@@ -134,17 +161,8 @@ def apply_targets(
         front = opened.enter_context(SeveralRuns(results, outputs, group.stores, yes=yes, is_quiet=group.is_quiet))
         subjects = group.read_subjects()
         outputs.know_several(subjects.catalog)
-        shared = sharing.share(subjects.waves, say)
-        if shared is not None:
-            opened.enter_context(shared)
-        worker = Worker(
-            group.make_order(MissingStore.CREATE, settings, accepts_changes=yes),
-            subjects.by_target,
-            shared,
-            group.chosen.parallel,
-        )
-        opened.callback(worker.close)
-        carrier = ThreadCarrier(worker, group.chosen.parallel)
+        order = group.make_order(MissingStore.CREATE, settings, accepts_changes=yes)
+        carrier = opened.enter_context(group.open_carrier(subjects, order, sharing))
         run = TargetRuns(carrier, subjects.waves, front, cancelled=front.cancelled, max_failed=sharing.limit)
         return front.finish(run, subjects.catalog)
 

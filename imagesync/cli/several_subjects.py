@@ -33,9 +33,17 @@ class Subjects:
 
 
 def read_subjects(
-    path: Path, options: Options, chosen: TargetChoice, access: SourceAccess, saved: Any = None
+    path: Path,
+    options: Options,
+    chosen: TargetChoice,
+    access: SourceAccess,
+    saved: Any = None,
+    *,
+    identifies: bool = True,
 ) -> Subjects:
     """What each target gets; ``saved``: the JSON of a saved file of plans, or of one plan.
+
+    ``identifies``: whether the catalogs get the digests and sizes of their sources, which costs requests.
 
     ManifestError with the problems that stop all targets. A problem of some targets only stops these.
     """
@@ -43,7 +51,8 @@ def read_subjects(
         return _read_saved(saved, path, options, chosen)
     found = load_catalogs_of(path, options, chosen, (find_unreadable_files,))
     catalogs = [one for one in found.values() if isinstance(one, Catalog)]
-    identified = iter(identify_all(catalogs, jobs=options.jobs, cache=default_cache(), access=access))
+    named = identify_all(catalogs, jobs=options.jobs, cache=default_cache(), access=access) if identifies else catalogs
+    identified = iter(named)
     subjects = {str(t.name): next(identified) if isinstance(one, Catalog) else one for t, one in found.items()}
     return Subjects(catalogs[0].name, subjects, {str(target.name): target.wave for target in found})
 

@@ -140,13 +140,18 @@ class SharingOptions:
 
     def refuse(self) -> None:
         """UsageError if one of the options was given, for a run of one target."""
-        given = {
-            "--max-failed-targets": self.max_failed_targets,
-            "--spool": self.spool,
-            "--spool-limit": self.spool_limit,
-        }
-        if word := next((word for word, value in given.items() if value is not None), None):
+        word = "--max-failed-targets" if self.max_failed_targets is not None else self._find_spool_option()
+        if word is not None:
             raise refuse_lone(word)
+
+    def refuse_on_fleet(self) -> None:
+        """UsageError if an option about shared downloads was given, for a run on a fleet."""
+        if (word := self._find_spool_option()) is not None:
+            raise UsageError(f"{word} has no effect with --on: each worker reads its sources itself", "remove it")
+
+    def _find_spool_option(self) -> str | None:
+        given = {"--spool": self.spool, "--spool-limit": self.spool_limit}
+        return next((word for word, value in given.items() if value is not None), None)
 
 
 def parse_size(option: str, text: str | None) -> int | None:

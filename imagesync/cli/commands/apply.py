@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from imagesync.cli.approval import Approval
 from imagesync.cli.exit_codes import ExitCode
+from imagesync.cli.fleet_options import FleetOptions
 from imagesync.cli.logs import LogOptions, set_up_logs
 from imagesync.cli.options import Discard, Locking, Options, PathOrPlan, Stage, make_command, without_options
 from imagesync.cli.result_options import Amount, Copies, Results
@@ -23,6 +24,7 @@ def apply(
     path: PathOrPlan = Path(),
     *,
     chosen: TargetChoice,
+    fleet: FleetOptions,
     options: Options,
     approval: Approval,
     stage: Stage = False,
@@ -53,6 +55,7 @@ def apply(
     if logs.quiet and approval.yes:
         amount.check_not_shown()
     detail, options = amount.choose(), chosen.fill_in(options)
+    fleet.check(is_several=chosen.is_several)
     with open_outputs(
         "apply", results.form, copies, path, options, color=results.color, detail=detail, is_several=chosen.is_several
     ) as outputs:
@@ -63,11 +66,13 @@ def apply(
         if is_plan_file(path):
             refuse_for_saved_plan(options, stage=stage, discard=discard_staged)
             approval.refuse_for_saved_plan()
+            fleet.refuse_for_saved_plan()
             saved = read_document(path, allow_outside=options.allow_outside)
         if chosen.is_several or is_several(saved):
             from imagesync.cli.several import Group, apply_targets
 
-            group = Group(path, options, chosen, make, access, logs.quiet, saved, approval)
+            settings = fleet.adapt(settings, locking, stage=stage, discard=discard_staged)
+            group = Group(path, options, chosen, make, access, logs.quiet, saved, approval, fleet)
             return apply_targets(group, results, outputs, settings, sharing)
         chosen.refuse_limits()
         sharing.refuse()

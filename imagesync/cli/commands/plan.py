@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imagesync.cli.exit_codes import ExitCode
+from imagesync.cli.fleet_options import FleetOptions
 from imagesync.cli.logs import LogOptions, set_up_logs
 from imagesync.cli.options import Color, Discard, Ids, Options, PathArgument, Stage, make_command, without_options
 from imagesync.cli.result_options import Amount, Copies, ResultForm, ResultFormat
@@ -25,6 +26,7 @@ def plan(
     path: PathArgument = Path(),
     *,
     chosen: TargetChoice,
+    fleet: FleetOptions,
     options: Options,
     form: ResultFormat = ResultForm.TEXT,
     copies: Copies,
@@ -56,6 +58,7 @@ def plan(
 
     set_up_logs(logs)
     detail, options = amount.choose(form), chosen.fill_in(options)
+    fleet.check(is_several=chosen.is_several)
     with (
         end_at_once(say),
         open_outputs(
@@ -69,7 +72,8 @@ def plan(
         if chosen.is_several:
             from imagesync.cli.several import Group, plan_targets
 
-            group = Group(path, options, chosen, make, access, logs.quiet)
+            fleet.refuse_stage(stage=stage, discard=discard_staged)
+            group = Group(path, options, chosen, make, access, logs.quiet, fleet=fleet)
             return plan_targets(group, outputs, out, ids, detailed_exitcode=detailed_exitcode)
         chosen.refuse_limits()
         catalog = read_catalog(path, options, access)

@@ -1,0 +1,206 @@
+"""An assignment -> the plan or the run of one target on this worker, and its messages. Does I/O.
+
+The function returns None and never raises: what happened is in the messages, which go to the scheduler, and from there to
+the user, on connections that worker and user opened.
+"""
+
+import json
+import secrets
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from imagesync.errors import ImagesyncError, PlanRefused, StalePlan, UsageError
+from imagesync.fleet.assignment import BEGUN, Assignment, decode, make_topic
+from imagesync.labels import make_thread
+from imagesync.planfile.reader import read_trusted_plan
+from imagesync.planfile.reviewed import find_unreviewed
+from imagesync.planfile.writer import compute_digest
+from imagesync.render.problems import list_problems
+from imagesync.targets.messages import CHANGED, ENDED, PLANNED, Task, Verb, decode_planned, encode_ended
+from imagesync.version import __version__
+
+PROGRESS_SECONDS: Final = 0.5
+"""Messages about the bytes of one step are at least this far apart."""
+WATCH_SECONDS: Final = 0.5
+"""How often a task looks whether it was canceled: ``distributed`` cannot interrupt a thread."""
+
+Send = Callable[[Mapping[str, Any]], None]
+
+
+def work(text: str) -> None:
+    """Carry out the assignment in ``text``. Called by ``distributed`` in a thread of a worker."""
+    from distributed import get_worker
+    from distributed.worker import thread_state
+
+    worker, key = get_worker(), thread_state.key
+    outlet = _Outlet(worker, text)
+    try:
+        outlet.send({"event": BEGUN, "worker": str(worker.name)})
+        if outlet.version != __version__:
+            message = f"the worker {worker.name} has imagesync {__version__}, and this command has {outlet.version}"
+            raise UsageError(message, "install the same version on both")
+        ended, cancelled = threading.Event(), threading.Event()
+        make_thread(lambda: _watch(worker, key, ended, cancelled), "fleet-watch").start()
+        try:
+            carry_out(decode(text), outlet.send, cancelled)
+        finally:
+            ended.set()
+    except ImagesyncError as error:
+        outlet.send(encode_ended(problems=list_problems(error)))
+    except BaseException:
+        outlet.send(encode_ended(bug=traceback.format_exc()))
+
+
+def _watch(worker: Any, key: str, ended: threading.Event, cancelled: threading.Event) -> None:
+    """Set ``cancelled`` when the task was released: the user canceled it, or is gone."""
+    while not ended.wait(WATCH_SECONDS):
+        state = worker.state.tasks.get(key)
+        if state is None or state.state in ("cancelled", "released", "forgotten"):
+            cancelled.set()
+            return
+
+
+class _Outlet:
+    """Publishes the messages of one attempt, with the number of each."""
+
+    def __init__(self, worker: Any, text: str) -> None:
+        document = json.loads(text)
+        self.version, self._worker = str(document["order"]["version"]), worker
+        self._topic = make_topic(document["order"]["run"], document["task"]["target"])
+        self._head = {"target": document["task"]["target"], "verb": document["task"]["verb"]}
+        self._attempt = secrets.token_hex(8)
+        self._lock, self._number = threading.Lock(), 0
+        self._last: dict[str, float] = {}
+
+    def send(self, document: Mapping[str, Any]) -> None:
+        """Publish a message; one about progress only if the last one of its step is old enough."""
+        with self._lock:
+            if document["event"] == "progress":
+                step, now = document["step"], time.monotonic()
+                if now - self._last.get(step, -PROGRESS_SECONDS) < PROGRESS_SECONDS:
+                    return
+                self._last[step] = now
+            self._number += 1
+            whole = {**self._head, "attempt": self._attempt, "number": self._number, "document": document}
+            self._worker.log_event(self._topic, json.dumps(whole))
+
+
+def carry_out(assignment: Assignment, send: Send, cancelled: threading.Event) -> None:
+    """Plan or apply the target, and send the messages of ``targets.messages``."""
+    with tempfile.TemporaryDirectory(prefix="imagesync-fleet-") as folder:
+        root = Path(folder).resolve()
+        _write_files(assignment.order.texts.files, root)
+
+        def send_as_user(document: Mapping[str, Any]) -> None:
+            send(_rename_paths(document, str(root), assignment))
+
+        _work_in(root, assignment, send_as_user, cancelled)
+
+
+def _write_files(files: Mapping[str, str], root: Path) -> None:
+    for name, text in files.items():
+        path = (root / name).resolve()
+        if not path.is_relative_to(root):
+            raise UsageError(f"{name!r} is not below the catalog's folder", "send only files of the catalog")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="")
+
+
+def _work_in(root: Path, assignment: Assignment, send: Send, cancelled: threading.Event) -> None:
+    from imagesync.backends import open_target
+    from imagesync.backends.base import MissingStore
+    from imagesync.run import Settings
+    from imagesync.sources import SourceAccess
+    from imagesync.targets.worker import Order, Worker
+    from imagesync.workflow import read_catalog
+
+    task, run, asked = assignment.task, assignment.order, assignment.order.texts
+    access = SourceAccess(asked.hosts, asked.min_rate, asks_sources=asked.asks_sources)
+    is_apply = task.verb is Verb.APPLY
+    missing = MissingStore.CREATE if is_apply else MissingStore.EMPTY
+    order = Order(
+        lambda subject: open_target(subject.target, missing_store=missing),  # type: ignore[arg-type]
+        run.limits.apply,
+        settings=Settings(jobs=run.jobs, lock_timeout=run.lock_timeout),
+        access=access,
+        accepts_changes=run.accepts_changes,
+        folder=str(root),
+        unlock=lambda target: f"imagesync unlock {asked.display.rstrip('/') or '.'} --target {target}",
+    )
+    reviewed = assignment.reviewed
+    if reviewed is not None:
+        order = replace(order, find_reviewed=lambda _target: read_trusted_plan(dict(reviewed), folder=str(root)))
+    catalog = read_catalog(
+        root / asked.path,
+        target=task.target,
+        values=asked.values,
+        only=asked.only,
+        strict=asked.strict,
+        jobs=run.jobs,
+        access=access,
+        allow_outside=asked.allow_outside,
+    )
+    worker = Worker(order, {task.target: catalog})
+    try:
+        if not is_apply:
+            worker(task, send, cancelled)
+        elif _plan_again(worker, assignment, send, cancelled):
+            worker(Task(task.target, Verb.APPLY, (task.target,)), send, cancelled)
+    finally:
+        worker.close()
+
+
+def _plan_again(worker: Callable[..., None], assignment: Assignment, send: Send, cancelled: threading.Event) -> bool:
+    """Plan the target on this worker. Whether it may be applied; if not, the end of the task is sent.
+
+    The plan must be the approved one. A second attempt after the death of a worker finds other images: then each change
+    must have been in the approved plan, if the user wanted to be asked.
+    """
+    found: list[Mapping[str, Any]] = []
+    worker(replace(assignment.task, verb=Verb.PLAN), found.append, cancelled)
+    planned = next((one for one in found if one["event"] == PLANNED), None)
+    if planned is None:
+        send(next(one for one in found if one["event"] == ENDED))
+        return False
+    if planned["refusals"]:
+        raise PlanRefused(planned["refusals"])
+    approved = assignment.approved
+    if approved is None:
+        return True
+    shown, _ = decode_planned({**planned, "plan": approved})
+    plan, _ = decode_planned(planned)
+    if _list_effects(planned["plan"]) == _list_effects(approved) and shown.target.is_place_of(plan.target):
+        return True
+    if not assignment.order.accepts_changes and (changes := find_unreviewed(plan, shown)):
+        raise StalePlan(changes)
+    send({**planned, "event": CHANGED})
+    return True
+
+
+def _list_effects(plan: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The part of a plan's document that does not depend on the clock, on snapshots of users, and on folders."""
+    return {name: plan[name] for name in ("catalog", "steps", "relies", "kind")}
+
+
+def _rename_paths(document: Mapping[str, Any], root: str, assignment: Assignment) -> dict[str, Any]:
+    """A message with the paths of the user instead of those of the temporary folder."""
+
+    texts = assignment.order.texts
+
+    def rename(value: Any) -> Any:
+        if isinstance(value, str):
+            return value.replace(f"{root}/", texts.display).replace(root, texts.folder)
+        if isinstance(value, Mapping):
+            return {name: rename(one) for name, one in value.items()}
+        return [rename(one) for one in value] if isinstance(value, list | tuple) else value
+
+    renamed: dict[str, Any] = rename(document)
+    if renamed.get("plan"):
+        renamed["plan"]["digest"] = compute_digest(renamed["plan"])
+    return renamed

