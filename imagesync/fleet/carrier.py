@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, Final
@@ -39,13 +39,20 @@ def open_client(address: str, certificates: Certificates) -> Iterator[Any]:
             address, security=certificates.make_security(), set_as_default=False, timeout=CONNECT, name="imagesync"
         )
     except Exception as error:
-        reason = make_printable(str(error).strip().splitlines()[0]) if str(error).strip() else type(error).__name__
+        reason = _explain(error)
         hint = "check the address, the certificates in the folder of --tls, and that the scheduler runs"
         raise ImagesyncError(f"no connection to the scheduler {address}: {reason}", hint) from error
     try:
         yield client
     finally:
-        client.close(timeout=2)
+        with suppress(Exception):  # it may raise the error of a message that it could not read
+            client.close(timeout=2)
+
+
+def _explain(error: Exception) -> str:
+    if "TLS certificate" in str(error):
+        return "its certificate is not that of a scheduler of this authority"
+    return make_printable(str(error).strip().splitlines()[0]) if str(error).strip() else type(error).__name__
 
 
 @dataclass(slots=True)
@@ -152,7 +159,9 @@ class DaskCarrier:
         if flight is None:
             return []
         message = f"the worker {flight.worker or '(without a name)'} sent a message that is not valid"
-        hint = "check that the fleet is not in the hands of somebody else: see docs/fleet.md; then run the command again"
+        hint = (
+            "check that the fleet is not in the hands of somebody else: see docs/fleet.md; then run the command again"
+        )
         return self._end(flight, encode_ended(problems=list_problems(ImagesyncError(message, hint))))
 
     def _receive(self, flight: _Flight, received: Received) -> list[Message]:

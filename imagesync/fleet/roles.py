@@ -60,7 +60,9 @@ def check_certificate(file: Path, role: Role) -> None:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it does not begin with a certificate in PEM form"
         raise UsageError(f"{shown}: {reason}", GUIDE) from error
-    found = find_role(str(one.value) for one in certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME))
+    found = find_role(
+        str(one.value) for one in certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
+    )
     if found is not role:
         what = f"the certificate of a {found}" if found else "a certificate without a role (OU in its subject)"
         raise UsageError(f"{shown} is {what}, and this process is a {role}", GUIDE)

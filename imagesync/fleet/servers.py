@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import signal
+import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -55,26 +56,34 @@ def run_scheduler(host: str, port: int, certificates: Certificates, say: Callabl
 
 
 def run_worker(
-    address: str, targets: Sequence[str], name: str, certificates: Certificates, say: Callable[[str], None]
+    address: str,
+    targets: Sequence[str],
+    name: str,
+    certificates: Certificates,
+    say: Callable[[str], None],
+    *,
+    parallel: int | None = None,
 ) -> None:
     """Work for the scheduler at ``address`` until SIGINT, SIGTERM, or the end of the scheduler.
 
-    ``targets``: the targets that this worker offers, each for one task at a time.
+    ``targets``: the targets that this worker offers, each for one task at a time. ``parallel``: how many at the same time;
+    None: all.
     """
     apply_settings()
 
-    async def serve() -> None:
+    async def serve(folder: str) -> None:
         from distributed import Worker
 
         worker = Worker(
             address,
-            nthreads=len(targets),
+            nthreads=min(len(targets), parallel or len(targets)),
             name=name,
             resources={f"{RESOURCE}{target}": 1 for target in targets},
             security=certificates.make_security(),
             protocol="tls",
             host="127.0.0.1",
             contact_address=_make_contact_address(address),
+            local_directory=folder,
             memory_limit=None,
             dashboard_address="127.0.0.1:0",
             dashboard=False,
@@ -92,7 +101,9 @@ def run_worker(
         if not is_signalled:
             raise ImagesyncError(f"the connection to the scheduler {address} ended", "start the worker again")
 
-    asyncio.run(serve())
+    # Its folder is a place for Python modules: that of ``distributed`` is in a folder of all users.
+    with tempfile.TemporaryDirectory(prefix="imagesync-worker-") as folder:
+        asyncio.run(serve(folder))
 
 
 def _make_contact_address(scheduler: str) -> str:

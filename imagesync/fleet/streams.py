@@ -72,26 +72,25 @@ def guard_worker(worker: Any) -> None:
 def _check_for_worker(message: Message) -> Message:
     if message["op"] not in SCHEDULER_SENDS:
         raise Refused(message["op"])
-    if message["op"] == "compute-task" and not _is_work(message):
-        raise Refused("a task that is not a target of a run")
-    return message
+    return _check_task(message) if message["op"] == "compute-task" else message
 
 
-def _is_work(message: Message) -> bool:
-    """Whether a task is the one function of a run, with one text."""
+def _check_task(message: Message) -> Message:
+    """A task as it came if it is the one function of a run, with one text; else one that fails.
+
+    The connection of a worker does not end because of the task of a client: two such tasks would end all workers.
+    """
     from dask._task_spec import Task
 
     from imagesync.fleet.task import work
 
     task = message["run_spec"]
     is_alone = not message["who_has"] and not message["actor"]
-    return (
-        is_alone
-        and type(task) is Task
-        and task.func is work
-        and [type(one) for one in task.args] == [str]
-        and not task.kwargs
-    )
+    is_work = type(task) is Task and task.func is work and [type(one) for one in task.args] == [str] and not task.kwargs
+    if is_alone and is_work:
+        return message
+    _log.warning("refused a task that is not a target of a run")
+    return {**message, "run_spec": Task(message["key"], work, ""), "who_has": {}, "nbytes": {}, "actor": False}
 
 
 class _SchedulerGate:
@@ -143,18 +142,28 @@ class _SchedulerGate:
         if operation not in WORKER_SENDS or message.get("worker", address) != address:
             raise Refused(operation)
         if operation == "log-event":
-            self._check_event(address, message)
-        elif "key" in message and not self._is_own(address, message["key"]):
+            return self._check_event(address, message)
+        if "key" in message and not self._is_own(address, message["key"]):
             return None
         if operation == "task-erred":
-            return {**message, "exception": SENTENCE, "traceback": None, "exception_text": SENTENCE, "traceback_text": ""}
+            return {
+                **message,
+                "exception": SENTENCE,
+                "traceback": None,
+                "exception_text": SENTENCE,
+                "traceback_text": "",
+            }
         return {**message, "type": b""} if operation == "task-finished" else message
 
-    def _check_event(self, address: str, message: Message) -> None:
+    def _check_event(self, address: str, message: Message) -> Message | None:
+        """The message if it is about a target that its worker offers. What a worker reports about itself is ignored."""
         topic, worker = message["topic"], self._scheduler.workers.get(address)
+        if topic == address:
+            return None
         offered = _read_offer(worker.resources if worker is not None else {})
         if not isinstance(topic, str) or not isinstance(message["msg"], str) or find_target(topic) not in offered:
             raise Refused("a message about a target that the worker does not offer")
+        return message
 
     def _is_own(self, address: str, key: Any) -> bool:
         """Whether a task is not that of another worker; it may have been given to another one since."""

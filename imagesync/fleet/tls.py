@@ -44,7 +44,7 @@ class FleetSecurity(Security):  # type: ignore[misc]
 
 def _expect(arguments: dict[str, Any], roles: Collection[Role]) -> dict[str, Any]:
     class CheckedSocket(ssl.SSLSocket):
-        def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002
+        def do_handshake(self, block: bool = False) -> None:
             super().do_handshake(block)
             found = read_role(self.getpeercert())
             if found not in roles:

@@ -8,8 +8,9 @@ import asyncio
 import contextlib
 import json
 import os
+import ssl
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager
 from enum import Enum
 from pathlib import Path
@@ -20,21 +21,36 @@ from distributed.core import connect
 from distributed.diagnostics.plugin import SchedulerPlugin, WorkerPlugin
 from distributed.protocol import Serialize, Serialized, ToPickle
 from distributed.security import Security
+from distributed.versions import get_versions
 
 SECONDS = 4.0
 """How long an answer may take; an attack that works needs less."""
+
+METRICS = {
+    "bandwidth": {"total": 1, "workers": {}, "types": {}},
+    "cpu": 0,
+    "memory": 0,
+    "time": 0.0,
+    "task_counts": {},
+    "spilled_bytes": {"memory": 0, "disk": 0},
+    "digests_total_since_heartbeat": {},
+    "managed_bytes": 0,
+    "transfer": {},
+    "event_loop_interval": 0.1,
+}
+"""What a worker reports about its host."""
 
 Settings = Mapping[str, Any]
 
 
 class Exploit:
-    """Runs a command in each process that unpickles it. ``way``: how it came there."""
+    """Writes the id of each process that unpickles it into the file ``mark``. ``way``: how it came there."""
 
     def __init__(self, mark: str, way: str) -> None:
         self.mark, self.way = mark, way
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return os.system, (f"echo {self.way} >> {self.mark}",)
+        return os.system, (f"echo {self.way} $PPID >> {self.mark}",)
 
 
 class EvilError(Exception):
@@ -44,17 +60,17 @@ class EvilError(Exception):
         self.mark = mark
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return os.system, (f"echo exception >> {self.mark}",)
+        return os.system, (f"echo exception $PPID >> {self.mark}",)
 
 
-class EvilPlugin(SchedulerPlugin, WorkerPlugin):
+class EvilPlugin(SchedulerPlugin, WorkerPlugin):  # type: ignore[misc]
     """A plugin that is an exploit."""
 
     def __init__(self, mark: str) -> None:
         self.mark = mark
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return os.system, (f"echo plugin >> {self.mark}",)
+        return os.system, (f"echo plugin $PPID >> {self.mark}",)
 
 
 class Reply(Enum):
@@ -78,7 +94,10 @@ def make_security(settings: Settings) -> Security:
 @asynccontextmanager
 async def open_comm(settings: Settings) -> AsyncIterator[Any]:
     """A connection to the address."""
-    arguments = make_security(settings).get_connection_args("worker")
+    is_plain = settings["address"].startswith("tcp")
+    arguments = {} if is_plain else make_security(settings).get_connection_args("worker")
+    if not is_plain:
+        arguments["ssl_context"].verify_mode = ssl.CERT_NONE  # an attacker does not check the peer
     comm = await connect(settings["address"], timeout=SECONDS, **arguments)
     try:
         yield comm
@@ -92,7 +111,7 @@ async def ask(settings: Settings, message: Mapping[str, Any]) -> str:
         async with open_comm(settings) as comm:
             await comm.write(message)
             answer = await asyncio.wait_for(comm.read(), SECONDS)
-            return str(answer.get("status", "answered")) if isinstance(answer, dict) else "answered"
+            return str(answer.get("status", "answered")) if isinstance(answer, dict) else f"answered {answer!r}"
     except (OSError, TimeoutError) as error:
         return type(error).__name__
 
@@ -105,12 +124,24 @@ def list_frames(mark: str) -> Iterator[tuple[str, Any]]:
     yield "pickled value", ToPickle(Exploit(mark, "pickled-value"))
     yield "serialized value", Serialize(Exploit(mark, "serialized"))
     for family in ("pickle", "dask", "cuda", "numpy"):
-        header = {"serializer": family, "type-serialized": exploit, "sub-header": {}, "writeable": (), "compression": (None,)}
+        header = {
+            "serializer": family,
+            "type-serialized": exploit,
+            "sub-header": {},
+            "writeable": (),
+            "compression": (None,),
+        }
         yield f"family {family}", Serialized({**header, "split-num-sub-frames": (1,), "split-offsets": (0,)}, [exploit])
     yield "enumeration", Reply.YES
     yield "imported name", {"__Enum__": True, "__module__": "antigravity", "__name__": "webbrowser", "name": "YES"}
-    yield "imported part of dask", {"__Enum__": True, "__module__": "dask.utils", "__name__": "import_required", "name": "x"}
-    for module, name in (("imagesync.fleet.task", "json.JSONDecoder"), ("dask._task_spec", "Task.__init__.__globals__")):
+    yield (
+        "imported part of dask",
+        {"__Enum__": True, "__module__": "dask.utils", "__name__": "import_required", "name": "x"},
+    )
+    for module, name in (
+        ("imagesync.fleet.task", "json.JSONDecoder"),
+        ("dask._task_spec", "Task.__init__.__globals__"),
+    ):
         yield f"dotted name {name}", Serialized(*make_dotted(module, name))
 
 
@@ -138,7 +169,7 @@ async def ask_operations(settings: Settings) -> dict[str, str]:
         "upload_file": {"filename": "imagesync.py", "data": b"raise SystemExit"},
         "set_metadata": {"keys": ["x"], "value": 1},
         "terminate": {},
-        "register-client": {"client": "rogue", "versions": {}},
+        "register-client": {"client": "rogue", "versions": get_versions()},
         "unregister": {"address": settings.get("victim", "tls://127.0.0.1:1")},
         "heartbeat_worker": make_heartbeat(settings.get("victim", "tls://127.0.0.1:1")),
         "register-worker": make_registration("tls://127.0.0.1:2", "rogue", ["a"]),
@@ -148,7 +179,7 @@ async def ask_operations(settings: Settings) -> dict[str, str]:
 
 def make_heartbeat(address: str) -> dict[str, Any]:
     """The sign of life of the worker with an address."""
-    return {"address": address, "now": 0.0, "metrics": {}, "executing": {}, "extensions": {}}
+    return {"address": address, "now": 0.0, "metrics": METRICS, "executing": {}, "extensions": {}}
 
 
 def make_registration(address: str, name: str, targets: list[str]) -> dict[str, Any]:
@@ -166,8 +197,8 @@ def make_registration(address: str, name: str, targets: list[str]) -> dict[str, 
         "services": {},
         "nanny": None,
         "pid": 1,
-        "versions": {},
-        "metrics": {},
+        "versions": get_versions(),
+        "metrics": METRICS,
         "extra": {},
         "stimulus_id": "rogue",
         "server_id": "rogue",
@@ -182,12 +213,16 @@ async def send_on_stream(settings: Settings) -> dict[str, bool]:
     for number, message in enumerate(settings["messages"]):
         async with open_comm(settings) as comm:
             if settings["role"] == "client":
-                await comm.write({"op": "register-client", "client": f"rogue-{number}", "versions": {}, "reply": False})
+                await comm.write(
+                    {"op": "register-client", "client": f"rogue-{number}", "versions": get_versions(), "reply": False}
+                )
             else:
-                await comm.write(make_registration(f"tls://127.0.0.1:{number + 1}", f"rogue-{number}", settings["offers"]))
+                await comm.write(
+                    make_registration(f"tls://127.0.0.1:{number + 1}", f"rogue-{number}", settings["offers"])
+                )
             answer = await asyncio.wait_for(comm.read(), SECONDS)
             assert answer, "the stream began"
-            await comm.write([{**message, "stimulus_id": "rogue"}])
+            await comm.write([message])
             found[json.dumps(message)] = await is_ended(comm)
     return found
 
@@ -203,9 +238,11 @@ async def is_ended(comm: Any) -> bool:
     return False
 
 
-async def connect_only(settings: Settings) -> str:
-    """How a connection ends that sends one honest question."""
-    return await ask(settings, {"op": "identity", "n_workers": 0})
+async def connect_only(settings: Settings) -> dict[str, str]:
+    """How a connection with each certificate ends that sends one honest question."""
+    question = {"op": "identity", "n_workers": 0}
+    tries = {**settings["tries"], "plain": {"address": settings["address"].replace("tls", "tcp")}}
+    return {name: await ask({**settings, **more}, question) for name, more in tries.items()}
 
 
 async def announce_huge(settings: Settings) -> str:
@@ -228,9 +265,9 @@ async def use_client(settings: Settings) -> dict[str, str]:
 
     from imagesync.fleet.task import work
 
-    Path("rogue_module.py").write_text(f"open({mark!r}, 'a').write('upload')\n")
+    Path("rogue_module.py").write_text(f"import os\nopen({mark!r}, 'a').write(f'upload {{os.getpid()}}\\n')\n")
     attempts: dict[str, Callable[[], Awaitable[Any]]] = {
-        "submit os.system": lambda: submit(os.system, f"echo submit >> {mark}"),
+        "submit os.system": lambda: submit(os.system, f"echo submit $PPID >> {mark}"),
         "submit with an argument that is an exploit": lambda: submit(work, Exploit(mark, "argument")),
         "submit dict": lambda: submit(dict, a=1),
         "submit work without a text": lambda: submit(work, 1),
@@ -240,7 +277,6 @@ async def use_client(settings: Settings) -> dict[str, str]:
         "run_on_scheduler": lambda: client.run_on_scheduler(os.getpid),
         "upload_file": lambda: client.upload_file("rogue_module.py"),
         "register_plugin": lambda: client.register_plugin(EvilPlugin(mark)),
-        "scatter": lambda: client.scatter(Exploit(mark, "scatter"), direct=False),
         "restart": lambda: client.restart(timeout=SECONDS),
         "retire_workers": lambda: client.retire_workers(),
         "set_metadata": lambda: client.set_metadata("x", 1),
@@ -296,7 +332,7 @@ def work_as_rogue(settings: Settings) -> Callable[[str], Any]:
                 for one in (begun, *settings["documents"]):
                     worker.log_event(topic, one if isinstance(one, str) else json.dumps({**head, "document": one}))
             case "other":
-                ended = {"event": "ended", "report": None, "ids": {}, "problems": [], "bug": ""}
+                ended: dict[str, Any] = {"event": "ended", "report": None, "ids": {}, "problems": [], "bug": ""}
                 for one in ({"event": "begun", "worker": "rogue"}, ended):
                     claimed = {**head, "target": settings["claims"], "document": one}
                     worker.log_event(f"imagesync-{run}-{settings['claims']}", json.dumps(claimed))
@@ -311,7 +347,7 @@ async def be_worker(settings: Settings) -> str:
     """Work until a signal, for the targets that are offered."""
     import imagesync.fleet.task as task
 
-    task.work = work_as_rogue(settings)
+    task.work = work_as_rogue(settings)  # type: ignore[assignment]
     offers = {f"target:{target}": 1 for target in settings["offers"]}
     async with Worker(
         settings["address"],
@@ -323,6 +359,7 @@ async def be_worker(settings: Settings) -> str:
         host="127.0.0.1",
         dashboard=False,
         memory_limit=None,
+        extensions={},
     ) as worker:
         print("rogue ready", file=sys.stderr, flush=True)
         await worker.finished()
@@ -332,7 +369,7 @@ async def be_worker(settings: Settings) -> str:
 async def be_scheduler(settings: Settings) -> str:
     """Serve as a scheduler until a signal, with exploits for workers and clients."""
 
-    class Greeter(SchedulerPlugin):
+    class Greeter(SchedulerPlugin):  # type: ignore[misc]
         def add_client(self, scheduler: Any, client: str) -> None:
             async def greet() -> None:
                 await asyncio.sleep(0.3)
@@ -349,7 +386,9 @@ async def be_scheduler(settings: Settings) -> str:
                 for _, frame in list_frames(settings["mark"]):
                     scheduler.stream_comms[worker].send({"op": "free-keys", "keys": [], "stimulus_id": frame})
             elif kind == "operation":
-                scheduler.stream_comms[worker].send({"op": "acquire-replicas", "who_has": {}, "nbytes": {}, "stimulus_id": "x"})
+                scheduler.stream_comms[worker].send(
+                    {"op": "acquire-replicas", "who_has": {}, "nbytes": {}, "stimulus_id": "x"}
+                )
             print("rogue greeted", file=sys.stderr, flush=True)
 
     host, port = settings["address"].removeprefix("tls://").rsplit(":", 1)
@@ -366,7 +405,10 @@ async def be_scheduler(settings: Settings) -> str:
     return "closed"
 
 
-ATTACKS: dict[str, Callable[[Settings], Awaitable[Any]]] = {
+Client._default_event_handlers = {}  # the scheduler would end the connection because of them
+
+
+ATTACKS: dict[str, Callable[[Settings], Coroutine[Any, Any, Any]]] = {
     one.__name__: one
     for one in (
         announce_huge,

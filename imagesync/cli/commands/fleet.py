@@ -47,6 +47,10 @@ def worker(
     name: Annotated[
         str | None, typer.Option("--name", help="The name of this worker (default: the host's name and targets).")
     ] = None,
+    parallel: Annotated[
+        int | None,
+        typer.Option("--parallel-targets", help="Work for at most this many targets at a time (default: all).", min=1),
+    ] = None,
     tls: CertificateFolder = None,
     *,
     logs: LogOptions,
@@ -63,5 +67,5 @@ def worker(
     set_up_logs(logs)
     certificates = find_certificates(find_folder(tls), Role.WORKER)
     own = name or f"{socket.gethostname()}-{'-'.join(targets)}"
-    run_worker(parse_address(address), targets, own, certificates, say)
+    run_worker(parse_address(address), targets, own, certificates, say, parallel=parallel)
     return ExitCode.DONE
