@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import signal
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -35,7 +35,7 @@ def run_scheduler(host: str, port: int, certificates: Certificates, say: Callabl
     """Serve as the scheduler until SIGINT or SIGTERM."""
     apply_settings()
 
-    async def serve() -> None:
+    async def serve(folder: str) -> None:
         from distributed import Scheduler
 
         scheduler = Scheduler(
@@ -43,6 +43,7 @@ def run_scheduler(host: str, port: int, certificates: Certificates, say: Callabl
             port=port,
             protocol="tls",
             security=certificates.make_security(),
+            local_directory=folder,
             dashboard_address="127.0.0.1:0",
             dashboard=False,
             extensions={},
@@ -52,7 +53,7 @@ def run_scheduler(host: str, port: int, certificates: Certificates, say: Callabl
             say(f"scheduler ready at {scheduler.address}; health: http://127.0.0.1:{scheduler.http_server.port}/health")
             await _wait_for_signal(scheduler.finished())
 
-    asyncio.run(serve())
+    _run(serve)
 
 
 def run_worker(
@@ -101,8 +102,12 @@ def run_worker(
         if not is_signalled:
             raise ImagesyncError(f"the connection to the scheduler {address} ended", "start the worker again")
 
-    # Its folder is a place for Python modules: that of ``distributed`` is in a folder of all users.
-    with tempfile.TemporaryDirectory(prefix="imagesync-worker-") as folder:
+    _run(serve)
+
+
+def _run(serve: Callable[[str], Coroutine[Any, Any, None]]) -> None:
+    """Run a process with a folder of its own, which is a place for Python modules: by default, all users share one."""
+    with tempfile.TemporaryDirectory(prefix="imagesync-fleet-") as folder:
         asyncio.run(serve(folder))
 
 
