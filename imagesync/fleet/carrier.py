@@ -159,9 +159,7 @@ class DaskCarrier:
         if flight is None:
             return []
         message = f"the worker {flight.worker or '(without a name)'} sent a message that is not valid"
-        hint = (
-            "check that the fleet is not in the hands of somebody else: see docs/fleet.md; then run the command again"
-        )
+        hint = "check the host of that worker, which may be taken over: see docs/fleet.md; then run the command again"
         return self._end(flight, encode_ended(problems=list_problems(ImagesyncError(message, hint))))
 
     def _receive(self, flight: _Flight, received: Received) -> list[Message]:

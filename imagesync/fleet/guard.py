@@ -1,6 +1,6 @@
 """Which names the connections of a fleet may carry: an unpickler that admits only those of a run. Changes ``distributed``.
 
-Everything that ``distributed`` receives and that is no plain value is a pickle, and a pickle can call any function. So a
+Everything that ``distributed`` receives and that is not a plain value is a pickle, and a pickle can call any function. So a
 stolen certificate of one site would run code on the scheduler, on every worker, and on the host of the user. Each process
 of a fleet calls ``admit_only_runs`` before it opens a connection.
 """

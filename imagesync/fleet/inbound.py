@@ -1,4 +1,4 @@
-"""What a topic of a run carries -> a message of the target, after checks: a worker may be in the hands of somebody else. Pure.
+"""What a topic of a run carries -> a message of the target, after checks: its host may be taken over. Pure.
 
 A worker may say anything about the targets that it offers, and that ends in reports, on terminals and in the logs of CI
 systems. So the plan is read as that of a file from outside, every other message must match its shape, and all texts are

@@ -54,18 +54,18 @@ def check_certificate(file: Path, role: Role) -> None:
     from cryptography import x509
     from cryptography.x509.oid import NameOID
 
-    shown = make_printable(str(file))
+    name = make_printable(str(file))
     try:
         certificate = x509.load_pem_x509_certificate(file.read_bytes())
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it does not begin with a certificate in PEM form"
-        raise UsageError(f"{shown}: {reason}", GUIDE) from error
+        raise UsageError(f"{name}: {reason}", GUIDE) from error
     found = find_role(
         str(one.value) for one in certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
     )
     if found is not role:
         what = f"the certificate of a {found}" if found else "a certificate without a role (OU in its subject)"
-        raise UsageError(f"{shown} is {what}, and this process is a {role}", GUIDE)
+        raise UsageError(f"{name} is {what}, and this process is a {role}", GUIDE)
     if not certificate.not_valid_before_utc <= datetime.now(UTC) <= certificate.not_valid_after_utc:
         period = f"{certificate.not_valid_before_utc:%Y-%m-%d} to {certificate.not_valid_after_utc:%Y-%m-%d}"
-        raise UsageError(f"{shown} is not valid now, but from {period}", "renew it as docs/fleet.md says")
+        raise UsageError(f"{name} is not valid now, but from {period}", "renew it as docs/fleet.md says")

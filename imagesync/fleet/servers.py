@@ -114,8 +114,8 @@ def _run(serve: Callable[[str], Coroutine[Any, Any, None]]) -> None:
 def _make_contact_address(scheduler: str) -> str:
     """The name of a worker at the scheduler: the address of its host, and a random port.
 
-    Nobody connects to a worker, so it listens only to its own host, and there to nobody. Its address must only differ
-    from those of the other workers.
+    No process connects to a worker, so it listens on loopback only, and refuses every peer there. Its address must only
+    differ from those of the other workers.
     """
     from distributed.utils import get_ip
 

@@ -128,7 +128,7 @@ class _SchedulerGate:
             case {"worker": str(address)}:
                 return lambda message: self._check_worker(address, message)
             case _:
-                raise Refused("a stream of nobody")
+                raise Refused("a stream without a peer")
 
     def _check_client(self, name: str, message: Message) -> Message:
         if message["op"] not in CLIENT_SENDS or message.get("client", name) != name:
@@ -171,7 +171,7 @@ class _SchedulerGate:
         return task is None or task.processing_on is None or task.processing_on.address == address
 
     def _forget_topics(self) -> None:
-        """Remove the topics that nobody reads: otherwise each run would leave some for as long as the scheduler runs."""
+        """Remove the topics that no client reads: otherwise each run would leave some for as long as the scheduler runs."""
         broker = self._scheduler._broker
         for topic in list(broker._topics.values()):
             topic.subscribers.intersection_update(self._scheduler.clients)

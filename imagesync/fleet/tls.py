@@ -48,7 +48,7 @@ def _expect(arguments: dict[str, Any], roles: Collection[Role]) -> dict[str, Any
             super().do_handshake(block)
             found = read_role(self.getpeercert())
             if found not in roles:
-                wanted = " or ".join(sorted(roles)) or "nobody"
+                wanted = " or ".join(sorted(roles)) or "no process"
                 reason = f"the certificate is that of a {found}" if found else "the certificate has no role"
                 raise ssl.SSLCertVerificationError(ssl.SSL_ERROR_SSL, f"{reason}, and {wanted} may be connected here")
 

@@ -1,4 +1,4 @@
-"""Attacks on a fleet by somebody who has a certificate: ``python -m tests.fleet.rogue ATTACK FILE.json``.
+"""Attacks on a fleet by the holder of a certificate: ``python -m tests.fleet.rogue ATTACK FILE.json``.
 
 The file has the settings of the attack: ``address``, ``authority`` and ``certificate`` (files), ``mark`` (a file that an
 exploit writes), and its own. The process is not guarded. It prints one JSON value: what the attack obtained.
@@ -43,7 +43,7 @@ METRICS = {
 Settings = Mapping[str, Any]
 
 
-class Exploit:
+class RogueValue:
     """Writes the id of each process that unpickles it into the file ``mark``. ``way``: how it came there."""
 
     def __init__(self, mark: str, way: str) -> None:
@@ -73,7 +73,7 @@ class EvilPlugin(SchedulerPlugin, WorkerPlugin):  # type: ignore[misc]
         return os.system, (f"echo plugin $PPID >> {self.mark}",)
 
 
-class Reply(Enum):
+class RogueEnum(Enum):
     """A value of an enumeration."""
 
     YES = 1
@@ -120,9 +120,9 @@ def list_frames(mark: str) -> Iterator[tuple[str, Any]]:
     """Values whose decoding runs an exploit or imports a module."""
     import distributed.protocol.pickle as pickles
 
-    exploit = pickles.dumps(Exploit(mark, "frame"))
-    yield "pickled value", ToPickle(Exploit(mark, "pickled-value"))
-    yield "serialized value", Serialize(Exploit(mark, "serialized"))
+    exploit = pickles.dumps(RogueValue(mark, "frame"))
+    yield "pickled value", ToPickle(RogueValue(mark, "pickled-value"))
+    yield "serialized value", Serialize(RogueValue(mark, "serialized"))
     for family in ("pickle", "dask", "cuda", "numpy"):
         header = {
             "serializer": family,
@@ -132,7 +132,7 @@ def list_frames(mark: str) -> Iterator[tuple[str, Any]]:
             "compression": (None,),
         }
         yield f"family {family}", Serialized({**header, "split-num-sub-frames": (1,), "split-offsets": (0,)}, [exploit])
-    yield "enumeration", Reply.YES
+    yield "enumeration", RogueEnum.YES
     yield "imported name", {"__Enum__": True, "__module__": "antigravity", "__name__": "webbrowser", "name": "YES"}
     yield (
         "imported part of dask",
@@ -268,7 +268,7 @@ async def use_client(settings: Settings) -> dict[str, str]:
     Path("rogue_module.py").write_text(f"import os\nopen({mark!r}, 'a').write(f'upload {{os.getpid()}}\\n')\n")
     attempts: dict[str, Callable[[], Awaitable[Any]]] = {
         "submit os.system": lambda: submit(os.system, f"echo submit $PPID >> {mark}"),
-        "submit with an argument that is an exploit": lambda: submit(work, Exploit(mark, "argument")),
+        "submit with an argument that is an exploit": lambda: submit(work, RogueValue(mark, "argument")),
         "submit dict": lambda: submit(dict, a=1),
         "submit work without a text": lambda: submit(work, 1),
         "submit work with more": lambda: submit(work, "{}", text="{}"),
@@ -310,7 +310,7 @@ async def submit_work(settings: Settings) -> str:
 
 
 def work_as_rogue(settings: Settings) -> Callable[[str], Any]:
-    """What a worker does in the hands of somebody else."""
+    """What a worker does whose host is taken over."""
     import imagesync.fleet.task as task
 
     honest = task.work
@@ -324,7 +324,7 @@ def work_as_rogue(settings: Settings) -> Callable[[str], Any]:
             case "exception":
                 raise EvilError(settings["mark"])
             case "result":
-                return Exploit(settings["mark"], "result")
+                return RogueValue(settings["mark"], "result")
             case "event":
                 worker.log_event(topic, {"x": 1})
             case "messages":

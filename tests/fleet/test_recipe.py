@@ -50,7 +50,7 @@ def test_the_recipe_makes_a_fleet_that_works(made: Path, lab: Lab) -> None:
 
 
 def test_every_certificate_has_its_role_and_a_private_file(made: Path) -> None:
-    """Those of three machines, too. The key of the authority is no part of them."""
+    """Those of three machines, too. The key of the authority is in its own file."""
     roles = {"scheduler": Role.SCHEDULER, "worker": Role.WORKER, "client": Role.CLIENT, "ci": Role.CLIENT}
     roles |= {"a.example.com": Role.SCHEDULER, "b.example.com": Role.WORKER, "c.example.com": Role.WORKER}
     for name, role in roles.items():
@@ -68,7 +68,9 @@ def test_openssl_refuses_the_certificate_of_a_worker_for_a_scheduler(made: Path)
     found: dict[str, int] = {}
     for name, purpose in (("scheduler", "sslserver"), ("worker", "sslserver"), ("worker", "sslclient")):
         command = ["openssl", "verify", "-CAfile", made / "ca.pem", "-purpose", purpose, made / f"{name}.pem"]
-        found[f"{name} {purpose}"] = subprocess.run(command, capture_output=True, check=False).returncode
+        found[f"{name} {purpose}"] = subprocess.run(
+            [str(word) for word in command], capture_output=True, check=False
+        ).returncode
     assert found == {"scheduler sslserver": 0, "worker sslserver": 2, "worker sslclient": 0}
 
 

@@ -1,4 +1,4 @@
-"""Somebody has a certificate of the fleet, or none, and attacks each role. Real processes with TLS; exploits write a file."""
+"""The holder of a certificate of the fleet, or of none, attacks each role. Real processes with TLS; exploits write a file."""
 
 import json
 import shutil
@@ -182,7 +182,7 @@ def test_no_frame_runs_code_on_the_scheduler(attacked: Stage, certificate: str) 
 
 
 @pytest.mark.parametrize("certificate", ["worker", "client", "scheduler"])
-def test_a_worker_answers_nobody(attacked: Stage, certificate: str) -> None:
+def test_a_worker_answers_no_peer(attacked: Stage, certificate: str) -> None:
     """A worker listens only on loopback, and no certificate is good enough there."""
     address = attacked.find_worker_address("w-a")
     assert set(attacked.attack("send_frames", certificate, address=address).values()) <= set(NOTHING)

@@ -1,0 +1,159 @@
+"""What a worker reports is checked before anything else reads it: its host may be in the hands of another person."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from imagesync.fleet.assignment import find_target, make_topic
+from imagesync.fleet.inbound import Account, InvalidMessage, read_message
+from imagesync.model.plan import Plan
+from imagesync.model.report import Finished, Outcome, Progress, Report, Started, StepResult, Transferred
+from imagesync.targets.messages import CHANGED, RUN, Verb, decode_planned, encode_ended, encode_event, encode_planned
+from tests.unit.factories import catalog, inventory, plan, spec
+
+HOSTILE = "\x1b[2J\n::error::x\u202e"
+
+
+def sample(**more: Any) -> Plan:
+    """A plan of target eu."""
+    return replace(plan(catalog(spec("a"), spec("b", "b")), inventory()), target_name="eu", **more)
+
+
+def travel(document: object) -> Any:
+    """A document as it arrives."""
+    return json.loads(json.dumps(document))
+
+
+def make_account() -> Account:
+    """What is known of target eu after its plan."""
+    account = Account("eu", sample().catalog)
+    account.check(travel(encode_planned(sample())))
+    return account
+
+
+def test_every_message_of_an_honest_worker_is_accepted_as_it_is() -> None:
+    """In the order of a run."""
+    account, made = make_account(), sample()
+    first, second = made.steps
+    results = (StepResult(first, Outcome.DONE, "id-1", seconds=1.5), StepResult(second, Outcome.FAILED, error="no"))
+    for document in (
+        {"event": "begun", "worker": "w"},
+        encode_planned(made, ["too many"]),
+        encode_planned(made, event=CHANGED),
+        encode_planned(made, event=RUN),
+        {"event": RUN},
+        {"event": "warning", "text": "a sentence"},
+        encode_event(Started(first)),
+        encode_event(Progress(first, Transferred(1, None))),
+        encode_event(Finished(results[0])),
+        encode_ended(Report(made, results), {"a": "id-1"}),
+        encode_ended(bug="Traceback\n  File\nKeyError: 'x'"),
+        encode_ended(),
+    ):
+        arrived = travel(document)
+        assert account.check(arrived) == arrived
+
+
+def test_the_texts_of_a_message_are_printable_except_the_lines_of_a_traceback() -> None:
+    """A terminal and a CI system show them."""
+    account = make_account()
+    assert account.check({"event": "warning", "text": HOSTILE})["text"] == r"\x1b[2J\n::error::x\u202e"
+    ended = account.check({**encode_ended(), "bug": f"a\n{HOSTILE}", "ids": {HOSTILE: HOSTILE}})
+    assert ended["bug"] == "a\n\\x1b[2J\n::error::x\\u202e"
+    assert list(ended["ids"]) == [r"\x1b[2J\n::error::x\u202e"]
+
+
+def test_a_plan_is_read_as_one_from_outside() -> None:
+    """Another target or catalog, another content than its digest says, and control characters are refused."""
+    account = Account("eu", sample().catalog)
+    wrong = [
+        encode_planned(sample(notes=("x",))) | {"plan": travel(encode_planned(sample()))["plan"] | {"notes": ["y"]}},
+        encode_planned(replace(sample(), target_name="us")),
+        encode_planned(replace(sample(), catalog="another")),
+        encode_planned(sample(removed=("\x1b[2J",))),
+        encode_planned(sample()) | {"refusals": "text"},
+        encode_planned(sample()) | {"places": {"a": 1}},
+    ]
+    for document in wrong:
+        with pytest.raises(InvalidMessage):
+            account.check(travel(document))
+    assert account.plan is None
+    document = travel(encode_planned(sample()))
+    assert decode_planned(account.check(document))[0] == sample()
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        [],
+        "ended",
+        {"event": "unknown"},
+        {"event": ["ended"]},
+        {"event": "begun"},
+        {"event": "begun", "worker": 1},
+        {"event": "warning", "text": None},
+        {"event": "started", "step": "no such step"},
+        {"event": "started", "step": ["x"]},
+        {"event": "progress", "step": 1, "sent_bytes": "1", "total_bytes": 1, "read_bytes": 1, "source_bytes": 1},
+        {**encode_ended(), "ids": [1]},
+        {**encode_ended(), "bug": 1},
+        {**encode_ended(), "problems": [{}]},
+        {**encode_ended(), "problems": 5},
+        {**encode_ended(), "report": {"results": [{"step": "x"}], "interrupted": False, "stopped": "", "leftover": []}},
+        {**encode_ended(), "report": {"results": [], "interrupted": "no", "stopped": "", "leftover": []}},
+        {**encode_ended(), "report": {"results": [], "interrupted": False, "stopped": "", "leftover": [1]}},
+    ],
+    ids=str,
+)
+def test_a_message_without_its_shape_is_invalid(document: object) -> None:
+    """Whatever is wrong with it, the error is the same."""
+    with pytest.raises(InvalidMessage):
+        make_account().check(document)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        1,
+        {"target": "eu"},
+        "",
+        "[]",
+        "{}",
+        "[" * 100_000,
+        '{"target": "us", "verb": "plan", "attempt": "1", "document": {"event": "ended"}}',
+        '{"target": "eu", "verb": "destroy", "attempt": "1", "document": {"event": "ended"}}',
+        '{"target": "eu", "verb": "plan", "attempt": 1, "document": {"event": "ended"}}',
+        '{"target": "eu", "verb": "plan", "attempt": "1", "document": []}',
+        '{"target": "eu", "verb": "plan", "attempt": "1", "document": {"event": 1}}',
+    ],
+    ids=lambda text: str(text)[:40],
+)
+def test_a_text_that_is_no_message_of_its_target_is_invalid(text: object) -> None:
+    """The topic has the target; a message that names another one is refused."""
+    with pytest.raises(InvalidMessage):
+        read_message(text, "eu")
+
+
+def test_a_message_is_read() -> None:
+    """With its verb and its attempt."""
+    text = '{"target": "eu", "verb": "apply", "attempt": "ab", "number": 1, "document": {"event": "run"}}'
+    found = read_message(text, "eu")
+    assert (found.verb, found.attempt, found.document) == (Verb.APPLY, "ab", {"event": "run"})
+
+
+@pytest.mark.parametrize("target", ["eu", "eu-west-1", "a b", "ü"])
+def test_the_target_of_a_topic_is_found(target: str) -> None:
+    """Also with hyphens, which separate the parts."""
+    assert find_target(make_topic("0123456789abcdef", target)) == target
+
+
+@pytest.mark.parametrize(
+    "topic", ["", "print", "all", "imagesync-", "imagesync-xyz-eu", "imagesync-ab", "imagesync-ab-"]
+)
+def test_another_topic_has_no_target(topic: str) -> None:
+    """Those of ``distributed``, too."""
+    assert find_target(topic) is None
