@@ -1,7 +1,7 @@
 """The options of a run on a fleet, and its carrier. Does I/O only if the run is on a fleet."""
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,8 +16,8 @@ from imagesync.model.catalog import Catalog
 if TYPE_CHECKING:
     from imagesync.fleet.assignment import Limits
     from imagesync.fleet.carrier import DaskCarrier
-    from imagesync.model.plan import Plan
     from imagesync.run import Settings
+    from imagesync.targets.worker import Order
 
 LOCK_TIMEOUT: Final = 150.0
 """The default time to wait for the lease, in seconds: longer than until the lease of a lost worker expires."""
@@ -92,14 +92,13 @@ class FleetOptions:
         path: Path,
         options: Options,
         subjects: Mapping[str, object],
+        asked: "Order",
         *,
-        lock_timeout: float = LOCK_TIMEOUT,
-        accepts_changes: bool = False,
-        find_reviewed: "Callable[[str | None], Plan | None]" = lambda _target: None,
+        is_apply: bool,
     ) -> "Iterator[DaskCarrier]":
         """The carrier of a run on the fleet. ``subjects``: by target, its catalog, or why there is none.
 
-        ``find_reviewed``: the plan that must have every change of a target.
+        ``asked``: what is asked of each target; of its functions, those are used that need nothing of the cloud.
 
         ManifestError for a source or store that a worker cannot read. ImagesyncError without a connection.
         """
@@ -125,6 +124,7 @@ class FleetOptions:
             "." if path.is_dir() else path.name,
             str(folder),
             "" if display == "." else f"{display}/",
+            asked.folder,
             parse_pairs(options.set_values),
             tuple(options.only),
             options.strict,
@@ -134,13 +134,20 @@ class FleetOptions:
             options.allow_outside,
         )
         order = FleetOrder(
-            __version__, secrets.token_hex(8), texts, _make_limits(options), options.jobs, lock_timeout, accepts_changes
+            __version__,
+            secrets.token_hex(8),
+            texts,
+            _make_limits(options),
+            options.jobs,
+            asked.settings.lock_timeout,
+            accepts_changes=asked.accepts_changes,
+            creates_stores=is_apply,
         )
         refused = {name: one for name, one in subjects.items() if isinstance(one, ImagesyncError)}
         reviewed = dict[str, dict[str, Any]]()
         for name in catalogs:
             try:
-                plan = find_reviewed(name)
+                plan = asked.find_reviewed(name)
             except ImagesyncError as error:
                 refused[name] = error
             else:
@@ -148,7 +155,7 @@ class FleetOptions:
         certificates = find_certificates(find_folder(self.tls), Role.CLIENT)
         with open_client(address, certificates) as client:
             names = {name: one.name for name, one in catalogs.items()}
-            yield DaskCarrier(client, order, refused, reviewed, catalogs=names, address=address)
+            yield DaskCarrier(client, order, refused, reviewed, catalogs=names, address=address, unlock=asked.unlock)
 
 
 def _make_limits(options: Options) -> "Limits":

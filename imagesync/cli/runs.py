@@ -24,7 +24,6 @@ from imagesync.cli.interrupts import Interrupted, Interrupts
 from imagesync.cli.logs import has_log_file, note
 from imagesync.cli.options import Locking, Options, parse_pairs
 from imagesync.cli.outputs import Outputs, raise_last
-from imagesync.cli.partial_report import ReportSoFar
 from imagesync.cli.pasting import format_command
 from imagesync.cli.progress import EventLines, LogLines, ProgressStyle, Watcher, open_watcher
 from imagesync.cli.result_options import ResultForm, Results
@@ -33,6 +32,7 @@ from imagesync.cli.streams import say
 from imagesync.cli.terminal import choose_paint, confirm, find_width
 from imagesync.errors import Bug, ImagesyncError
 from imagesync.model.catalog import Catalog
+from imagesync.model.partial_report import ReportSoFar
 from imagesync.model.plan import Kind, Plan
 from imagesync.model.report import Event, Report, list_waiting_candidates
 from imagesync.render.place import describe_place

@@ -24,7 +24,6 @@ from imagesync.cli.interrupts import Interrupted, Interrupts, choose_exit_code
 from imagesync.cli.logs import has_log_file, note
 from imagesync.cli.options import Options
 from imagesync.cli.outputs import Outputs, raise_last
-from imagesync.cli.partial_report import ReportSoFar
 from imagesync.cli.progress import EventLines, LogLines, ProgressStyle, Watcher, open_watcher
 from imagesync.cli.result_options import ResultForm, Results
 from imagesync.cli.results import PlansResult, RunsReport
@@ -36,6 +35,7 @@ from imagesync.cli.targets import StoreNotes, locate, open_selected
 from imagesync.cli.terminal import confirm
 from imagesync.errors import Bug, ImagesyncError
 from imagesync.model.catalog import Catalog
+from imagesync.model.partial_report import ReportSoFar
 from imagesync.model.plan import Plan
 from imagesync.model.report import Event, Finished, Report
 from imagesync.model.targets import PlannedTarget, TargetOutcome, TargetRun
@@ -106,14 +106,9 @@ class Group:
         if self.fleet.on is not None:
             if sharing is not None:
                 sharing.refuse_on_fleet()
-            timeout, changes = order.settings.lock_timeout, order.accepts_changes
+            is_apply = sharing is not None
             with self.fleet.open_carrier(
-                self.path,
-                self.options,
-                subjects.by_target,
-                lock_timeout=timeout,
-                accepts_changes=changes,
-                find_reviewed=order.find_reviewed,
+                self.path, self.options, subjects.by_target, order, is_apply=is_apply
             ) as fleet:
                 yield fleet
             return

@@ -48,13 +48,14 @@ class ManifestTexts:
 
     ``files``: the text of each manifest and keyring, by its path relative to the catalog's folder. ``path``: the manifest
     or folder that the user named, relative to it. ``folder``: the absolute path of that folder at the user's, and
-    ``display``: the beginning of the paths in messages.
+    ``display``: the beginning of the paths in messages. ``out``: the folder of the file for the plans, at the user's.
     """
 
     files: Mapping[str, str]
     path: str
     folder: str
     display: str
+    out: str
     values: Mapping[str, str] = field(default_factory=dict)
     only: tuple[str, ...] = ()
     strict: bool = False
@@ -69,7 +70,7 @@ class FleetOrder:
     """What a run asks of each target.
 
     ``version``: of imagesync, which must be the worker's. ``run``: the id of the run. ``accepts_changes``: whether a target
-    is applied although another plan was shown.
+    is applied although another plan was shown. ``creates_stores``: whether a store that does not exist is created.
     """
 
     version: str
@@ -79,17 +80,20 @@ class FleetOrder:
     jobs: int = 8
     lock_timeout: float = 150.0
     accepts_changes: bool = False
+    creates_stores: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
     """A task of a run. ``approved``: the document of the plan that was shown, for an apply.
 
-    ``reviewed``: the document of the plan that must have every change.
+    ``reviewed``: the document of the plan that must have every change. ``unlock``: the command that breaks the lease of the
+    target, for messages.
     """
 
     task: Task
     order: FleetOrder
+    unlock: str
     approved: Mapping[str, Any] | None = None
     reviewed: Mapping[str, Any] | None = None
 
@@ -114,6 +118,7 @@ def decode(text: str) -> Assignment:
                 ),
             }
         ),
+        str(document["unlock"]),
         document["approved"],
         document["reviewed"],
     )

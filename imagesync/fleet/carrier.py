@@ -1,5 +1,6 @@
 """Tasks of a run -> workers of a fleet, and their messages. Does I/O through ``distributed``."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -13,7 +14,7 @@ from imagesync.fleet.inbound import Account, InvalidMessage, Received, read_mess
 from imagesync.fleet.settings import RESOURCE, Certificates, apply_settings
 from imagesync.fleet.task import work
 from imagesync.render.problems import list_problems
-from imagesync.targets.messages import ENDED, PLANNED, Message, Task, Verb, encode_ended
+from imagesync.targets.messages import ENDED, LOST_WHY, PLANNED, WARNING, Message, Task, Verb, encode_ended
 from imagesync.text import make_printable, quote_word
 
 LAST_MESSAGES: Final = 5.0
@@ -23,7 +24,10 @@ STOP: Final = 180.0
 LOST: Final = 10.0
 """Seconds without the scheduler after which it counts as lost."""
 NO_WORKER: Final = 30.0
-"""Seconds that a task waits for a worker that offers its target."""
+"""Seconds that a task waits for a worker that offers its target, for example one that systemd starts again."""
+ROLL_CALL: Final = 5.0
+"""How often the scheduler is asked for its workers, in seconds."""
+AGAIN: Final = "run the command again: it reads the outcome from the service"
 CONNECT: Final = 15.0
 """Seconds to connect to the scheduler."""
 
@@ -42,6 +46,7 @@ def open_client(address: str, certificates: Certificates) -> Iterator[Any]:
         reason = _explain(error)
         hint = "check the address, the certificates in the folder of --tls, and that the scheduler runs"
         raise ImagesyncError(f"no connection to the scheduler {address}: {reason}", hint) from error
+    logging.getLogger("imagesync.fleet").info("connected to the scheduler %s", address)
     try:
         yield client
     finally:
@@ -57,23 +62,41 @@ def _explain(error: Exception) -> str:
 
 @dataclass(slots=True)
 class _Flight:
-    """A task that was submitted. ``attempt``: the id of the newest one; ``over``: when ``distributed`` ended it."""
+    """A task that was submitted. ``attempt``: the id of the newest one; ``worker``: the name of its worker.
+
+    ``over``: when ``distributed`` ended it, and with which ``status``. ``unoffered``: since when no worker offers its target.
+    """
 
     task: Task
     future: Any
-    since: float
     attempt: str = ""
     worker: str = ""
     before: set[str] = field(default_factory=set)
     over: float | None = None
     status: str = ""
+    unoffered: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Loss:
+    """Why the last message of a task will not come. ``lost``: in a few words, for its report."""
+
+    lost: str
+    message: str
+    hint: str
+
+    def encode(self, *, has_begun: bool) -> dict[str, Any]:
+        """The end of the task. Only one that has begun may have changed something, so only that one is lost."""
+        problems = list_problems(ImagesyncError(self.message, self.hint))
+        return {**encode_ended(problems=problems), **({LOST_WHY: self.lost} if has_begun else {})}
 
 
 class DaskCarrier:
     """Runs each task on a worker that offers its target. ``client``: of ``distributed``.
 
     ``refused``: the targets that get no task, and why. ``reviewed``: by target, the document of its reviewed plan.
-    ``catalogs``: by target, the name of its catalog. ``address``: of the scheduler, for messages.
+    ``catalogs``: by target, the name of its catalog. ``address``: of the scheduler, for messages. ``unlock``: the command
+    that breaks the lease of a target, for messages.
     """
 
     def __init__(
@@ -85,15 +108,17 @@ class DaskCarrier:
         *,
         catalogs: Mapping[str, str],
         address: str,
+        unlock: Callable[[str], str],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client, self._order, self._refused, self._address = client, order, refused, address
-        self._clock, self._reviewed = clock, reviewed
+        self._clock, self._reviewed, self._unlock = clock, reviewed, unlock
         self._approved: dict[str, Mapping[str, Any]] = {}
         self._flights: dict[tuple[str, Verb], _Flight] = {}
         self._inbox: SimpleQueue[tuple[str, Any]] = SimpleQueue()
         self._cancelled_at: float | None = None
         self._gone_since: float | None = None
+        self._called = clock()
         self._accounts = {name: Account(name, catalog) for name, catalog in catalogs.items()}
         for name in catalogs:
             self._subscribe(name)
@@ -116,12 +141,12 @@ class DaskCarrier:
             pure=False,
             retries=0,
         )
-        flight = self._flights[task.target, task.verb] = _Flight(task, future, self._clock())
+        flight = self._flights[task.target, task.verb] = _Flight(task, future)
         future.add_done_callback(lambda _future: self._inbox.put(("over", flight)))
 
     def _assign(self, task: Task) -> Assignment:
         name = task.target
-        return Assignment(task, self._order, self._approved.get(name), self._reviewed.get(name))
+        return Assignment(task, self._order, self._unlock(name), self._approved.get(name), self._reviewed.get(name))
 
     def events(self, seconds: float) -> list[Message]:
         """The messages that came since the last call; without any, those of the next ``seconds``."""
@@ -169,12 +194,18 @@ class DaskCarrier:
             return []
         document = self._accounts[flight.task.target].check(received.document)
         if document["event"] == BEGUN:
-            flight.before |= {flight.attempt} - {""}
-            flight.attempt, flight.worker = received.attempt, document["worker"]
-            return []
+            return self._begin(flight, received.attempt, document["worker"])
         if document["event"] == PLANNED:
             self._approved[flight.task.target] = document["plan"]
         return self._end(flight, document) if document["event"] == ENDED else [self._make_message(flight, document)]
+
+    def _begin(self, flight: _Flight, attempt: str, worker: str) -> list[Message]:
+        """Follow a new attempt; from now on, the messages of earlier ones are ignored."""
+        lost, is_first = flight.worker, not flight.attempt
+        flight.before |= {flight.attempt} - {""}
+        flight.attempt, flight.worker, flight.unoffered = attempt, worker, None
+        text = f"worker {lost} was lost; worker {worker} plans the target again and continues"
+        return [] if is_first else [self._make_message(flight, {"event": WARNING, "text": text})]
 
     @staticmethod
     def _make_message(flight: _Flight, document: Any) -> Message:
@@ -188,10 +219,13 @@ class DaskCarrier:
     def _find_silent(self) -> list[Message]:
         """The end of each task whose last message will not come."""
         self._watch_scheduler()
+        self._call_roll()
         found: list[Message] = []
         for flight in list(self._flights.values()):
-            if (problem := self._explain_silence(flight)) is not None:
-                found += self._end(flight, encode_ended(problems=list_problems(problem) if problem.message else ()))
+            if self._cancelled_at is not None and not flight.attempt:
+                found += self._end(flight, encode_ended())
+            elif (loss := self._explain_silence(flight)) is not None:
+                found += self._end(flight, loss.encode(has_begun=bool(flight.attempt)))
         return found
 
     def _watch_scheduler(self) -> None:
@@ -199,40 +233,58 @@ class DaskCarrier:
         is_here = self._client.status == "running" and not (report is None or report.done())
         self._gone_since = None if is_here else self._gone_since or self._clock()
 
-    def _explain_silence(self, flight: _Flight) -> ImagesyncError | None:
+    def _call_roll(self) -> None:
+        """Note the tasks whose target no worker offers. A worker that offers it may be busy for another user."""
+        now = self._clock()
+        if now - self._called < ROLL_CALL or self._gone_since is not None or not self._flights:
+            return
+        self._called = now
+        try:
+            workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        except Exception:  # whatever it is: the next call is soon, and a lost scheduler is noticed by other means
+            return
+        offered = {name for worker in workers for name in worker["resources"]}
+        for flight in self._flights.values():
+            is_offered = f"{RESOURCE}{flight.task.target}" in offered
+            flight.unoffered = None if is_offered else flight.unoffered or now
+
+    def _explain_silence(self, flight: _Flight) -> _Loss | None:
         """Why a task ends without its last message; None while it may still come."""
-        now, name = self._clock(), make_printable(flight.task.target)
+        now = self._clock()
         if self._gone_since is not None and now - self._gone_since > LOST:
-            unknown = "what its worker did since then is unknown" if flight.attempt else "no worker began with it"
-            hint = "the worker ends its running steps; start the scheduler, and run the command again"
-            return ImagesyncError(f"the connection to the scheduler {self._address} is lost, and {unknown}", hint)
+            return self._explain_lost(flight)
         if self._cancelled_at is not None:
-            if not flight.attempt:
-                return ImagesyncError("")
-            if now - self._cancelled_at > STOP:
-                hint = "run the command again: it reads the outcome from the service"
-                return ImagesyncError(
-                    f"worker {flight.worker} did not report the end of its steps in {STOP:.0f} s", hint
-                )
-            return None
+            return self._explain_cancelled(flight) if now - self._cancelled_at > STOP else None
         if flight.over is not None and now - flight.over > LAST_MESSAGES:
-            return self._explain_end(flight, name)
-        if not flight.attempt and now - flight.since > NO_WORKER and not self._is_offered(flight.task.target):
-            return self._explain_missing(name)
+            return self._explain_end(flight)
+        if flight.over is None and flight.unoffered is not None and now - flight.unoffered > NO_WORKER:
+            return self._explain_missing(flight)
         return None
 
-    def _is_offered(self, target: str) -> bool:
-        """Whether a worker offers a target; it may be busy with the target for another user."""
-        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
-        return any(f"{RESOURCE}{target}" in worker["resources"] for worker in workers)
+    @staticmethod
+    def _explain_cancelled(flight: _Flight) -> _Loss:
+        message = f"worker {flight.worker} did not report the end of its steps in {STOP:.0f} s"
+        return _Loss(f"worker {flight.worker} is silent", message, AGAIN)
 
-    def _explain_end(self, flight: _Flight, name: str) -> ImagesyncError:
-        if flight.status == "error":
-            hint = "read the log of the worker; run the command again: it reads the outcome from the service"
-            return ImagesyncError(f"the worker of target {name} was lost twice while it worked for it", hint)
-        hint = "run the command again: it reads the outcome from the service"
-        return ImagesyncError(f"the fleet lost the task of target {name} (its status is {flight.status})", hint)
+    def _explain_lost(self, flight: _Flight) -> _Loss:
+        short = "the connection to the scheduler is lost"
+        message = f"the connection to the scheduler {self._address} is lost"
+        if not flight.attempt:
+            return _Loss(short, f"{message}, and no worker began to work for this target", f"start it, and {AGAIN}")
+        unknown = f"what worker {flight.worker} did since then is unknown"
+        hint = f"the worker ends its running steps; start the scheduler, and {AGAIN}"
+        return _Loss(short, f"{message}, and {unknown}", hint)
 
-    def _explain_missing(self, name: str) -> ImagesyncError:
-        command = f"imagesync fleet worker {self._address} --target {quote_word(name)}"
-        return ImagesyncError(f"no worker offers target {name}", f"start one on a host beside its cloud: {command}")
+    def _explain_end(self, flight: _Flight) -> _Loss:
+        if flight.status != "error":  # released, because the scheduler ended or lost this client
+            return self._explain_lost(flight)
+        message = f"two workers were lost while they worked for this target, the last one was {flight.worker}"
+        return _Loss("two workers were lost", message, f"read the logs of its workers; {AGAIN}")
+
+    def _explain_missing(self, flight: _Flight) -> _Loss:
+        target = flight.task.target
+        message = f"no worker offers target {make_printable(target)}"
+        if flight.attempt:
+            message = f"worker {flight.worker} was lost while it worked for this target, and no other one offers it"
+        command = f"imagesync fleet worker {self._address} --target {quote_word(target)}"
+        return _Loss(f"worker {flight.worker} was lost", message, f"start one on a host beside its cloud: {command}")

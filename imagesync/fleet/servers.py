@@ -9,12 +9,19 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from imagesync.errors import ImagesyncError, UsageError
+from imagesync.fleet.running import RUNNING
 from imagesync.fleet.settings import PORT, RESOURCE, Certificates, apply_settings
 from imagesync.fleet.streams import guard_scheduler, guard_worker
 from imagesync.text import make_printable
 
-LEAVE: Final = 120.0
-"""Seconds that the running steps of a worker have after SIGTERM."""
+CONNECT: Final = 15
+"""Seconds that a worker tries to connect to the scheduler; then its supervisor starts it again."""
+LEAVE: Final = 80.0
+"""Seconds that the running steps of a worker have after SIGTERM: less than systemd waits before it kills (90 s)."""
+FORGET: Final = 5.0
+"""Seconds that the user's command has to take the last message of a task, before its worker closes."""
+TICK: Final = 0.2
+"""How often a worker looks whether its tasks have ended, in seconds."""
 
 
 def parse_address(text: str) -> str:
@@ -31,12 +38,14 @@ def parse_address(text: str) -> str:
     return f"tls://{host}:{port}"
 
 
-def run_scheduler(host: str, port: int, certificates: Certificates, say: Callable[[str], None]) -> None:
-    """Serve as the scheduler until SIGINT or SIGTERM."""
+def run_scheduler(host: str, port: int, certificates: Certificates, say: Callable[[str], None], *, ttl: int) -> None:
+    """Serve as the scheduler until SIGINT or SIGTERM. ``ttl``: seconds after which a silent worker is given up."""
     apply_settings()
 
     async def serve(folder: str) -> None:
         from distributed import Scheduler
+
+        from imagesync.fleet.roll import Roll
 
         scheduler = Scheduler(
             host=host,
@@ -47,6 +56,8 @@ def run_scheduler(host: str, port: int, certificates: Certificates, say: Callabl
             dashboard_address="127.0.0.1:0",
             dashboard=False,
             extensions={},
+            worker_ttl=f"{ttl}s",
+            plugins=[Roll(say)],
         )
         guard_scheduler(scheduler)
         async with scheduler:
@@ -89,6 +100,7 @@ def run_worker(
             dashboard_address="127.0.0.1:0",
             dashboard=False,
             extensions={},
+            death_timeout=CONNECT,
         )
         guard_worker(worker)
         try:
@@ -97,10 +109,8 @@ def run_worker(
             message = f"no connection to the scheduler {address}: {make_printable(str(error).splitlines()[0])}"
             raise ImagesyncError(message, "check the address, the certificates, and that the scheduler runs") from error
         say(f"worker {name} ready: {', '.join(targets)}")
-        is_signalled = await _wait_for_signal(worker.finished())
-        await worker.close(timeout=LEAVE)
-        if not is_signalled:
-            raise ImagesyncError(f"the connection to the scheduler {address} ended", "start the worker again")
+        is_signalled = await _wait_for_signal(_wait_for_close(worker))
+        await _leave(worker, say, name, address, is_signalled=is_signalled)
 
     _run(serve)
 
@@ -122,6 +132,43 @@ def _make_contact_address(scheduler: str) -> str:
     return f"tls://{get_ip(urlsplit(scheduler).hostname)}:{1024 + secrets.randbelow(64000)}"
 
 
+async def _wait_for_close(worker: Any) -> None:
+    """Wait until a worker begins to close, because its scheduler ended or gave it up.
+
+    ``Worker.finished`` would return only after the running tasks, which must be asked to stop first.
+    """
+    from distributed.core import Status
+
+    while worker.status in (Status.running, Status.paused):
+        await asyncio.sleep(TICK)
+
+
+async def _leave(worker: Any, say: Callable[[str], None], name: str, address: str, *, is_signalled: bool) -> None:
+    """Let the running steps end in good order, then close. ImagesyncError if it was not a signal that ended the worker."""
+    from distributed.core import Status
+
+    if is_signalled:
+        worker.status = Status.paused  # no task begins from now on
+    RUNNING.stop()
+    if RUNNING.number:
+        say(
+            f"worker {name} stops: transfers are interrupted, and running steps end; send the signal again to stop at once"
+        )
+    await _wait_until(lambda: not RUNNING.number, LEAVE)
+    if is_signalled:  # else the scheduler would let another worker run a task that has ended
+        await _wait_until(lambda: not worker.state.tasks, FORGET)
+    await worker.close(timeout=FORGET)
+    if not is_signalled:
+        raise ImagesyncError(f"the connection to the scheduler {address} ended", "start the worker again")
+
+
+async def _wait_until(is_true: Callable[[], bool], seconds: float) -> None:
+    """Wait for a condition, at most ``seconds``."""
+    end = asyncio.get_running_loop().time() + seconds
+    while not is_true() and asyncio.get_running_loop().time() < end:
+        await asyncio.sleep(TICK)
+
+
 async def _wait_for_signal(finished: Any) -> bool:
     """Wait for a signal or the end of the server; whether it was a signal."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
@@ -129,6 +176,8 @@ async def _wait_for_signal(finished: Any) -> bool:
         loop.add_signal_handler(number, stop.set)
     waits = [asyncio.ensure_future(finished), asyncio.ensure_future(stop.wait())]
     done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.remove_signal_handler(number)  # a second signal ends the process at once
     for one in pending:
         one.cancel()
     return waits[1] in done

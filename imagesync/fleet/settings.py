@@ -1,5 +1,6 @@
 """The settings of ``distributed`` for a fleet, and the certificates. Reads certificate files."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,8 +13,9 @@ PORT: Final = 8786
 """The port of the scheduler."""
 RESOURCE: Final = "target:"
 """The beginning of the resource by which a worker offers a target."""
-WORKER_TTL: Final = 60
-"""Seconds without a sign of life after which a worker counts as lost, and its task is given to another one."""
+
+LOGGERS: Final = ("distributed", "tornado", "asyncio")
+"""The loggers of ``distributed`` and of what it runs on."""
 
 SETTINGS: Final[dict[str, Any]] = {
     "distributed.comm.require-encryption": True,
@@ -21,7 +23,6 @@ SETTINGS: Final[dict[str, Any]] = {
     "distributed.comm.timeouts.tcp": "30s",
     "distributed.scheduler.allowed-failures": 1,
     "distributed.scheduler.work-stealing": False,
-    "distributed.scheduler.worker-ttl": f"{WORKER_TTL}s",
     "distributed.scheduler.active-memory-manager.start": False,
     "distributed.scheduler.http.routes": ["distributed.http.health", "distributed.http.scheduler.prometheus"],
     "distributed.scheduler.allowed-imports": [],
@@ -66,10 +67,31 @@ def find_certificates(folder: Path, role: Role) -> Certificates:
 
 
 def apply_settings() -> None:
-    """Set up ``distributed`` in this process: its settings, and the guard of its connections."""
+    """Set up ``distributed`` in this process: its settings, its log lines, and the guard of its connections."""
     import dask
 
     from imagesync.fleet.guard import admit_only_runs
 
+    _take_logs()
     dask.config.set(SETTINGS)
     admit_only_runs()
+
+
+class _Details(logging.Handler):
+    """Gives the log lines of a library to imagesync as details, without their tracebacks."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass on a line."""
+        logging.getLogger("imagesync.fleet").info("%s: %s", record.name, record.getMessage())
+
+
+def _take_logs() -> None:
+    """Let what ``distributed`` and its event loop log be details, for ``-v`` and the log file.
+
+    They log each lost connection as an error with a traceback; what it means to a run, imagesync says itself. The null handler
+    silences the loggers for the command, which prints warnings of libraries.
+    """
+    for name in LOGGERS:
+        logger = logging.getLogger(name)
+        logger.addHandler(logging.NullHandler())
+        logger.addHandler(_Details(logging.WARNING))

@@ -5,6 +5,8 @@ the user, on connections that worker and user opened.
 """
 
 import json
+import logging
+import os
 import secrets
 import tempfile
 import threading
@@ -15,20 +17,32 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from imagesync.errors import ImagesyncError, PlanRefused, StalePlan, UsageError
+from imagesync.errors import ImagesyncError, ManifestError, PlanRefused, StalePlan, UsageError
 from imagesync.fleet.assignment import BEGUN, Assignment, decode, make_topic
-from imagesync.labels import make_thread
+from imagesync.fleet.running import RUNNING
+from imagesync.labels import label, make_thread
 from imagesync.planfile.reader import read_trusted_plan
 from imagesync.planfile.reviewed import find_unreviewed
 from imagesync.planfile.writer import compute_digest
 from imagesync.render.problems import list_problems
-from imagesync.targets.messages import CHANGED, ENDED, PLANNED, Task, Verb, decode_planned, encode_ended
+from imagesync.targets.messages import (
+    CHANGED,
+    ENDED,
+    PLANNED,
+    Task,
+    Verb,
+    decode_planned,
+    encode_ended,
+    encode_problems,
+)
 from imagesync.version import __version__
 
 PROGRESS_SECONDS: Final = 0.5
 """Messages about the bytes of one step are at least this far apart."""
 WATCH_SECONDS: Final = 0.5
 """How often a task looks whether it was canceled: ``distributed`` cannot interrupt a thread."""
+
+_LOG: Final = logging.getLogger("imagesync.fleet")
 
 Send = Callable[[Mapping[str, Any]], None]
 
@@ -40,30 +54,48 @@ def work(text: str) -> None:
 
     worker, key = get_worker(), thread_state.key
     outlet = _Outlet(worker, text)
-    try:
-        outlet.send({"event": BEGUN, "worker": str(worker.name)})
-        if outlet.version != __version__:
-            message = f"the worker {worker.name} has imagesync {__version__}, and this command has {outlet.version}"
-            raise UsageError(message, "install the same version on both")
-        ended, cancelled = threading.Event(), threading.Event()
-        make_thread(lambda: _watch(worker, key, ended, cancelled), "fleet-watch").start()
+    with RUNNING.enter(), label(outlet.target):
+        _LOG.info("%s begins", outlet.verb)
         try:
-            carry_out(decode(text), outlet.send, cancelled)
-        finally:
-            ended.set()
-    except ImagesyncError as error:
-        outlet.send(encode_ended(problems=list_problems(error)))
-    except BaseException:
-        outlet.send(encode_ended(bug=traceback.format_exc()))
+            outlet.send({"event": BEGUN, "worker": str(worker.name)})
+            _check_version(outlet)
+            ended, cancelled = threading.Event(), threading.Event()
+            make_thread(lambda: _watch(worker, key, ended, cancelled), "fleet-watch").start()
+            try:
+                carry_out(decode(text), outlet.send, cancelled)
+            finally:
+                ended.set()
+        except ImagesyncError as error:
+            outlet.send(encode_ended(problems=list_problems(error)))
+        except BaseException:
+            outlet.send(encode_ended(bug=traceback.format_exc()))
+        _LOG.info("%s ended", outlet.verb)
+
+
+def _check_version(outlet: "_Outlet") -> None:
+    """UsageError if the command has another version: the meaning of what travels may differ."""
+    if outlet.version != __version__:
+        message = f"the worker {outlet.name} has imagesync {__version__}, and this command has {outlet.version}"
+        raise UsageError(message, "install the same version on both")
 
 
 def _watch(worker: Any, key: str, ended: threading.Event, cancelled: threading.Event) -> None:
-    """Set ``cancelled`` when the task was released: the user canceled it, or is gone."""
+    """Set ``cancelled`` when the task was released, because the user canceled it or is gone, or when the worker stops."""
     while not ended.wait(WATCH_SECONDS):
         state = worker.state.tasks.get(key)
-        if state is None or state.state in ("cancelled", "released", "forgotten"):
+        if RUNNING.is_stopping or state is None or state.state in ("cancelled", "released", "forgotten"):
             cancelled.set()
             return
+
+
+def explain_stop(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The last message of a task that ends because its worker ``name`` stops, with the reason; any other unchanged."""
+    report = document.get("report")
+    if document["event"] != ENDED or document["problems"] or (report is not None and not report["interrupted"]):
+        return document
+    message = f"worker {name} was stopped while it worked for this target"
+    problems = list_problems(ImagesyncError(message, "run the command again; it continues from the current state"))
+    return {**document, "problems": encode_problems(problems)}
 
 
 class _Outlet:
@@ -71,9 +103,9 @@ class _Outlet:
 
     def __init__(self, worker: Any, text: str) -> None:
         document = json.loads(text)
-        self.version, self._worker = str(document["order"]["version"]), worker
-        self._topic = make_topic(document["order"]["run"], document["task"]["target"])
-        self._head = {"target": document["task"]["target"], "verb": document["task"]["verb"]}
+        self.version, self._worker, self.name = str(document["order"]["version"]), worker, str(worker.name)
+        self.target, self.verb = str(document["task"]["target"]), str(document["task"]["verb"])
+        self._topic = make_topic(document["order"]["run"], self.target)
         self._attempt = secrets.token_hex(8)
         self._lock, self._number = threading.Lock(), 0
         self._last: dict[str, float] = {}
@@ -87,7 +119,9 @@ class _Outlet:
                     return
                 self._last[step] = now
             self._number += 1
-            whole = {**self._head, "attempt": self._attempt, "number": self._number, "document": document}
+            shown = explain_stop(document, self.name) if RUNNING.is_stopping else document
+            head = {"target": self.target, "verb": self.verb, "attempt": self._attempt, "number": self._number}
+            whole = {**head, "document": shown}
             self._worker.log_event(self._topic, json.dumps(whole))
 
 
@@ -115,6 +149,8 @@ def _write_files(files: Mapping[str, str], root: Path) -> None:
 def _work_in(root: Path, assignment: Assignment, send: Send, cancelled: threading.Event) -> None:
     from imagesync.backends import open_target
     from imagesync.backends.base import MissingStore
+    from imagesync.fleet.materials import find_what_stays_here
+    from imagesync.manifest.loader import read_manifest
     from imagesync.run import Settings
     from imagesync.sources import SourceAccess
     from imagesync.targets.worker import Order, Worker
@@ -123,7 +159,7 @@ def _work_in(root: Path, assignment: Assignment, send: Send, cancelled: threadin
     task, run, asked = assignment.task, assignment.order, assignment.order.texts
     access = SourceAccess(asked.hosts, asked.min_rate, asks_sources=asked.asks_sources)
     is_apply = task.verb is Verb.APPLY
-    missing = MissingStore.CREATE if is_apply else MissingStore.EMPTY
+    missing = MissingStore.CREATE if run.creates_stores else MissingStore.EMPTY
     order = Order(
         lambda subject: open_target(subject.target, missing_store=missing),  # type: ignore[arg-type]
         run.limits.apply,
@@ -131,7 +167,7 @@ def _work_in(root: Path, assignment: Assignment, send: Send, cancelled: threadin
         access=access,
         accepts_changes=run.accepts_changes,
         folder=str(root),
-        unlock=lambda target: f"imagesync unlock {asked.display.rstrip('/') or '.'} --target {target}",
+        unlock=lambda _target: assignment.unlock,
     )
     reviewed = assignment.reviewed
     if reviewed is not None:
@@ -146,6 +182,9 @@ def _work_in(root: Path, assignment: Assignment, send: Send, cancelled: threadin
         access=access,
         allow_outside=asked.allow_outside,
     )
+    manifest = read_manifest(root / asked.path, allow_outside=asked.allow_outside)
+    if problems := find_what_stays_here(manifest, {task.target: catalog}):
+        raise ManifestError(problems)
     worker = Worker(order, {task.target: catalog})
     try:
         if not is_apply:
@@ -202,5 +241,7 @@ def _rename_paths(document: Mapping[str, Any], root: str, assignment: Assignment
 
     renamed: dict[str, Any] = rename(document)
     if renamed.get("plan"):
+        renamed["folder"] = texts.out
+        renamed["plan"]["manifest"]["base"] = os.path.relpath(texts.folder, texts.out)
         renamed["plan"]["digest"] = compute_digest(renamed["plan"])
     return renamed

@@ -13,8 +13,8 @@ class TargetOutcome(StrEnum):
     """How the run of one target ended.
 
     ``unchanged``: nothing was to do. ``failed``: also a target that could not be reached, or whose plan was refused.
-    ``lost``: another run took the lease. ``interrupted``: a signal ended it. ``not-started``: its wave did not begin, or
-    the run ended before its first step.
+    ``lost``: another run took the lease, or the worker of a fleet was lost. ``interrupted``: a signal ended it.
+    ``not-started``: its wave did not begin, or the run ended before its first step.
     """
 
     DONE = "done"

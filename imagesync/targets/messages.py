@@ -58,6 +58,8 @@ CHANGED: Final = "changed"
 RUN: Final = "run"
 WARNING: Final = "warning"
 ENDED: Final = "ended"
+LOST_WHY: Final = "lost"
+"""A field of ``ended``, if the place that worked for the task was lost, and the run has only the messages before: why."""
 
 
 def encode_planned(plan: Plan, refusals: Sequence[str] = (), *, folder: str = "/", event: str = PLANNED) -> Json:

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from imagesync.errors import Diagnostic, PlanRefused
 from imagesync.execution.executor import Cancelled
 from imagesync.manifest.selection import list_names, refuse_same_place
+from imagesync.model.partial_report import ReportSoFar
 from imagesync.model.plan import Kind, Plan, Step
 from imagesync.model.policy import Limit
 from imagesync.model.report import Event, Report
@@ -23,6 +24,7 @@ from imagesync.targets.carrier import Carrier
 from imagesync.targets.messages import (
     CHANGED,
     ENDED,
+    LOST_WHY,
     PLANNED,
     RUN,
     WARNING,
@@ -83,6 +85,7 @@ class _Course:
     steps: Mapping[str, Step] = field(default_factory=dict)
     is_shown: bool = False
     is_running: bool = False
+    so_far: ReportSoFar | None = None
     run: TargetRun | None = None
     document: Mapping[str, object] = field(default_factory=dict)
 
@@ -292,6 +295,7 @@ class TargetRuns(TargetPlans):
                 if "plan" in document:
                     course.plan = decode_planned(document)[0]
                     course.steps = {step.id: step for step in course.plan.steps}
+                course.so_far = ReportSoFar() if event == RUN else None
                 if course.plan is not None:
                     (self._audience.change if event == CHANGED else self._audience.start)(name, course.plan)
             case event if event == WARNING:
@@ -299,11 +303,19 @@ class TargetRuns(TargetPlans):
             case event if event == ENDED:
                 self._end(self._make_run(name, course, document))
             case _:
-                self._audience.notify(name, decode_event(document, course.steps))
+                step_event = decode_event(document, course.steps)
+                if course.so_far is not None:
+                    course.so_far(step_event)
+                self._audience.notify(name, step_event)
 
     def _make_run(self, name: str, course: _Course, document: Mapping[str, object]) -> TargetRun:
         problems, wave = self._read_problems(document), self.waves[name]
         found, ids = document["report"], document["ids"]
+        if LOST_WHY in document and course.so_far is not None and course.plan is not None:
+            so_far = course.so_far.make_report(course.plan)
+            stopped = "" if self._cancelled.is_set() else str(document[LOST_WHY])
+            report = replace(so_far, interrupted=not stopped, stopped=stopped)
+            return TargetRun(name, judge_run(report), report, course.so_far.find_ids(course.plan), problems, wave)
         if not isinstance(found, Mapping) or course.plan is None or not isinstance(ids, Mapping):
             if self._cancelled.is_set() and not problems:
                 return self._make_not_started(name)

@@ -57,12 +57,20 @@ class Lab:
         process.wait_for("scheduler ready")
         return process
 
+    def start_workers(self, targets: Mapping[str, Sequence[str]], env: Mapping[str, str] | None = None) -> None:
+        """Start workers, each with its targets, and wait until all are ready."""
+        started = {name: self._start_worker(name, offers, env) for name, offers in targets.items()}
+        for name, process in started.items():
+            process.wait_for(f"worker {name} ready")
+
     def start_worker(self, name: str, *targets: str, env: Mapping[str, str] | None = None) -> Process:
         """Start a worker, and wait until it is ready."""
+        self.start_workers({name: targets}, env)
+        return self.processes[name]
+
+    def _start_worker(self, name: str, targets: Sequence[str], env: Mapping[str, str] | None) -> Process:
         offers = [word for target in targets for word in ("--target", target)]
-        process = self.start(name, "fleet", "worker", self.address, *offers, "--name", name, *self.tls, env=env)
-        process.wait_for(f"worker {name} ready")
-        return process
+        return self.start(name, "fleet", "worker", "-v", self.address, *offers, "--name", name, *self.tls, env=env)
 
     @property
     def tls(self) -> tuple[str, str]:
@@ -130,13 +138,26 @@ class Lab:
             return [one for one in backend.images() if one.properties.get("imagesync_role") != "lease"]
 
     def list_published(self, target: str) -> list[str]:
-        """The keys of the active images of a target."""
-        return sorted(one.properties["imagesync_key"] for one in self.list_images(target) if one.status == "active")
+        """The keys of the images that users of a target see."""
+        visible = [one for one in self.list_images(target) if one.status == "active" and not one.hidden]
+        return sorted(one.properties["imagesync_key"] for one in visible)
 
     def is_clean(self, target: str, *keys: str) -> bool:
         """Whether a target has these images and no other record."""
         images = self.list_images(target)
         return len(images) == len(keys) and self.list_published(target) == sorted(keys)
+
+    def list_keys(self, target: str) -> list[str]:
+        """The keys of the images of a target, published or not."""
+        return sorted(one.properties["imagesync_key"] for one in self.list_images(target))
+
+    def wait_for_stored(self, target: str, *keys: str) -> None:
+        """Wait until the service has the data of these images, published or not."""
+
+        def list_stored() -> set[str]:
+            return {one.properties["imagesync_key"] for one in self.list_images(target) if one.status == "active"}
+
+        wait_until(list_stored, lambda found: found >= set(keys), f"{target} has the data of {keys}")
 
     def wait_for_published(self, target: str, *keys: str) -> None:
         """Wait until these images of a target are active."""

@@ -42,9 +42,10 @@ class Source:
         """How often a file was requested as a whole, or from some byte on."""
         return self.requests.count(f"GET /{name}.raw")
 
-    def wait_for(self, name: str, number: int = 1) -> None:
+    def wait_for(self, name: str, number: int = 1, *, seconds: float = 60.0) -> None:
         """Wait until the data of a file stopped ``number`` times."""
-        wait_until(lambda: self.waiting.count(f"/{name}.raw"), lambda n: n >= number, f"{name} stops, time {number}")
+        what = f"{name} stops, time {number}"
+        wait_until(lambda: self.waiting.count(f"/{name}.raw"), lambda n: n >= number, what, seconds=seconds)
 
 
 def make_data(name: str) -> bytes:

@@ -19,6 +19,12 @@ def scheduler(
     host: Annotated[str, typer.Option("--host", help="The address to listen on.", metavar="ADDRESS")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="The port to listen on.", min=1, max=65535)] = 8786,
     tls: CertificateFolder = None,
+    ttl: Annotated[
+        int,
+        typer.Option(
+            "--worker-ttl", help="Give up a worker that is silent for so many seconds.", min=5, metavar="SECONDS"
+        ),
+    ] = 60,
     *,
     logs: LogOptions,
 ) -> ExitCode:
@@ -32,7 +38,7 @@ def scheduler(
     from imagesync.fleet.settings import find_certificates
 
     set_up_logs(logs)
-    run_scheduler(host, port, find_certificates(find_folder(tls), Role.SCHEDULER), say)
+    run_scheduler(host, port, find_certificates(find_folder(tls), Role.SCHEDULER), say, ttl=ttl)
     return ExitCode.DONE
 
 

@@ -1,6 +1,6 @@
 """A run that is ended at once has the report of what was seen of it so far."""
 
-from imagesync.cli.partial_report import ReportSoFar
+from imagesync.model.partial_report import ReportSoFar
 from imagesync.model.report import Finished, Outcome, Progress, Started, StepResult, Transferred
 from tests.unit.factories import catalog, inventory, plan, spec
 
