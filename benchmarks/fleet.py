@@ -112,7 +112,8 @@ class Bench:
             _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            text = (self._folder / "client.log").read_text()
+            lines = (self._folder / "client.log").read_text().splitlines()
+            text = "\n".join(line[:300] for line in lines if not line.startswith("target-"))
             raise SystemExit(f"exit code {process.returncode}: {text[-3000:]}")
         seconds, peaks = time.monotonic() - begun, [read_peak(pid) for pid in pids] or [0, 0]
         lines = len((self._folder / "events").read_text().splitlines())
