@@ -14,7 +14,17 @@ from imagesync.errors import ImagesyncError
 from imagesync.fleet.assignment import BEGUN
 from imagesync.model.plan import Plan, Step
 from imagesync.planfile.reader import decode_plan
-from imagesync.targets.messages import CHANGED, ENDED, PLANNED, RUN, WARNING, Verb, decode_event, decode_report
+from imagesync.targets.messages import (
+    CHANGED,
+    ENDED,
+    LOST_WHY,
+    PLANNED,
+    RUN,
+    WARNING,
+    Verb,
+    decode_event,
+    decode_report,
+)
 from imagesync.text import make_printable
 
 STEP_EVENTS: Final = frozenset({"started", "progress", "finished"})
@@ -89,6 +99,8 @@ class Account:
         self.plan, self.steps = plan, {step.id: step for step in plan.steps}
 
     def _check_end(self, document: Mapping[str, Any]) -> None:
+        if LOST_WHY in document:  # only this process says so
+            raise InvalidMessage
         _check_pairs(document["ids"])
         _read_text(document["bug"])
         for problem in document["problems"]:

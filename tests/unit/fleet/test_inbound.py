@@ -98,6 +98,7 @@ def test_a_plan_is_read_as_one_from_outside() -> None:
         {"event": "started", "step": "no such step"},
         {"event": "started", "step": ["x"]},
         {"event": "progress", "step": 1, "sent_bytes": "1", "total_bytes": 1, "read_bytes": 1, "source_bytes": 1},
+        {**encode_ended(), "lost": "the worker was lost"},
         {**encode_ended(), "ids": [1]},
         {**encode_ended(), "bug": 1},
         {**encode_ended(), "problems": [{}]},
