@@ -246,9 +246,9 @@ async def connect_only(settings: Settings) -> dict[str, str]:
 
 
 async def announce_huge(settings: Settings) -> str:
-    """Whether the server waits for a message of 2 TiB."""
+    """Whether the server waits for a message of this many bytes."""
     async with open_comm(settings) as comm:
-        await comm.stream.write((2**41).to_bytes(8, "little") + b"x" * 64)
+        await comm.stream.write(settings["size"].to_bytes(8, "little") + b"x" * 64)
         return "ended" if await is_ended(comm) else "waits"
 
 

@@ -241,8 +241,10 @@ def test_a_worker_offers_only_the_targets_of_its_certificate(attacked: Stage) ->
 
 
 def test_a_huge_message_is_refused_before_memory_is_taken_for_it(attacked: Stage) -> None:
-    """2 TiB are announced."""
-    assert attacked.attack("announce_huge", "worker") == "ended"
+    """The limit is 256 MiB: a process would take that much memory at once."""
+    assert attacked.attack("announce_huge", "worker", size=257 * 2**20) == "ended"
+    assert attacked.attack("announce_huge", "worker", size=2**41) == "ended"
+    assert attacked.attack("announce_huge", "worker", size=2**20) == "waits"
 
 
 REFUSALS = (
