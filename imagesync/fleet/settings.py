@@ -24,7 +24,7 @@ SETTINGS: Final[dict[str, Any]] = {
     "distributed.scheduler.allowed-failures": 1,
     "distributed.scheduler.work-stealing": False,
     "distributed.scheduler.active-memory-manager.start": False,
-    "distributed.scheduler.http.routes": ["distributed.http.health", "distributed.http.scheduler.prometheus"],
+    "distributed.scheduler.http.routes": ["distributed.http.health"],
     "distributed.scheduler.allowed-imports": [],
     "distributed.worker.http.routes": ["distributed.http.health"],
     "distributed.worker.profile.enabled": False,

@@ -259,9 +259,10 @@ async def use_client(settings: Settings) -> dict[str, str]:
         settings["address"], security=make_security(settings), asynchronous=True, set_as_default=False, timeout=20
     )
 
-    async def submit(function: Any, *arguments: Any, **more: Any) -> Any:
-        offer = {"target:a": 1}
-        return await client.submit(function, *arguments, pure=False, resources=offer, **more).result()
+    async def submit(function: Any, *arguments: Any, **more: Any) -> str:
+        future = client.submit(function, *arguments, pure=False, resources={"target:a": 1}, **more)
+        await future._state.wait()
+        return str(future.status)
 
     from imagesync.fleet.task import work
 
@@ -387,7 +388,7 @@ async def be_scheduler(settings: Settings) -> str:
                     scheduler.stream_comms[worker].send({"op": "free-keys", "keys": [], "stimulus_id": frame})
             elif kind == "operation":
                 scheduler.stream_comms[worker].send(
-                    {"op": "acquire-replicas", "who_has": {}, "nbytes": {}, "stimulus_id": "x"}
+                    {"op": "refresh-who-has", "who_has": {}, "stimulus_id": "x"}
                 )
             print("rogue greeted", file=sys.stderr, flush=True)
 
