@@ -7,6 +7,7 @@ from typing import Final
 
 from imagesync.cli.catalogs import load_catalogs_of
 from imagesync.cli.exit_codes import ExitCode
+from imagesync.cli.fleet_options import FleetOptions
 from imagesync.cli.options import Options
 from imagesync.cli.outputs import Outputs
 from imagesync.cli.pasting import format_command
@@ -19,7 +20,8 @@ from imagesync.errors import Bug, ImagesyncError
 from imagesync.model.catalog import Catalog
 from imagesync.model.drift import PlaceDrift, Remedy
 from imagesync.render.problems import list_problems
-from imagesync.targets.each import Answers, run_each
+from imagesync.targets.each import Answers, ask_each, run_each
+from imagesync.targets.messages import Verb, decode_drift
 from imagesync.text import make_printable
 from imagesync.workflow import find_drift
 
@@ -33,13 +35,23 @@ def format_remedy(path: Path, options: Options, remedy: Remedy, targets: Sequenc
 
 
 def print_drift_of_targets(
-    path: Path, options: Options, chosen: TargetChoice, outputs: Outputs, *, is_quiet: bool
+    path: Path,
+    options: Options,
+    chosen: TargetChoice,
+    outputs: Outputs,
+    *,
+    is_quiet: bool,
+    fleet: FleetOptions,
 ) -> ExitCode:
     """Print the drift of each target; FAILED if one could not be checked, else CHANGES if one has drift."""
     catalogs = {str(target.name): one for target, one in load_catalogs_of(path, options, chosen).items()}
     name = next(one.name for one in catalogs.values() if isinstance(one, Catalog))
     outputs.know_several(name)
-    answers = run_each(catalogs, partial(_find_drift, options), chosen.parallel)
+    if fleet.on is None:
+        answers = run_each(catalogs, partial(_find_drift, options), chosen.parallel)
+    else:
+        with fleet.open_carrier(path, options, catalogs) as carrier:
+            answers = ask_each(catalogs, carrier, Verb.DRIFT, decode_drift)
     found = answers.by_target
     has_drift = any(isinstance(one, PlaceDrift) and one.report.found for one in found.values())
     has_errors = any(isinstance(one, ImagesyncError) for one in found.values())

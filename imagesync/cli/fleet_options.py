@@ -1,7 +1,7 @@
 """The options of a run on a fleet, and its carrier. Does I/O only if the run is on a fleet."""
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,8 +16,8 @@ from imagesync.model.catalog import Catalog
 if TYPE_CHECKING:
     from imagesync.fleet.assignment import Limits
     from imagesync.fleet.carrier import DaskCarrier
+    from imagesync.model.plan import Plan
     from imagesync.run import Settings
-    from imagesync.targets.worker import Order
 
 LOCK_TIMEOUT: Final = 150.0
 """The default time to wait for the lease, in seconds: longer than until the lease of a lost worker expires."""
@@ -37,6 +37,22 @@ CertificateFolder = Annotated[
 def find_folder(tls: Path | None) -> Path:
     """The folder with the certificates."""
     return tls or Path(DEFAULT_FOLDER).expanduser()
+
+
+@dataclass(frozen=True, slots=True)
+class FleetRun:
+    """What a run asks of the workers, beyond its options. ``folder``: that of the file for the plans.
+
+    ``creates_stores``: whether a store that does not exist is created. ``find_reviewed``: the plan that must have every change of a
+    target. ``unlock``: the command that breaks the lease of a target, for messages.
+    """
+
+    lock_timeout: float = LOCK_TIMEOUT
+    folder: str = "/"
+    accepts_changes: bool = False
+    creates_stores: bool = False
+    find_reviewed: "Callable[[str | None], Plan | None]" = lambda _target: None
+    unlock: Callable[[str], str] = lambda _target: ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +108,9 @@ class FleetOptions:
         path: Path,
         options: Options,
         subjects: Mapping[str, object],
-        asked: "Order",
-        *,
-        is_apply: bool,
+        run: "FleetRun | None" = None,
     ) -> "Iterator[DaskCarrier]":
         """The carrier of a run on the fleet. ``subjects``: by target, its catalog, or why there is none.
-
-        ``asked``: what is asked of each target; of its functions, those are used that need nothing of the cloud.
 
         ManifestError for a source or store that a worker cannot read. ImagesyncError without a connection.
         """
@@ -112,6 +124,7 @@ class FleetOptions:
         from imagesync.planfile.writer import encode_plan
         from imagesync.version import __version__
 
+        run = run or FleetRun()
         address = parse_address(str(self.on))
         catalogs = {name: one for name, one in subjects.items() if isinstance(one, Catalog)}
         manifest = read_manifest(path, allow_outside=options.allow_outside)
@@ -124,7 +137,7 @@ class FleetOptions:
             "." if path.is_dir() else path.name,
             str(folder),
             "" if display == "." else f"{display}/",
-            asked.folder,
+            run.folder,
             parse_pairs(options.set_values),
             tuple(options.only),
             options.strict,
@@ -139,15 +152,15 @@ class FleetOptions:
             texts,
             _make_limits(options),
             options.jobs,
-            asked.settings.lock_timeout,
-            accepts_changes=asked.accepts_changes,
-            creates_stores=is_apply,
+            run.lock_timeout,
+            accepts_changes=run.accepts_changes,
+            creates_stores=run.creates_stores,
         )
         refused = {name: one for name, one in subjects.items() if isinstance(one, ImagesyncError)}
         reviewed = dict[str, dict[str, Any]]()
         for name in catalogs:
             try:
-                plan = asked.find_reviewed(name)
+                plan = run.find_reviewed(name)
             except ImagesyncError as error:
                 refused[name] = error
             else:
@@ -155,7 +168,7 @@ class FleetOptions:
         certificates = find_certificates(find_folder(self.tls), Role.CLIENT)
         with open_client(address, certificates) as client:
             names = {name: one.name for name, one in catalogs.items()}
-            yield DaskCarrier(client, order, refused, reviewed, catalogs=names, address=address, unlock=asked.unlock)
+            yield DaskCarrier(client, order, refused, reviewed, catalogs=names, address=address, unlock=run.unlock)
 
 
 def _make_limits(options: Options) -> "Limits":

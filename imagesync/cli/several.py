@@ -19,7 +19,7 @@ from imagesync.cli.approval import Approval
 from imagesync.cli.bug_log import write_bug_log
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.files import find_folder, write_json
-from imagesync.cli.fleet_options import FleetOptions
+from imagesync.cli.fleet_options import FleetOptions, FleetRun
 from imagesync.cli.interrupts import Interrupted, Interrupts, choose_exit_code
 from imagesync.cli.logs import has_log_file, note
 from imagesync.cli.options import Options
@@ -106,10 +106,15 @@ class Group:
         if self.fleet.on is not None:
             if sharing is not None:
                 sharing.refuse_on_fleet()
-            is_apply = sharing is not None
-            with self.fleet.open_carrier(
-                self.path, self.options, subjects.by_target, order, is_apply=is_apply
-            ) as fleet:
+            run = FleetRun(
+                order.settings.lock_timeout,
+                order.folder,
+                accepts_changes=order.accepts_changes,
+                creates_stores=sharing is not None,
+                find_reviewed=order.find_reviewed,
+                unlock=order.unlock,
+            )
+            with self.fleet.open_carrier(self.path, self.options, subjects.by_target, run) as fleet:
                 yield fleet
             return
         with ExitStack() as opened:

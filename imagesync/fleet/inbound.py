@@ -16,12 +16,14 @@ from imagesync.model.plan import Plan, Step
 from imagesync.planfile.reader import decode_plan
 from imagesync.targets.messages import (
     CHANGED,
+    DRIFTED,
     ENDED,
     LOST_WHY,
     PLANNED,
     RUN,
     WARNING,
     Verb,
+    decode_drift,
     decode_event,
     decode_report,
 )
@@ -77,6 +79,8 @@ class Account:
         match document["event"]:
             case event if event in (PLANNED, CHANGED, RUN) and (event != RUN or "plan" in document):
                 self._take_plan(document, received["plan"])
+            case event if event == DRIFTED:
+                _check_drift(document)
             case event if event == BEGUN:
                 _read_text(document["worker"])
             case event if event == WARNING:
@@ -113,6 +117,19 @@ class Account:
             for result in report["results"]:
                 _check_result(result)
             decode_report(report, self.plan, "")
+
+
+def _check_drift(document: Mapping[str, Any]) -> None:
+    _check_pairs(document["here"])
+    _check_fields(document["report"], checked=int)
+    _check_texts(document["report"]["unknown"])
+    for one in document["report"]["found"]:
+        _check_fields(one, key=str, image_id=str | None, is_was_known=bool, updated=str)
+        _check_texts(one["path"])
+        for value in (one["was"], one["now"]):
+            if not isinstance(value, str | int | bool | None):
+                _check_texts(value)
+    decode_drift(document)
 
 
 def _check_step(document: Mapping[str, Any]) -> None:

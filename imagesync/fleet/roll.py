@@ -10,7 +10,7 @@ from imagesync.text import make_printable
 
 
 class Roll(SchedulerPlugin):  # type: ignore[misc]
-    """Prints a line for each worker that joins, and for each one that is gone."""
+    """Prints a line for each worker that joins, and for each one that left or was lost."""
 
     name = "imagesync-roll"
 
@@ -27,4 +27,4 @@ class Roll(SchedulerPlugin):  # type: ignore[misc]
 
     def remove_worker(self, scheduler: Any, worker: str, **_more: Any) -> None:  # noqa: ARG002 - the names in distributed
         """Called by the scheduler with the address of a worker."""
-        self._say(f"worker {self._names.pop(worker, make_printable(worker))} is gone")
+        self._say(f"worker {self._names.pop(worker, make_printable(worker))} left")

@@ -21,6 +21,7 @@ from imagesync.errors import ImagesyncError, ManifestError, PlanRefused, StalePl
 from imagesync.fleet.assignment import BEGUN, Assignment, decode, make_topic
 from imagesync.fleet.running import RUNNING
 from imagesync.labels import label, make_thread
+from imagesync.model.drift import PlaceDrift
 from imagesync.planfile.reader import read_trusted_plan
 from imagesync.planfile.reviewed import find_unreviewed
 from imagesync.planfile.writer import compute_digest
@@ -32,6 +33,7 @@ from imagesync.targets.messages import (
     Task,
     Verb,
     decode_planned,
+    encode_drift,
     encode_ended,
     encode_problems,
 )
@@ -75,12 +77,12 @@ def work(text: str) -> None:
 def _check_version(outlet: "_Outlet") -> None:
     """UsageError if the command has another version: the meaning of what travels may differ."""
     if outlet.version != __version__:
-        message = f"the worker {outlet.name} has imagesync {__version__}, and this command has {outlet.version}"
+        message = f"worker {outlet.name} has imagesync {__version__}, and this command has {outlet.version}"
         raise UsageError(message, "install the same version on both")
 
 
 def _watch(worker: Any, key: str, ended: threading.Event, cancelled: threading.Event) -> None:
-    """Set ``cancelled`` when the task was released, because the user canceled it or is gone, or when the worker stops."""
+    """Set ``cancelled`` when the task was released, because the user canceled it or the command ended, or the worker stops."""
     while not ended.wait(WATCH_SECONDS):
         state = worker.state.tasks.get(key)
         if RUNNING.is_stopping or state is None or state.state in ("cancelled", "released", "forgotten"):
@@ -119,14 +121,14 @@ class _Outlet:
                     return
                 self._last[step] = now
             self._number += 1
-            shown = explain_stop(document, self.name) if RUNNING.is_stopping else document
+            content = explain_stop(document, self.name) if RUNNING.is_stopping else document
             head = {"target": self.target, "verb": self.verb, "attempt": self._attempt, "number": self._number}
-            whole = {**head, "document": shown}
+            whole = {**head, "document": content}
             self._worker.log_event(self._topic, json.dumps(whole))
 
 
 def carry_out(assignment: Assignment, send: Send, cancelled: threading.Event) -> None:
-    """Plan or apply the target, and send the messages of ``targets.messages``."""
+    """Plan, apply or check the target, and send the messages of ``targets.messages``."""
     with tempfile.TemporaryDirectory(prefix="imagesync-fleet-") as folder:
         root = Path(folder).resolve()
         _write_files(assignment.order.texts.files, root)
@@ -154,10 +156,10 @@ def _work_in(root: Path, assignment: Assignment, send: Send, cancelled: threadin
     from imagesync.run import Settings
     from imagesync.sources import SourceAccess
     from imagesync.targets.worker import Order, Worker
-    from imagesync.workflow import read_catalog
+    from imagesync.workflow import find_drift, read_catalog
 
-    task, run, asked = assignment.task, assignment.order, assignment.order.texts
-    access = SourceAccess(asked.hosts, asked.min_rate, asks_sources=asked.asks_sources)
+    task, run, texts = assignment.task, assignment.order, assignment.order.texts
+    access = SourceAccess(texts.hosts, texts.min_rate, asks_sources=texts.asks_sources)
     is_apply = task.verb is Verb.APPLY
     missing = MissingStore.CREATE if run.creates_stores else MissingStore.EMPTY
     order = Order(
@@ -173,33 +175,38 @@ def _work_in(root: Path, assignment: Assignment, send: Send, cancelled: threadin
     if reviewed is not None:
         order = replace(order, find_reviewed=lambda _target: read_trusted_plan(dict(reviewed), folder=str(root)))
     catalog = read_catalog(
-        root / asked.path,
+        root / texts.path,
         target=task.target,
-        values=asked.values,
-        only=asked.only,
-        strict=asked.strict,
+        values=texts.values,
+        only=texts.only,
+        strict=texts.strict,
         jobs=run.jobs,
         access=access,
-        allow_outside=asked.allow_outside,
+        allow_outside=texts.allow_outside,
     )
-    manifest = read_manifest(root / asked.path, allow_outside=asked.allow_outside)
+    manifest = read_manifest(root / texts.path, allow_outside=texts.allow_outside)
     if problems := find_what_stays_here(manifest, {task.target: catalog}):
         raise ManifestError(problems)
+    if task.verb is Verb.DRIFT:
+        with open_target(catalog.target, missing_store=MissingStore.REFUSE) as backend:
+            send(encode_drift(PlaceDrift(find_drift(backend, catalog), backend.identity())))
+        send(encode_ended())
+        return
     worker = Worker(order, {task.target: catalog})
     try:
         if not is_apply:
             worker(task, send, cancelled)
-        elif _plan_again(worker, assignment, send, cancelled):
+        elif _is_approved(worker, assignment, send, cancelled):
             worker(Task(task.target, Verb.APPLY, (task.target,)), send, cancelled)
     finally:
         worker.close()
 
 
-def _plan_again(worker: Callable[..., None], assignment: Assignment, send: Send, cancelled: threading.Event) -> bool:
-    """Plan the target on this worker. Whether it may be applied; if not, the end of the task is sent.
+def _is_approved(worker: Callable[..., None], assignment: Assignment, send: Send, cancelled: threading.Event) -> bool:
+    """Whether the target may be applied, by its plan on this worker; if not, the end of the task is sent.
 
     The plan must be the approved one. A second attempt after the death of a worker finds other images: then each change
-    must have been in the approved plan, if the user wanted to be asked.
+    must have been in the approved plan, if the user wanted to be texts.
     """
     found: list[Mapping[str, Any]] = []
     worker(replace(assignment.task, verb=Verb.PLAN), found.append, cancelled)
@@ -212,11 +219,11 @@ def _plan_again(worker: Callable[..., None], assignment: Assignment, send: Send,
     approved = assignment.approved
     if approved is None:
         return True
-    shown, _ = decode_planned({**planned, "plan": approved})
+    before, _ = decode_planned({**planned, "plan": approved})
     plan, _ = decode_planned(planned)
-    if _list_effects(planned["plan"]) == _list_effects(approved) and shown.target.is_place_of(plan.target):
+    if _list_effects(planned["plan"]) == _list_effects(approved) and before.target.is_place_of(plan.target):
         return True
-    if not assignment.order.accepts_changes and (changes := find_unreviewed(plan, shown)):
+    if not assignment.order.accepts_changes and (changes := find_unreviewed(plan, before)):
         raise StalePlan(changes)
     send({**planned, "event": CHANGED})
     return True

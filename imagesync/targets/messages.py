@@ -3,16 +3,19 @@
 A task names a target and what to do. Its answer is a sequence of messages: JSON objects, each with an ``event``.
 
     task plan    planned (the plan, and why it is refused), then ended (problems)
+    task drift   drifted (the drift, and the place), then ended (problems)
     task apply   changed (another plan is applied instead), run (the steps begin), started, progress, finished (a step),
                  warning, then ended (report, ids, problems)
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
 from imagesync.errors import Diagnostic, ImagesyncError
+from imagesync.model.drift import Drift, DriftReport, PlaceDrift, Remedy
+from imagesync.model.image import Identity
 from imagesync.model.plan import Plan, Step
 from imagesync.model.report import Event, Finished, Outcome, Progress, Report, Started, StepResult, Transferred
 from imagesync.planfile.reader import read_trusted_plan
@@ -28,6 +31,7 @@ class Verb(StrEnum):
 
     PLAN = "plan"
     APPLY = "apply"
+    DRIFT = "drift"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class Message:
 
 
 PLANNED: Final = "planned"
+DRIFTED: Final = "drifted"
 CHANGED: Final = "changed"
 RUN: Final = "run"
 WARNING: Final = "warning"
@@ -77,6 +82,25 @@ def decode_planned(document: Mapping[str, Any]) -> tuple[Plan, tuple[str, ...]]:
     """The plan, and why the policy refuses it. URLs with secrets are shown without them."""
     plan = read_trusted_plan(document["plan"], folder=document["folder"])
     return replace(plan, places=document["places"]), tuple(document["refusals"])
+
+
+def encode_drift(found: PlaceDrift) -> Json:
+    """The drift of a target."""
+    return {"event": DRIFTED, **asdict(found)}
+
+
+def decode_drift(document: Mapping[str, Any]) -> PlaceDrift:
+    """The drift of ``encode_drift``. KeyError, TypeError or ValueError for a document of another form."""
+    report = document["report"]
+    return PlaceDrift(
+        DriftReport(tuple(map(_decode_one_drift, report["found"])), report["checked"], tuple(report["unknown"])),
+        Identity(**document["here"]),
+    )
+
+
+def _decode_one_drift(one: Mapping[str, Any]) -> Drift:
+    values = {name: tuple(one[name]) if isinstance(one[name], list) else one[name] for name in ("was", "now")}
+    return Drift(**{**one, **values, "path": tuple(one["path"]), "remedy": Remedy(one["remedy"])})
 
 
 def encode_problems(problems: Sequence[Diagnostic]) -> list[Json]:

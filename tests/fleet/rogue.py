@@ -387,9 +387,7 @@ async def be_scheduler(settings: Settings) -> str:
                 for _, frame in list_frames(settings["mark"]):
                     scheduler.stream_comms[worker].send({"op": "free-keys", "keys": [], "stimulus_id": frame})
             elif kind == "operation":
-                scheduler.stream_comms[worker].send(
-                    {"op": "refresh-who-has", "who_has": {}, "stimulus_id": "x"}
-                )
+                scheduler.stream_comms[worker].send({"op": "refresh-who-has", "who_has": {}, "stimulus_id": "x"})
             print("rogue greeted", file=sys.stderr, flush=True)
 
     host, port = settings["address"].removeprefix("tls://").rsplit(":", 1)

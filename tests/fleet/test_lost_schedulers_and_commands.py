@@ -78,7 +78,7 @@ def test_the_scheduler_is_terminated(lab: Lab, client: Process, out: Path) -> No
 
 @pytest.mark.trial("the command killed during uploads", "uploads cleaned up, leases released; the next run converged")
 def test_the_command_is_killed(lab: Lab, client: Process) -> None:
-    """The workers go on living."""
+    """The workers continue to wait for tasks."""
     client.kill()
     for name in ("w-a", "w-b"):
         lab.processes[name].wait_for("apply ended")

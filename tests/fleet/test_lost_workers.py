@@ -158,7 +158,7 @@ def test_lost_right_after_success(lab: Lab, out: Path) -> None:
     lab.source.release()
     lab.processes[busy].wait_for("apply ended")
     other = kill_busy_now(lab, busy)
-    lab.processes["scheduler"].wait_for(f"worker {busy} is gone")
+    lab.processes["scheduler"].wait_for(f"worker {busy} left")
     lab.processes[other].wait_for("apply begins")
     lab.resume(client)
     lab.end(client)

@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from imagesync.cli.exit_codes import ExitCode
+from imagesync.cli.fleet_options import FleetOptions
 from imagesync.cli.logs import LogOptions, set_up_logs
 from imagesync.cli.options import Color, Options, PathArgument, make_command, without_options
 from imagesync.cli.result_options import Copies, ReviewForm, ReviewFormat
@@ -26,6 +27,7 @@ def drift(
     options: Options,
     form: ReviewFormat = ReviewForm.TEXT,
     copies: Copies,
+    fleet: FleetOptions,
     logs: LogOptions,
     color: Color = None,
 ) -> ExitCode:
@@ -46,13 +48,14 @@ def drift(
     set_up_logs(logs)
     options = chosen.fill_in(options)
     several = chosen.is_several
+    fleet.check(is_several=several)
     with (
         end_at_once(say),
         open_outputs("drift", form, copies, path, options, color=color, is_several=several) as outputs,
     ):
         outputs.check()
         if several:
-            return print_drift_of_targets(path, options, chosen, outputs, is_quiet=logs.quiet)
+            return print_drift_of_targets(path, options, chosen, outputs, is_quiet=logs.quiet, fleet=fleet)
         chosen.refuse_limits()
         catalog = load_catalog(path, options)
         outputs.know(catalog.name, catalog.target.name)
