@@ -64,9 +64,15 @@ class Sending(http.server.SimpleHTTPRequestHandler):
         """Log nothing."""
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """A server for many clients at the same time: with a short queue, connections of 500 targets would be refused."""
+
+    request_queue_size = 1024
+
+
 def serve(folder: str, port: int) -> None:
     """Serve a folder over HTTP on loopback until the process ends."""
-    http.server.ThreadingHTTPServer(("127.0.0.1", port), partial(Sending, directory=folder)).serve_forever()
+    Server(("127.0.0.1", port), partial(Sending, directory=folder)).serve_forever()
 
 
 @contextmanager
