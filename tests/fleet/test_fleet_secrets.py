@@ -23,8 +23,8 @@ PAGES = (
 def list_listening(pid: int) -> set[tuple[str, int]]:
     """The addresses at which a process listens, as hexadecimal digits, and the ports."""
     handles = [link for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
-    inodes = {found[1] for link in handles if (found := re.fullmatch(r"socket:\[(\d+)\]", str(link.readlink())))}
-    found = set()
+    inodes = {one[1] for link in handles if (one := re.fullmatch(r"socket:\[(\d+)\]", str(link.readlink())))}
+    found: set[tuple[str, int]] = set()
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
             fields = line.split()
