@@ -378,7 +378,9 @@ def test_a_scheduler_runs_no_code_on_a_worker_or_on_the_host_of_the_user(stage: 
         )
         if how != "plugin":
             rogue.wait_for("rogue greeted")
-        assert worker.wait(seconds=120).code == 1
+        ended = worker.wait(seconds=120)
+        assert ended.code == 1
+        assert how != "operation" or "which sent refresh-who-has" in ended.stderr
         process = stage.lab.start(
             "run",
             "plan",
