@@ -392,7 +392,7 @@ async def be_scheduler(settings: Settings) -> str:
 
     host, port = settings["address"].removeprefix("tls://").rsplit(":", 1)
     async with Scheduler(
-        host=host, port=int(port), protocol="tls", security=make_security(settings), dashboard=False
+        host=host, port=int(port), protocol="tls", security=make_security(settings), dashboard=False, extensions={}
     ) as scheduler:
         scheduler.add_plugin(Greeter(), name="greeter")
         if settings["how"] == "plugin":
