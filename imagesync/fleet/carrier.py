@@ -231,7 +231,10 @@ class DaskCarrier:
     def _watch_scheduler(self) -> None:
         report = self._client._handle_report_task  # ends with a message that it cannot read
         is_here = self._client.status == "running" and not (report is None or report.done())
-        self._gone_since = None if is_here else self._gone_since or self._clock()
+        if is_here:
+            self._gone_since = None
+        elif self._gone_since is None:
+            self._gone_since = self._clock()
 
     def _call_roll(self) -> None:
         """Note the tasks whose target no worker offers. A worker that offers it may be busy for another user."""
@@ -245,8 +248,10 @@ class DaskCarrier:
             return
         offered = {name for worker in workers for name in worker["resources"]}
         for flight in self._flights.values():
-            is_offered = f"{RESOURCE}{flight.task.target}" in offered
-            flight.unoffered = None if is_offered else flight.unoffered or now
+            if f"{RESOURCE}{flight.task.target}" in offered:
+                flight.unoffered = None
+            elif flight.unoffered is None:
+                flight.unoffered = now
 
     def _explain_silence(self, flight: _Flight) -> _Loss | None:
         """Why a task ends without its last message; None while it may still come."""

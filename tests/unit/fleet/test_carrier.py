@@ -164,7 +164,7 @@ def test_a_lost_scheduler(scene: Scene, has_begun: bool) -> None:
 
 
 def test_a_short_loss_of_the_scheduler_ends_nothing(scene: Scene) -> None:
-    """The time begins anew at the next one."""
+    """The time of the next one begins at 0."""
     scene.client.status = "connecting"
     scene.pass_time(LOST - 1)
     scene.client.status = "running"
@@ -174,7 +174,7 @@ def test_a_short_loss_of_the_scheduler_ends_nothing(scene: Scene) -> None:
 
 
 def test_no_worker_offers_the_target(scene: Scene) -> None:
-    """A worker that comes back in time is enough, whoever it works for now."""
+    """A worker that comes back in time is enough, also if it is busy."""
     scene.client.workers = []
     assert scene.pass_time(ROLL_CALL) == []
     scene.client.workers = ["a"]
