@@ -32,6 +32,10 @@ from imagesync.text import make_printable
 STEP_EVENTS: Final = frozenset({"started", "progress", "finished"})
 
 
+VALUES: Final = frozenset({"plan", "was", "now"})
+"""Members with values of images: these may have any character, and are escaped when they are shown."""
+
+
 class InvalidMessage(Exception):
     """A message that no worker with this version sends."""
 
@@ -173,5 +177,5 @@ def _clean(found: Any, name: str = "") -> Any:
         lines = found.split("\n") if name == "bug" else [found]
         return "\n".join(map(make_printable, lines))
     if isinstance(found, dict):
-        return {make_printable(one): value if one == "plan" else _clean(value, one) for one, value in found.items()}
+        return {make_printable(one): value if one in VALUES else _clean(value, one) for one, value in found.items()}
     return [_clean(one) for one in found] if isinstance(found, list) else found

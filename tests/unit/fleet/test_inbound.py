@@ -1,18 +1,20 @@
 """What a worker reports is checked before anything else reads it: its host may be in the hands of another person."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
 
 from imagesync.fleet.assignment import find_target, make_topic
 from imagesync.fleet.inbound import Account, InvalidMessage, read_message
+from imagesync.model.drift import Remedy
 from imagesync.model.plan import Plan
 from imagesync.model.report import Finished, Outcome, Progress, Report, Started, StepResult, Transferred
 from imagesync.targets.messages import CHANGED, RUN, Verb, decode_planned, encode_ended, encode_event, encode_planned
 from tests.unit.factories import catalog, inventory, plan, spec
 
+REMEDY = next(iter(Remedy)).value
 HOSTILE = "\x1b[2J\n::error::x\u202e"
 
 
@@ -63,6 +65,14 @@ def test_the_texts_of_a_message_are_printable_except_the_lines_of_a_traceback() 
     ended = account.check({**encode_ended(), "bug": f"a\n{HOSTILE}", "ids": {HOSTILE: HOSTILE}})
     assert ended["bug"] == "a\n\\x1b[2J\n::error::x\\u202e"
     assert list(ended["ids"]) == [r"\x1b[2J\n::error::x\u202e"]
+
+
+def test_the_values_of_a_drift_arrive_as_they_are() -> None:
+    """A description of an image may have several lines; it is escaped where it is shown."""
+    drift = {"key": "a", "image_id": "id", "path": ["description"], "was": "one", "now": "two\nlines", "remedy": REMEDY}
+    report = {"found": [drift | {"is_was_known": True, "updated": "2026-01-01"}], "checked": 1, "unknown": []}
+    document = {"event": "drifted", "report": report, "here": asdict(sample().target)}
+    assert make_account().check(document)["report"]["found"][0]["now"] == "two\nlines"
 
 
 def test_a_plan_is_read_as_one_from_outside() -> None:
