@@ -204,7 +204,8 @@ class DaskCarrier:
         lost, is_first = flight.worker, not flight.attempt
         flight.before |= {flight.attempt} - {""}
         flight.attempt, flight.worker, flight.unoffered = attempt, worker, None
-        text = f"worker {lost} was lost; worker {worker} plans the target again and continues"
+        other = f"worker {worker}" if worker != lost else "the next one with this name"
+        text = f"worker {lost} was lost; {other} plans the target again and continues"
         return [] if is_first else [self._make_message(flight, {"event": WARNING, "text": text})]
 
     @staticmethod

@@ -9,6 +9,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from imagesync.errors import ImagesyncError, UsageError
+from imagesync.fleet.roll import Roll, make_plugin
 from imagesync.fleet.running import RUNNING
 from imagesync.fleet.settings import PORT, RESOURCE, Certificates, apply_settings
 from imagesync.fleet.streams import guard_scheduler, guard_worker
@@ -45,8 +46,6 @@ def run_scheduler(host: str, port: int, certificates: Certificates, say: Callabl
     async def serve(folder: str) -> None:
         from distributed import Scheduler
 
-        from imagesync.fleet.roll import Roll
-
         scheduler = Scheduler(
             host=host,
             port=port,
@@ -57,7 +56,7 @@ def run_scheduler(host: str, port: int, certificates: Certificates, say: Callabl
             dashboard=False,
             extensions={},
             worker_ttl=f"{ttl}s",
-            plugins=[Roll(say)],
+            plugins=[make_plugin(Roll(say))],
         )
         guard_scheduler(scheduler)
         async with scheduler:
