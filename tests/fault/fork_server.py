@@ -218,7 +218,7 @@ def import_command() -> Callable[[], None]:
     import oslo_utils.imageutils.format_inspector  # noqa: F401
 
     for module in pkgutil.walk_packages(imagesync.__path__, "imagesync."):
-        if not module.name.endswith("__main__"):
+        if not module.name.endswith("__main__") and not module.name.startswith("imagesync.fleet."):  # it is an extra
             importlib.import_module(module.name)
     read_words("plan", ".")
     gc.collect()
