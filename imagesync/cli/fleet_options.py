@@ -1,7 +1,7 @@
 """The options of a run on a fleet, and its carrier. Does I/O only if the run is on a fleet."""
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from imagesync.errors import ImagesyncError, ManifestError, UsageError
 from imagesync.model.catalog import Catalog
 
 if TYPE_CHECKING:
-    from imagesync.fleet.assignment import Limits
+    from imagesync.fleet.assignment import Limits, ManifestTexts
     from imagesync.fleet.carrier import DaskCarrier
     from imagesync.model.plan import Plan
     from imagesync.run import Settings
@@ -114,42 +114,20 @@ class FleetOptions:
 
         ManifestError for a source or store that a worker cannot read. ImagesyncError without a connection.
         """
-        from imagesync.fleet.assignment import FleetOrder, ManifestTexts
+        from imagesync.fleet.assignment import FleetOrder
         from imagesync.fleet.carrier import DaskCarrier, open_client
-        from imagesync.fleet.materials import find_what_stays_here, read_texts
         from imagesync.fleet.roles import Role
         from imagesync.fleet.servers import parse_address
         from imagesync.fleet.settings import find_certificates
-        from imagesync.manifest.loader import read_manifest
-        from imagesync.planfile.writer import encode_plan
         from imagesync.version import __version__
 
         run = run or FleetRun()
         address = parse_address(str(self.on))
         catalogs = {name: one for name, one in subjects.items() if isinstance(one, Catalog)}
-        manifest = read_manifest(path, allow_outside=options.allow_outside)
-        if problems := find_what_stays_here(manifest, catalogs):
-            raise ManifestError(problems)
-        folder, files = read_texts(path, catalogs.values(), allow_outside=options.allow_outside)
-        display = str(path if path.is_dir() else path.parent)
-        texts = ManifestTexts(
-            files,
-            "." if path.is_dir() else path.name,
-            str(folder),
-            "" if display == "." else f"{display}/",
-            run.folder,
-            parse_pairs(options.set_values),
-            tuple(options.only),
-            options.strict,
-            tuple(options.source_hosts),
-            options.min_source_rate * 1024,
-            not options.no_source_check,
-            options.allow_outside,
-        )
         order = FleetOrder(
             __version__,
             secrets.token_hex(8),
-            texts,
+            _read_texts(path, options, catalogs, run.folder),
             _make_limits(options),
             options.jobs,
             run.lock_timeout,
@@ -157,18 +135,56 @@ class FleetOptions:
             creates_stores=run.creates_stores,
         )
         refused = {name: one for name, one in subjects.items() if isinstance(one, ImagesyncError)}
-        reviewed = dict[str, dict[str, Any]]()
-        for name in catalogs:
-            try:
-                plan = run.find_reviewed(name)
-            except ImagesyncError as error:
-                refused[name] = error
-            else:
-                reviewed |= {name: encode_plan(plan, tool="", folder=plan.base)} if plan is not None else {}
+        reviewed, without_review = _encode_reviewed(catalogs, run)
         certificates = find_certificates(find_folder(self.tls), Role.CLIENT)
         with open_client(address, certificates) as client:
             names = {name: one.name for name, one in catalogs.items()}
+            refused |= without_review
             yield DaskCarrier(client, order, refused, reviewed, catalogs=names, address=address, unlock=run.unlock)
+
+
+def _read_texts(path: Path, options: Options, catalogs: Mapping[str, Catalog], folder_of_plans: str) -> "ManifestTexts":
+    """What the workers read; ManifestError for a source or store that only this host has."""
+    from imagesync.fleet.assignment import ManifestTexts
+    from imagesync.fleet.materials import find_what_stays_here, read_texts
+    from imagesync.manifest.loader import read_manifest
+
+    manifest = read_manifest(path, allow_outside=options.allow_outside)
+    if problems := find_what_stays_here(manifest, catalogs):
+        raise ManifestError(problems)
+    folder, files = read_texts(path, catalogs.values(), allow_outside=options.allow_outside)
+    display = str(path if path.is_dir() else path.parent)
+    return ManifestTexts(
+        files,
+        "." if path.is_dir() else path.name,
+        str(folder),
+        "" if display == "." else f"{display}/",
+        folder_of_plans,
+        parse_pairs(options.set_values),
+        tuple(options.only),
+        options.strict,
+        tuple(options.source_hosts),
+        options.min_source_rate * 1024,
+        not options.no_source_check,
+        options.allow_outside,
+    )
+
+
+def _encode_reviewed(
+    names: Iterable[str], run: "FleetRun"
+) -> tuple[dict[str, dict[str, Any]], dict[str, ImagesyncError]]:
+    """By target, the document of its reviewed plan; and why a target has none although it needs one."""
+    from imagesync.planfile.writer import encode_plan
+
+    reviewed, missing = dict[str, dict[str, Any]](), dict[str, ImagesyncError]()
+    for name in names:
+        try:
+            plan = run.find_reviewed(name)
+        except ImagesyncError as error:
+            missing[name] = error
+        else:
+            reviewed |= {name: encode_plan(plan, tool="", folder=plan.base)} if plan is not None else {}
+    return reviewed, missing
 
 
 def _make_limits(options: Options) -> "Limits":

@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from imagesync.errors import ImagesyncError, ManifestError, PlanRefused, StalePlan, UsageError
 from imagesync.fleet.assignment import BEGUN, Assignment, decode, make_topic
@@ -38,6 +38,10 @@ from imagesync.targets.messages import (
     encode_problems,
 )
 from imagesync.version import __version__
+
+if TYPE_CHECKING:  # what only a run needs is imported when it runs
+    from imagesync.model.catalog import Catalog
+    from imagesync.sources import SourceAccess
 
 PROGRESS_SECONDS: Final = 0.5
 """Messages about the bytes of one step are at least this far apart."""
@@ -151,12 +155,10 @@ def _write_files(files: Mapping[str, str], root: Path) -> None:
 def _work_in(root: Path, assignment: Assignment, send: Send, cancelled: threading.Event) -> None:
     from imagesync.backends import open_target
     from imagesync.backends.base import MissingStore
-    from imagesync.fleet.materials import find_what_stays_here
-    from imagesync.manifest.loader import read_manifest
     from imagesync.run import Settings
     from imagesync.sources import SourceAccess
     from imagesync.targets.worker import Order, Worker
-    from imagesync.workflow import find_drift, read_catalog
+    from imagesync.workflow import find_drift
 
     task, run, texts = assignment.task, assignment.order, assignment.order.texts
     access = SourceAccess(texts.hosts, texts.min_rate, asks_sources=texts.asks_sources)
@@ -174,19 +176,7 @@ def _work_in(root: Path, assignment: Assignment, send: Send, cancelled: threadin
     reviewed = assignment.reviewed
     if reviewed is not None:
         order = replace(order, find_reviewed=lambda _target: read_trusted_plan(dict(reviewed), folder=str(root)))
-    catalog = read_catalog(
-        root / texts.path,
-        target=task.target,
-        values=texts.values,
-        only=texts.only,
-        strict=texts.strict,
-        jobs=run.jobs,
-        access=access,
-        allow_outside=texts.allow_outside,
-    )
-    manifest = read_manifest(root / texts.path, allow_outside=texts.allow_outside)
-    if problems := find_what_stays_here(manifest, {task.target: catalog}):
-        raise ManifestError(problems)
+    catalog = _read_catalog(root, assignment, access)
     if task.verb is Verb.DRIFT:
         with open_target(catalog.target, missing_store=MissingStore.REFUSE) as backend:
             send(encode_drift(PlaceDrift(find_drift(backend, catalog), backend.identity())))
@@ -200,6 +190,29 @@ def _work_in(root: Path, assignment: Assignment, send: Send, cancelled: threadin
             worker(Task(task.target, Verb.APPLY, (task.target,)), send, cancelled)
     finally:
         worker.close()
+
+
+def _read_catalog(root: Path, assignment: Assignment, access: "SourceAccess") -> "Catalog":
+    """The catalog of the target; ManifestError for a source or store that a worker must not use."""
+    from imagesync.fleet.materials import find_what_stays_here
+    from imagesync.manifest.loader import read_manifest
+    from imagesync.workflow import read_catalog
+
+    texts, target = assignment.order.texts, assignment.task.target
+    catalog = read_catalog(
+        root / texts.path,
+        target=target,
+        values=texts.values,
+        only=texts.only,
+        strict=texts.strict,
+        jobs=assignment.order.jobs,
+        access=access,
+        allow_outside=texts.allow_outside,
+    )
+    manifest = read_manifest(root / texts.path, allow_outside=texts.allow_outside)
+    if problems := find_what_stays_here(manifest, {target: catalog}):
+        raise ManifestError(problems)
+    return catalog
 
 
 def _is_approved(worker: Callable[..., None], assignment: Assignment, send: Send, cancelled: threading.Event) -> bool:
