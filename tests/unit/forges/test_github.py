@@ -261,6 +261,33 @@ def test_only_a_successful_run_of_the_pull_request_counts(merged: ForgeDouble, r
         read(merged)
 
 
+def test_a_pull_request_of_another_repository_was_not_merged_here(merged: ForgeDouble) -> None:
+    """The repositories of a fork network share commits, so the list may have a pull request of another one."""
+    merged.add_run(9, {"plan.json": PLAN})
+    pull = {
+        "number": 3,
+        "merged_at": "2026-01-01T00:00:00Z",
+        "merge_commit_sha": MERGE,
+        "head": {"sha": SHA, "repo": {"full_name": "acme/images"}},
+        "base": {"ref": "main", "repo": {"id": 1, "full_name": "acme/images"}},
+    }
+    merged.answer_json(f"commits/{MERGE}/pulls", [pull])
+    assert read(merged) == PLAN
+    merged.answer_json(f"commits/{MERGE}/pulls", [{**pull, "base": {"ref": "main", "repo": {"full_name": "a/other"}}}])
+    with pytest.raises(ForgeError, match="was not made by the merge of a pull request"):
+        read(merged)
+
+
+def test_the_newest_run_counts_in_any_order_of_the_list(merged: ForgeDouble) -> None:
+    """The API promises no order."""
+    runs = [{"id": number, "head_sha": SHA, "event": "pull_request", "conclusion": "success"} for number in (9, 12, 10)]
+    for run in runs:
+        merged.add_run(run["id"], {"plan.json": PLAN if run["id"] == 12 else b"old"})
+    found = [{**run, "head_repository": {"full_name": "acme/images"}} for run in runs]
+    merged.answer_json("actions/runs", {"workflow_runs": found})
+    assert read(merged) == PLAN
+
+
 def test_the_newest_plan_is_read(merged: ForgeDouble) -> None:
     """Of the newest run that has one, and there of the last try."""
     merged.add_run(9, {"plan.json": b"old"})

@@ -162,6 +162,16 @@ def test_the_newest_successful_job_counts(merged: ForgeDouble) -> None:
     assert read(merged, "imagesync-plan: [eu]") == b"eu"
 
 
+def test_of_two_successful_jobs_the_newer_one_counts(merged: ForgeDouble) -> None:
+    """The order of the list makes no difference."""
+    merged.add_pipeline(9, 4)
+    merged.gitlab["jobs"] += [
+        {"id": number, "pipeline": 9, "name": "imagesync-plan", "status": "success", "files": {"plan.json": text}}
+        for number, text in ((3000, "old"), (3002, PLAN), (3001, "older"))
+    ]
+    assert read(merged).decode() == PLAN
+
+
 def test_a_file_that_is_stored_elsewhere_is_read_without_the_token(merged: ForgeDouble) -> None:
     """GitLab may redirect to an object store."""
     merged.add_pipeline(9, 4, {"plan.json": PLAN})
