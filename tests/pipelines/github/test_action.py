@@ -75,6 +75,16 @@ def test_the_settings_of_the_cloud_are_a_private_file_for_one_run(tmp_path: Path
     assert "very-secret" not in str(call) + job.log + str([step.trace for step in job.steps])
 
 
+@pytest.mark.parametrize("command", ["plan", "drift", "validate"])
+def test_only_a_command_that_needs_the_token_gets_it(command: str, tmp_path: Path) -> None:
+    """Others read the files of a branch, and ask its hosts."""
+    job = run_action(tmp_path, FILES, command=command, token="ghs_of_the_job", clouds="clouds: {prod: {}}")
+    (call,) = [call for step in job.steps for call in step.calls]
+    assert "ghs_of_the_job" not in str(call.environment)
+    assert ("clouds: {prod" in str(call.environment)) is False
+    assert ("OS_CLIENT_CONFIG_FILE" in call.environment) == (command != "validate")
+
+
 @pytest.mark.parametrize(
     ("options", "arguments"),
     [

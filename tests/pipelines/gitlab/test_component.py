@@ -143,6 +143,22 @@ def test_targets_select_the_same_in_each_job(tmp_path: Path, job: str, targets: 
     assert sum(word.startswith(("--target", "--all-targets")) for word in found) == len(words[:1])
 
 
+@pytest.mark.parametrize("job", ["plan", "apply", "apply-by-hand", "drift"])
+def test_no_file_of_the_checkout_becomes_a_result(tmp_path: Path, job: str) -> None:
+    """A branch can have a file, or a folder, with the name of a result. If imagesync fails, it must not be kept."""
+    names = ["report.json", "report.md", "report.xml", "plan.md", "plan.xml", "drift.md"]
+    made = {
+        "plan": ("plan.md", "plan.xml"),
+        "apply": ("report.json", "report.md", "report.xml"),
+        "apply-by-hand": ("report.json", "report.md", "report.xml"),
+        "drift": ("drift.md",),
+    }[job]
+    for name in names:
+        (tmp_path / name).mkdir()
+    run_job(f"imagesync-{job}", tmp_path, 1)
+    assert [name for name in names if (tmp_path / name).is_dir()] == [name for name in names if name not in made]
+
+
 def test_an_apply_has_the_reviewed_plan_and_the_hosts(tmp_path: Path) -> None:
     """By hand, it has the saved plan, which says what the targets are."""
     inputs = {"targets": "eu", "source_hosts": "a.example"}
