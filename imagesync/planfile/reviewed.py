@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
-from imagesync.model.plan import Plan, Reason, Step, find_image_id
+from imagesync.model.plan import Delete, Plan, Reason, Step, find_image_id
 from imagesync.planfile.writer import Json, write_step
 from imagesync.text import make_printable, shorten_list
 
@@ -34,9 +34,15 @@ def find_unreviewed(plan: Plan, reviewed: Plan) -> tuple[str, ...]:
         document = _normalize(step, plan.base)
         if left[text := _format(document)]:
             left[text] -= 1
-        elif not (document["action"] == "delete" and step.reason in CLEAN_UP):
+        elif not _is_clean_up(step):
             found.append(_describe(step, document, by_subject.get(_identify(document))))
     return tuple(shorten_list(found))
+
+
+def _is_clean_up(step: Step) -> bool:
+    """Whether a deletion needs no review. A protected image does: no run leaves one behind, so a user protected it."""
+    action = step.action
+    return isinstance(action, Delete) and not action.unprotect and step.reason in CLEAN_UP
 
 
 def _normalize(step: Step, base: str) -> Json:

@@ -281,8 +281,8 @@ def test_a_pull_request_of_another_repository_was_not_merged_here(merged: ForgeD
 def test_the_newest_run_counts_in_any_order_of_the_list(merged: ForgeDouble) -> None:
     """The API promises no order."""
     runs = [{"id": number, "head_sha": SHA, "event": "pull_request", "conclusion": "success"} for number in (9, 12, 10)]
-    for run in runs:
-        merged.add_run(run["id"], {"plan.json": PLAN if run["id"] == 12 else b"old"})
+    for number in (9, 12, 10):
+        merged.add_run(number, {"plan.json": PLAN if number == 12 else b"old"})
     found = [{**run, "head_repository": {"full_name": "acme/images"}} for run in runs]
     merged.answer_json("actions/runs", {"workflow_runs": found})
     assert read(merged) == PLAN

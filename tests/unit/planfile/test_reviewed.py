@@ -255,6 +255,10 @@ def test_the_clean_up_of_hidden_images_needs_no_review(reason: Reason) -> None:
     assert find_unreviewed(replace(nothing, steps=(other,)), nothing) == (
         "deactivate a (image x) is not in the reviewed plan",
     )
+    protected = replace(step, action=Delete("a", "x", unprotect=True))
+    assert find_unreviewed(replace(nothing, steps=(protected,)), nothing) == (
+        "delete a (image x) is not in the reviewed plan",
+    )
 
 
 @pytest.mark.parametrize("reason", sorted(set(Reason) - {Reason.INCOMPLETE, Reason.DELETING, Reason.OUTDATED}))
