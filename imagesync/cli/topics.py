@@ -9,7 +9,7 @@ TOPICS: Final = {
     "Selection": "--manifest --key --name --owner --tag --visibility --role --unmanaged --all-owners --managed --allow-missing",
     "Sources": "--source-hosts --min-source-rate --no-source-check --keyring",
     "Actions": "--stage --discard-staged --to --reactivate --drift-only --stale",
-    "Limits": "--max-delete --max-update --allow-protected --destroy",
+    "Limits": "--max-delete --max-update --allow-protected --destroy --reviewed",
     "Run": "--yes --jobs --parallel-targets --max-failed-targets --spool --spool-limit --lock-timeout --no-lock",
     "Results": "--format --also --max-bytes --detail --summary --out --ids --events --metrics --detailed-exitcode "
     "--catalog --force --members --columns --color",
