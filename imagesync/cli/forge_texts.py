@@ -22,6 +22,7 @@ MAX_FILE_BYTES: Final = 16 * 2**20
 SHORT_SHA: Final = 12
 _MARGIN: Final = len(f"\n\n{END}\n\n\n\n")
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9./_ -]{1,64}")
+_HOW: Final = "name a file that imagesync wrote with --also markdown=FILE.md"
 _FORK: Final = "A run of a fork made this plan: its author controls what the plan says."
 
 
@@ -35,13 +36,13 @@ def make_comment(path: Path, forge: Forge, request: Request) -> Text:
         room = forge.max_chars - len(last) - _MARGIN
         look = Look(datetime.now(UTC), max_bytes=room, is_file=True)
         return _split(format_result(read_saved_result(path), ResultForm.MARKDOWN, look), last)
-    return _split(_read_markdown(path, forge, last), last)
+    return _split(_read_markdown(path, forge, last, f"{_HOW}, or a saved plan FILE.json"), last)
 
 
 def make_issue(path: Path, forge: Forge, request: Request) -> tuple[str, Text]:
     """The title, and the description, of the issue about the drift in a Markdown file. Its marker is not that of a comment."""
     last = format_last_line(forge, request)
-    text = _split(_read_markdown(path, forge, last), last)
+    text = _split(_read_markdown(path, forge, last, _HOW), last)
     _, catalog, target = read_marker(text.marker) or ("", "", "")
     where = "" if target in ("*", "-") else f" on {_show_name(target)}"
     title = f"imagesync: drift of catalog {_show_name(catalog)}{where}"
@@ -65,10 +66,9 @@ def format_last_line(forge: Forge, request: Request) -> str:
     return "\n\n".join(lines)
 
 
-def _read_markdown(path: Path, forge: Forge, last: str) -> str:
+def _read_markdown(path: Path, forge: Forge, last: str, hint: str) -> str:
     """The text of a Markdown file that imagesync has written, if the forge takes a text of its length."""
     display, longest = make_printable(str(path)), forge.max_chars - len(last) - _MARGIN
-    hint = "name a file that imagesync wrote with --also markdown=FILE.md, or a saved plan FILE.json"
     text = read_content(path, "a comment", hint, MAX_FILE_BYTES).decode("utf-8", "replace")
     if read_marker(text) is None:
         raise UsageError(f"{display} does not begin with the marker <!-- imagesync CATALOG TARGET -->", hint)

@@ -203,6 +203,14 @@ def test_markdown_without_the_marker_is_refused(job: ForgeJob, text: str) -> Non
     assert job.double.writes == []
 
 
+def test_an_issue_is_made_of_markdown_only(job: ForgeJob) -> None:
+    """The message names no saved plan, which only a comment can be made of."""
+    job.begin_github(make_pull_event(3))
+    (job.folder / "plan.json").write_text("{}")
+    done = job.run("issue", "plan.json", code=64).stderr
+    assert done.endswith("name a file that imagesync wrote with --also markdown=FILE.md\n")
+
+
 def test_a_text_that_the_forge_does_not_take_is_refused(job: ForgeJob) -> None:
     """With the option that makes a shorter one. The last line needs room, too."""
     job.begin_github(make_pull_event(3))
