@@ -80,6 +80,9 @@ case $IMAGESYNC_COMMAND in
         if ((code == 0)); then
             results+=(--also "junit=$folder/apply.xml" --out "$folder/report.json" --reviewed "$folder/reviewed.json")
             with_clouds apply "${options[@]}" "${results[@]}" --yes -- "$IMAGESYNC_PATH"
+        else
+            echo "::error::nothing was applied, because there is no reviewed plan; the log of this step has the reason"
+            echo "**Nothing was applied,** because there is no reviewed plan: see the log, and docs/github.md" >>"$GITHUB_STEP_SUMMARY"
         fi
         ;;
     apply-plan)

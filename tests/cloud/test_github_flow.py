@@ -134,6 +134,7 @@ def test_a_pull_request_of_a_fork_gets_no_secret(project: Repository, cloud: Clo
     merged = project.run_main("imagesync-merge", "push")
     assert results(merged) == {"apply": "failure"}
     assert "of a fork" in merged.jobs["apply"].log
+    assert "**Nothing was applied,** because there is no reviewed plan" in merged.jobs["apply"].summary
     assert live(cloud) == {}
     assert results(project.run_main("imagesync-by-hand", "workflow_dispatch"))["apply"] == "success"
     assert list(live(cloud)) == ["web"]
