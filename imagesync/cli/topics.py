@@ -11,6 +11,7 @@ TOPICS: Final = {
     "Actions": "--stage --discard-staged --to --reactivate --drift-only --stale",
     "Limits": "--max-delete --max-update --allow-protected --destroy --reviewed",
     "Run": "--yes --jobs --parallel-targets --max-failed-targets --spool --spool-limit --lock-timeout --no-lock",
+    "Fleet": "--on --tls --host --port --worker-ttl",
     "Results": "--format --also --max-bytes --detail --summary --out --ids --events --metrics --detailed-exitcode "
     "--catalog --force --members --columns --color",
     "Pipeline": "--forge --number --author --close --artifact",
