@@ -213,7 +213,9 @@ class Planner:
         from imagesync.planfile.reviewed import find_unreviewed
 
         unreviewed = find_unreviewed(plan, self._reviewed) if self._reviewed is not None else ()
-        if refusals := (*check(plan, self.policy), *unreviewed, *((REVIEW,) if unreviewed else ())):
+        if unreviewed:
+            unreviewed = (*unreviewed[:-1], f"{unreviewed[-1]}; {REVIEW}")
+        if refusals := (*check(plan, self.policy), *unreviewed):
             raise PlanRefused(refusals)
 
 

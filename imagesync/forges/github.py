@@ -27,7 +27,7 @@ _ISSUES: Final = "give the job the permission issues: write"
 _CONTENTS: Final = "give the job the permission contents: read"
 _ARTIFACTS: Final = "give the job the permission actions: read"
 _USER: Final = "check the token"
-BY_HAND: Final = "plan again and let a person approve that plan: docs/github.md"
+BY_HAND: Final = "plan again, let a person approve that plan, and apply it: imagesync apply PLAN.json"
 """What to do if there is no reviewed plan."""
 
 

@@ -17,7 +17,7 @@ COMMENTS_PER_PAGE: Final = 20
 """A comment of GitLab may have 1,000,000 characters."""
 _WRITE: Final = "GITLAB_TOKEN needs the scope api, and the role Reporter in this project"
 _READ: Final = "GITLAB_TOKEN needs the scope read_api or api, and the role Developer in this project"
-BY_HAND: Final = "plan again and let a person approve that plan: docs/gitlab.md"
+BY_HAND: Final = "plan again, let a person approve that plan, and apply it: imagesync apply PLAN.json"
 """What to do if there is no reviewed plan."""
 
 

@@ -58,7 +58,7 @@ def make_checksum(name: str) -> str:
     return f"sha256:{hashlib.sha256(make_data(name)).hexdigest()}"
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _SlowHandler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     source: Source
 
@@ -98,7 +98,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Quiet."""
 
 
-class _Server(http.server.ThreadingHTTPServer):
+class _SlowServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
@@ -109,8 +109,8 @@ class _Server(http.server.ThreadingHTTPServer):
 @contextmanager
 def open_source_server() -> Iterator[Source]:
     """A running server; it releases all files at the end."""
-    handler = type("Handler", (_Handler,), {})
-    with _Server(("127.0.0.1", 0), handler) as server:
+    handler = type("Handler", (_SlowHandler,), {})
+    with _SlowServer(("127.0.0.1", 0), handler) as server:
         handler.source = source = Source(f"http://127.0.0.1:{server.server_port}")  # type: ignore[attr-defined]
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()

@@ -194,7 +194,7 @@ def test_a_commit_of_no_merge_has_no_reviewed_plan(
     """An open pull request may have the commit, and one may be merged into another branch."""
     merged.add_run(9, {"plan.json": PLAN})
     merged.github["pulls"][0].update({**change, "commits": [MERGE]})
-    with pytest.raises(ForgeError, match="was not made by the merge of a pull request; plan again and let a person"):
+    with pytest.raises(ForgeError, match="was not made by the merge of a pull request; plan again, let a person"):
         read(merged, **env)
 
 

@@ -108,7 +108,7 @@ def test_a_commit_of_no_merge_has_no_reviewed_plan(
     """A commit in the middle of a merge request is not its merge."""
     merged.add_pipeline(9, 4, {"plan.json": PLAN})
     merged.gitlab["merge_requests"][0].update(change)
-    with pytest.raises(ForgeError, match="was not made by the merge of a merge request; plan again and let a person"):
+    with pytest.raises(ForgeError, match="was not made by the merge of a merge request; plan again, let a person"):
         read(merged, **env)
 
 
