@@ -18,7 +18,7 @@ from tests.fault.mirror import Mirror, mirror
 from tests.pipeline import applied, plan_input, planned
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-CATALOGS = sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir())
+CATALOGS = sorted(path.parent.name for path in EXAMPLES.glob("*/catalog.yaml"))
 OF_FEATURES = ("features", "cloud-features")
 """Catalogs with a file for each feature."""
 
