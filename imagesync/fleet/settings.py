@@ -67,8 +67,16 @@ def find_certificates(folder: Path, role: Role) -> Certificates:
 
 
 def apply_settings() -> None:
-    """Set up ``distributed`` in this process: its settings, its log lines, and the guard of its connections."""
-    import dask
+    """Set up ``distributed`` in this process: its settings, its log lines, and the guard of its connections.
+
+    UsageError if it is not installed.
+    """
+    try:
+        import dask
+        import distributed  # noqa: F401 - the guard changes it
+    except ImportError as error:
+        hint = "install imagesync with the extra fleet: pip install 'imagesync[fleet]'"
+        raise UsageError("a fleet needs the package distributed, which is not installed", hint) from error
 
     from imagesync.fleet.guard import admit_only_runs
 
