@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("distributed")
-
 from imagesync.errors import UsageError
 from imagesync.fleet.assignment import FleetOrder, ManifestTexts
 from imagesync.fleet.carrier import LAST_MESSAGES, LOST, NO_WORKER, ROLL_CALL, STOP, DaskCarrier
 from imagesync.targets.messages import LOST_WHY, Message, Task, Verb, encode_ended, encode_planned
 from tests.unit.targets.scripted_carrier import plan_for
+
+pytestmark = pytest.mark.fleet  # the carrier registers a plugin of ``distributed``
 
 
 class Future:
