@@ -25,6 +25,7 @@ import sys
 import tempfile
 import threading
 import zipfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -289,7 +290,7 @@ class _Server(http.server.ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _Handler(http.server.BaseHTTPRequestHandler, ABC):
     protocol_version = "HTTP/1.1"
     double: ForgeDouble
 
@@ -302,8 +303,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 - the names in http.server
 
+    @abstractmethod
     def _handle(self) -> None:
-        raise NotImplementedError
+        """Answer a request of any method."""
 
     def _headers(self) -> dict[str, str]:
         return {name.lower(): value for name, value in self.headers.items()}

@@ -4,37 +4,32 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
 import typer
 
-from imagesync.backends.base import Backend, MissingStore
+from imagesync.backends.base import MissingStore
 from imagesync.cli import streams
-from imagesync.cli.approval import Approval
 from imagesync.cli.bug_log import write_bug_log
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.files import find_folder, write_json
-from imagesync.cli.fleet_options import FleetOptions, FleetRun
 from imagesync.cli.interrupts import Interrupted, Interrupts, choose_exit_code
 from imagesync.cli.logs import has_log_file, note
-from imagesync.cli.options import Options
 from imagesync.cli.outputs import Outputs, raise_last
 from imagesync.cli.progress import EventLines, LogLines, ProgressStyle, Watcher, open_watcher
 from imagesync.cli.result_options import ResultForm, Results
 from imagesync.cli.results import PlansResult, RunsReport
-from imagesync.cli.runs import MAX_ENDING, UNKNOWN, make_pins, make_unlock_command
-from imagesync.cli.several_subjects import Subjects, read_subjects
+from imagesync.cli.runs import MAX_ENDING, UNKNOWN, make_pins
 from imagesync.cli.streams import say
-from imagesync.cli.target_options import SharingOptions, TargetChoice
-from imagesync.cli.targets import StoreNotes, locate, open_selected
+from imagesync.cli.target_group import Group
+from imagesync.cli.target_options import SharingOptions
+from imagesync.cli.targets import StoreNotes
 from imagesync.cli.terminal import confirm
 from imagesync.errors import Bug, ImagesyncError
-from imagesync.model.catalog import Catalog
 from imagesync.model.partial_report import ReportSoFar
 from imagesync.model.plan import Plan
 from imagesync.model.report import Event, Finished, Report
@@ -47,83 +42,8 @@ from imagesync.render.target_groups import list_targets
 from imagesync.render.target_text import format_target_runs, has_errors
 from imagesync.run import Settings
 from imagesync.secrets import hide_secrets
-from imagesync.sources import SourceAccess
-from imagesync.targets.carrier import Carrier, ThreadCarrier
 from imagesync.targets.run import TargetPlans, TargetRuns
-from imagesync.targets.worker import Order, Worker
 from imagesync.text import make_printable
-from imagesync.workflow import Maker
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """What a command for several targets was asked. ``saved``: the JSON of a saved plan; None for manifests.
-
-    ``stores``: the stores that do not exist, for one note.
-    """
-
-    path: Path
-    options: Options
-    chosen: TargetChoice
-    make: Maker
-    access: SourceAccess
-    is_quiet: bool
-    saved: Any = None
-    approval: Approval = field(default_factory=Approval)
-    fleet: FleetOptions = field(default_factory=FleetOptions)
-    stores: StoreNotes = field(default_factory=StoreNotes)
-
-    def read_subjects(self) -> Subjects:
-        """What each target gets, and its wave. On a fleet, the workers read the lists of digests."""
-        is_local = self.fleet.on is None
-        return read_subjects(self.path, self.options, self.chosen, self.access, self.saved, identifies=is_local)
-
-    def make_order(
-        self, missing: MissingStore, settings: Settings, folder: Path = Path(), *, accepts_changes: bool = False
-    ) -> Order:
-        """What is asked of each target."""
-
-        def open_target(subject: Catalog | Plan) -> Backend:
-            target = replace(locate(subject), name=subject.target_name) if isinstance(subject, Plan) else subject.target
-            report = self.stores.make_report(str(target.name))
-            return open_selected(self.options, target, missing=missing, is_quiet=self.is_quiet, report=report)
-
-        return Order(
-            open_target,
-            self.options.policy,
-            self.make,
-            settings,
-            self.access,
-            accepts_changes=accepts_changes,
-            folder=os.path.abspath(folder),
-            unlock=lambda name: make_unlock_command(self.path, replace(self.options, target=name)),
-            find_reviewed=self.approval.find_reviewed,
-        )
-
-    @contextmanager
-    def open_carrier(self, subjects: Subjects, order: Order, sharing: SharingOptions | None) -> Iterator[Carrier]:
-        """What runs the targets: threads of this process, or the workers of a fleet."""
-        if self.fleet.on is not None:
-            if sharing is not None:
-                sharing.refuse_on_fleet()
-            run = FleetRun(
-                order.settings.lock_timeout,
-                order.folder,
-                accepts_changes=order.accepts_changes,
-                creates_stores=sharing is not None,
-                find_reviewed=order.find_reviewed,
-                unlock=order.unlock,
-            )
-            with self.fleet.open_carrier(self.path, self.options, subjects.by_target, run) as fleet:
-                yield fleet
-            return
-        with ExitStack() as opened:
-            shared = sharing.share(subjects.waves, say) if sharing is not None else None
-            if shared is not None:
-                opened.enter_context(shared)
-            worker = Worker(order, subjects.by_target, shared, self.chosen.parallel)
-            opened.callback(worker.close)
-            yield ThreadCarrier(worker, self.chosen.parallel)
 
 
 def plan_targets(

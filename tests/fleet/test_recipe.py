@@ -1,7 +1,6 @@
 """docs/fleet.md: its commands for certificates are run word for word, and its units are checked by systemd."""
 
 import re
-import shutil
 import ssl
 import subprocess
 from datetime import UTC, datetime
@@ -89,7 +88,6 @@ def test_python_trusts_the_authority(made: Path) -> None:
     assert len(loaded) == 1
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd")
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
 def test_systemd_accepts_a_unit(unit: Path, tmp_path: Path) -> None:
     """``systemd-analyze verify`` finds nothing, with a program that exists, and rates its exposure as low."""

@@ -69,7 +69,8 @@ def apply(
             fleet.refuse_for_saved_plan()
             saved = read_document(path, allow_outside=options.allow_outside)
         if chosen.is_several or is_several(saved):
-            from imagesync.cli.several import Group, apply_targets
+            from imagesync.cli.several import apply_targets
+            from imagesync.cli.target_group import Group
 
             settings = fleet.adapt(settings, locking, stage=stage, discard=discard_staged)
             group = Group(path, options, chosen, make, access, logs.quiet, saved, approval, fleet)

@@ -70,7 +70,8 @@ def plan(
         make = choose_maker(options, stage=stage, discard=discard_staged)
         access = options.make_access()
         if chosen.is_several:
-            from imagesync.cli.several import Group, plan_targets
+            from imagesync.cli.several import plan_targets
+            from imagesync.cli.target_group import Group
 
             fleet.refuse_stage(stage=stage, discard=discard_staged)
             group = Group(path, options, chosen, make, access, logs.quiet, fleet=fleet)
