@@ -252,7 +252,7 @@ def test_ctrl_c_at_the_question_changes_nothing(tmp_path: Path) -> None:
     """One line says so, below the question: no step has ended, so there is no report. The files are written."""
     write_manifest(tmp_path, "small.raw")
     with Terminal(*APPLY, *FILES, folder=tmp_path) as terminal:
-        terminal.wait_for("Apply 1 step to ")
+        terminal.wait_for("[y/N]: ")  # the last letter of the question is drawn after the others
         terminal.type(INTERRUPT)
         assert terminal.wait() == 130
         ending = "[y/N]: ^C\nimagesync: interrupted before the first step; nothing was changed\n"
