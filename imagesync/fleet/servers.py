@@ -73,12 +73,12 @@ def run_worker(
     certificates: Certificates,
     say: Callable[[str], None],
     *,
-    parallel: int | None = None,
+    parallel: int,
 ) -> None:
     """Work for the scheduler at ``address`` until SIGINT, SIGTERM, or the end of the scheduler.
 
-    ``targets``: the targets that this worker offers, each for one task at a time. ``parallel``: how many at the same time;
-    None: all.
+    ``targets``: the targets that this worker offers, each for one task at a time. It works for at most ``parallel`` of them at
+    the same time.
     """
     apply_settings()
 
@@ -87,7 +87,7 @@ def run_worker(
 
         worker = Worker(
             address,
-            nthreads=min(len(targets), parallel or len(targets)),
+            nthreads=min(len(targets), parallel),
             name=name,
             resources={f"{RESOURCE}{target}": 1 for target in targets},
             security=certificates.make_security(),
@@ -107,7 +107,8 @@ def run_worker(
         except Exception as error:
             message = f"no connection to the scheduler {address}: {make_printable(str(error).splitlines()[0])}"
             raise ImagesyncError(message, "check the address, the certificates, and that the scheduler runs") from error
-        say(f"worker {name} ready: {', '.join(targets)}")
+        limit = f"; at most {parallel} at a time" if parallel < len(targets) else ""
+        say(f"worker {name} ready: {', '.join(targets)}{limit}")
         is_signalled = await _wait_for_signal(_wait_for_close(worker))
         await _leave(worker, say, name, address, is_signalled=is_signalled)
 

@@ -57,20 +57,28 @@ class Lab:
         process.wait_for("scheduler ready")
         return process
 
-    def start_workers(self, targets: Mapping[str, Sequence[str]], env: Mapping[str, str] | None = None) -> None:
-        """Start workers, each with its targets, and wait until all are ready."""
-        started = {name: self._start_worker(name, offers, env) for name, offers in targets.items()}
+    def start_workers(
+        self, targets: Mapping[str, Sequence[str]], env: Mapping[str, str] | None = None, words: Sequence[str] = ()
+    ) -> None:
+        """Start workers, each with its targets and with more options, and wait until all are ready."""
+        started = {name: self._start_worker(name, offers, env, words) for name, offers in targets.items()}
         for name, process in started.items():
             process.wait_for(f"worker {name} ready")
 
-    def start_worker(self, name: str, *targets: str, env: Mapping[str, str] | None = None) -> Process:
+    def start_worker(
+        self, name: str, *targets: str, env: Mapping[str, str] | None = None, words: Sequence[str] = ()
+    ) -> Process:
         """Start a worker, and wait until it is ready."""
-        self.start_workers({name: targets}, env)
+        self.start_workers({name: targets}, env, words)
         return self.processes[name]
 
-    def _start_worker(self, name: str, targets: Sequence[str], env: Mapping[str, str] | None) -> Process:
+    def _start_worker(
+        self, name: str, targets: Sequence[str], env: Mapping[str, str] | None, words: Sequence[str]
+    ) -> Process:
         offers = [word for target in targets for word in ("--target", target)]
-        return self.start(name, "fleet", "worker", "-v", self.address, *offers, "--name", name, *self.tls, env=env)
+        return self.start(
+            name, "fleet", "worker", "-v", self.address, *offers, "--name", name, *self.tls, *words, env=env
+        )
 
     @property
     def tls(self) -> tuple[str, str]:

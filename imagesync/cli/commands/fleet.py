@@ -54,9 +54,8 @@ def worker(
         str | None, typer.Option("--name", help="The name of this worker (default: the host's name and targets).")
     ] = None,
     parallel: Annotated[
-        int | None,
-        typer.Option("--parallel-targets", help="Work for at most this many targets at a time (default: all).", min=1),
-    ] = None,
+        int, typer.Option("--parallel-targets", help="Work for at most this many targets at a time.", min=1)
+    ] = 16,
     tls: CertificateFolder = None,
     *,
     logs: LogOptions,
