@@ -23,10 +23,12 @@ from imagesync.model.plan import Reason
 from imagesync.model.policy import Limit, OnRemove, Policy
 from imagesync.model.record import hash_name, read_revisions
 from imagesync.model.report import Event, Finished, Outcome, Progress, Started
+from imagesync.planning.planner import make_plan
+from imagesync.planning.staging import stage_plan
 from imagesync.render.progress import LARGE
 from imagesync.run import Hooks, Settings, Watch, read_time, recover, settle
 from imagesync.sources import SourceAccess
-from imagesync.workflow import Planner, apply, read_catalog
+from imagesync.workflow import Maker, Planner, apply, read_catalog
 from tests.unit.factories import catalog, inventory, live, plan, spec
 from tests.unit.test_workflow import write_manifest
 from tests.waiting import wait_until
@@ -85,14 +87,14 @@ def store(tmp_path: Path) -> Watched:
     return Watched(tmp_path / "store")
 
 
-def plan_for(store: Local, folder: Path, number: int, **more: Any) -> Planner:
+def plan_for(store: Local, folder: Path, number: int, make: Maker = make_plan, **more: Any) -> Planner:
     """A planner for a catalog of this many images; ``more``: further fields of the first one."""
     path = write_manifest(folder, number)
     if more:
         document = json.loads(path.read_text())
         document["images"]["k0"] |= more
         path.write_text(json.dumps(document))
-    return Planner(store, read_catalog(path), policy=ALL)
+    return Planner(store, read_catalog(path), policy=ALL, make=make)
 
 
 def rename_first(store: Local, folder: Path) -> Planner:
@@ -210,6 +212,17 @@ def test_the_keys_with_a_published_image_are_recorded_after_each_run(store: Watc
     assert find_published_keys(store, "base") == hash_keys("k0", "k1")
     assert apply(moved).report.succeeded
     assert find_published_keys(store, "base") == hash_keys("new", "k1")
+
+
+def test_a_candidate_is_not_the_image_of_its_key(store: Watched, tmp_path: Path) -> None:
+    """Neither in the result of the run that made it, nor for drift: users cannot find it yet."""
+    staged = apply(plan_for(store, tmp_path, 1, stage_plan))
+    assert staged.report.succeeded
+    assert (staged.ids, find_published_keys(store, "base")) == ({}, frozenset())
+    published = apply(plan_for(store, tmp_path, 1))
+    (image,) = (one for one in store.images() if one.name == "k0")
+    assert (published.ids, find_published_keys(store, "base")) == ({"k0": image.id}, hash_keys("k0"))
+    assert apply(plan_for(store, tmp_path, 1, stage_plan, tags=["x"])).ids == {"k0": image.id}
 
 
 def test_a_key_whose_adoption_was_not_started_is_not_recorded(store: Watched, tmp_path: Path) -> None:

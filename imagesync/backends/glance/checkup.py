@@ -7,10 +7,10 @@ further one is sent to that service.
 import os
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
@@ -28,13 +28,19 @@ from imagesync.backends.glance.connect import (
     strip_version,
 )
 from imagesync.backends.glance.failures import clean, suggest_for_certificate
+from imagesync.backends.glance.judgments import (
+    judge_certificate,
+    judge_clocks,
+    judge_plain_address,
+    judge_token,
+    judge_version,
+)
 from imagesync.errors import ImagesyncError, Unauthorized, Unavailable, UsageError
 from imagesync.model.diagnosis import Check, Grade
 from imagesync.model.image import Capabilities
 from imagesync.retry import Pace
 
 if TYPE_CHECKING:
-    from keystoneauth1.access import AccessInfo
     from openstack.config.cloud_region import CloudRegion
 
 T = TypeVar("T")
@@ -42,16 +48,6 @@ T = TypeVar("T")
 SECONDS: Final = 20.0
 ONCE: Final = Pace(tries=1)
 TLS_SECONDS: Final = 10.0
-MIN_VERSION: Final = (2, 7)
-"""The Image API version that imagesync needs: os_hidden (Glance 18, Rocky)."""
-MAX_DIFFERENCE: Final = timedelta(minutes=10)
-"""As ``planning.clock.MAX_DIFFERENCE``."""
-SOON: Final = timedelta(days=14)
-"""A certificate that expires within this time is a warning."""
-SHORT: Final = timedelta(minutes=10)
-"""A token that cannot be renewed and expires within this time is a warning."""
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-_RENEWABLE: Final = frozenset({None, "password", "v3password", "v3applicationcredential", "v3oidcpassword"})
 
 
 @dataclass(slots=True)
@@ -121,20 +117,9 @@ def _describe_credentials(found: Examination, settings: Settings, login: Login) 
     else:
         fix = "ask an administrator of the cloud for the role member in this project"
         found.add("roles", Grade.PROBLEM, "the token has no role in this project", fix)
-    _check_token(found, settings, access)
-
-
-def _check_token(found: Examination, settings: Settings, access: "AccessInfo") -> None:
-    if access.expires is None:
-        return
-    left = access.expires - datetime.now(UTC)
-    text = f"expires at {access.expires:%Y-%m-%d %H:%M} UTC"
-    if settings.region.config.get("auth_type") in _RENEWABLE:
-        found.add("token", Grade.OK, f"{text}; imagesync renews it")
-    elif left < SHORT:
-        found.add("token", Grade.WARNING, f"{text} and cannot be renewed", "request a new token before a long apply")
-    else:
-        found.add("token", Grade.OK, f"{text}; a run that takes longer fails, because it cannot be renewed")
+    if access.expires is not None:
+        kind = settings.region.config.get("auth_type")
+        found.checks.append(judge_token(access.expires, datetime.now(UTC), kind))
 
 
 def _describe_region(found: Examination, connection: Connection, login: Login) -> None:
@@ -156,11 +141,7 @@ def _check_encryption(found: Examination, name: str, url: str, region: "CloudReg
         return
     where = public_address(url)
     if parts.scheme != "https":
-        if parts.hostname in _LOOPBACK:
-            found.add(name, Grade.OK, f"{where} (this host, without TLS)")
-        else:
-            text = f"{where} has no TLS: the network can read the password and the token"
-            found.add(name, Grade.WARNING, text, "use an https:// address, or ask the cloud's operator for one")
+        found.checks.append(judge_plain_address(name, where, parts.hostname))
         return
     with suppress(ValueError):
         verify, _ = region.get_requests_verify_args()
@@ -194,11 +175,7 @@ def _check_certificate(
     except OSError:
         return
     ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(certificate.get("notAfter"))), UTC)
-    text = f"{where}, TLS, certificate valid until {ends:%Y-%m-%d}"
-    if ends - datetime.now(UTC) < SOON:
-        found.add(name, Grade.WARNING, text, "ask the cloud's operator to renew the certificate")
-    else:
-        found.add(name, Grade.OK, text)
+    found.checks.append(judge_certificate(name, where, ends, datetime.now(UTC)))
 
 
 def _examine_service(found: Examination, connection: Connection) -> None:
@@ -262,28 +239,7 @@ def _check_version(found: Examination, root: Api) -> None:
     except ImagesyncError as error:
         found.add("API version", Grade.WARNING, f"unknown: {error.message}", "ask the cloud's operator; 2.7 is needed")
         return
-    versions = sorted(_read_versions(document))
-    wanted = ".".join(map(str, MIN_VERSION))
-    if not versions:
-        fix = "check the image endpoint of this cloud"
-        found.add("API version", Grade.WARNING, "unknown: the service lists no version", fix)
-    elif versions[-1] < MIN_VERSION:
-        text = f"{_show_version(versions[-1])}; imagesync needs {wanted} or later"
-        found.add("API version", Grade.PROBLEM, text, "ask the cloud's operator for a newer image service")
-    else:
-        found.add("API version", Grade.OK, f"{_show_version(versions[-1])} ({wanted} or later is needed)")
-
-
-def _read_versions(document: object) -> Iterator[tuple[int, ...]]:
-    listed = document.get("versions") if isinstance(document, dict) else None
-    for item in listed if isinstance(listed, list) else ():
-        text = item.get("id") if isinstance(item, dict) else None
-        with suppress(ValueError):
-            yield tuple(int(part) for part in str(text).removeprefix("v").split("."))
-
-
-def _show_version(version: Sequence[int]) -> str:
-    return ".".join(map(str, version))
+    found.checks.append(judge_version(document))
 
 
 def _check_clock(found: Examination, glance: Glance, answer: Answer) -> None:
@@ -291,14 +247,4 @@ def _check_clock(found: Examination, glance: Glance, answer: Answer) -> None:
     now, times = datetime.now(UTC), dict(glance.times())
     with suppress(ValueError, TypeError):
         times["the image service"] = parsedate_to_datetime(str(answer.headers.get("Date")))
-    if not times:
-        found.add("clock", Grade.OK, "no service shows its time; only this host's clock is used")
-        return
-    name, differ = max(((name, time - now) for name, time in times.items()), key=lambda item: abs(item[1]))
-    seconds = abs(differ.total_seconds())
-    if abs(differ) <= MAX_DIFFERENCE:
-        found.add("clock", Grade.OK, f"{seconds:.0f} s from that of {name}")
-        return
-    text = f"{seconds / 60:.0f} minutes {'behind' if differ > timedelta() else 'ahead of'} that of {name}"
-    fix = "correct the clock that is wrong; until then nothing is deleted because of its age"
-    found.add("clock", Grade.WARNING, text, fix)
+    found.checks.append(judge_clocks(now, times))

@@ -472,6 +472,22 @@ def test_files_share_the_limit(tmp_path: Path) -> None:
             assert b"".join(stream) == DATA
 
 
+def test_a_failed_file_gives_its_room_back_once(tmp_path: Path) -> None:
+    """At the failure, and not again with the last target that has it open."""
+    opener = ScriptedOpener()
+    bench = Bench(tmp_path, opener, "ab", limit=8 * MIB)
+    formats = ("ami", "ari")
+    others = [Build.of(bench.source, bench.fingerprint, name, name) for name in formats]
+    for target in "ab":
+        bench.shared.expect(target, dict.fromkeys([bench.build, *others], 1))
+    with bench.shared, ExitStack() as opened:
+        with short_files(3 * MIB), bench.open("a") as stream, pytest.raises(SpoolEnded):
+            list(stream)
+        assert bench.read("a") == bench.read("b") == DATA
+        streams = [opened.enter_context(bench.open("a", disk_format=name, container_format=name)) for name in formats]
+        assert [isinstance(stream, SourceStream) for stream in streams] == [False, True]
+
+
 def test_a_target_that_is_not_planned_may_need_any_build(tmp_path: Path) -> None:
     """The file waits for its plan."""
     opener = ScriptedOpener()

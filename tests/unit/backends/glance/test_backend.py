@@ -208,15 +208,22 @@ def test_an_id_that_the_caller_chose_is_not_taken_from_another_record(open_scrip
         service.backend.create_image(id="x", properties={"imagesync_managed": "n"})
 
 
-def test_what_a_service_offers_is_read_once(open_scripted: OpenScripted) -> None:
-    """A document that it does not offer is left out; a backend with a lease knows it, too."""
-    service = open_scripted(lambda path: Say(404, b"") if "usage" in path else Say(body={}))
+@pytest.mark.parametrize("status", [403, 404])
+def test_what_a_service_offers_is_read_once(open_scripted: OpenScripted, status: int) -> None:
+    """A document that it does not offer, or not to this user, is left out; a backend with a lease knows it, too."""
+    service = open_scripted(lambda path: Say(status, b"") if "usage" in path else Say(body={}))
     able = service.backend.capabilities()
     assert service.backend.capabilities() is able
     assert service.backend.with_lease(lambda: None).capabilities() is able
     assert sorted(service.server.queries) == [
         f"GET /image/v2{path}" for path in ("/info/import", "/info/stores", "/info/usage", "/schemas/image")
     ]
+
+
+def test_what_a_busy_service_offers_is_unknown(open_scripted: OpenScripted) -> None:
+    """It is an error, not a service that offers nothing: the plan would be another one."""
+    with pytest.raises(Unavailable):
+        open_scripted(lambda path: Say(503, b"") if "stores" in path else Say(body={})).backend.capabilities()
 
 
 def test_the_time_of_the_identity_service_continues(

@@ -415,6 +415,28 @@ def test_a_connection_to_the_image_service_of_a_cloud(
         assert not any(query.partition(" ")[2].startswith(f"/{endpoint}") for query in server.queries)
 
 
+class FakeKeyring:
+    """A keyring without any secret."""
+
+    def get_password(self, _service: str, _name: str) -> None:
+        """Nothing is stored."""
+
+    def set_password(self, _service: str, _name: str, _secret: str) -> None:
+        """Nothing is stored."""
+
+
+@pytest.mark.parametrize("is_cached", [True, False])
+def test_a_token_that_may_be_an_old_one_shows_no_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_cached: bool
+) -> None:
+    """With ``cache.auth``, the library may return the token of an earlier process."""
+    monkeypatch.setattr("openstack.config.cloud_region.keyring", FakeKeyring())
+    with cloud_of(tmp_path, monkeypatch):
+        path = tmp_path / "clouds.yaml"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "cache": {"auth": is_cached}}))
+        assert (open_connection().issued is None) == is_cached
+
+
 def test_settings_of_the_cloud_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An endpoint of the settings replaces that of the service catalog, and is a part of the target's identity."""
     settings: dict[str, Any] = {
