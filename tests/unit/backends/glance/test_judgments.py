@@ -1,4 +1,4 @@
-"""The checks of ``doctor``: at which time, version and address the grade changes, and what the operator is told."""
+"""The checks of ``doctor``: at which time, version and address the grade changes, and what the operator reads."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
