@@ -47,7 +47,7 @@ def test_how_long_a_token_is_valid(kind: str | None, left: timedelta, grade: Gra
     [("localhost", OK), ("127.0.0.1", OK), ("::1", OK), ("192.0.2.1", WARNING), ("localhost.example.org", WARNING)],
 )
 def test_an_address_without_tls(host: str, grade: Grade) -> None:
-    """Only on this host nobody else reads the password."""
+    """Between two processes of this host there is no network."""
     check = judge_plain_address("image address", f"http://{host}:9292", host)
     assert (check.name, check.grade, "the password" in check.found) == ("image address", grade, grade is WARNING)
     assert ("https://" in check.fix) == (grade is WARNING)
