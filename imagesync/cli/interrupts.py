@@ -39,11 +39,13 @@ class Interrupts:
 
     The first signal raises ``Interrupted`` in the main thread; after ``let_steps_end`` it only sets ``cancelled``. A second
     signal calls ``abandon`` in another thread, which must end the process. So does a first signal if the block has not
-    ended ``MAX_UNWINDING`` seconds later. ``say`` prints a sentence for the user.
+    ended ``unwinding`` seconds later. ``say`` prints a sentence for the user.
     """
 
-    def __init__(self, say: Callable[[str], None], abandon: Callable[[], None]) -> None:
-        self._say, self._abandon = say, abandon
+    def __init__(
+        self, say: Callable[[str], None], abandon: Callable[[], None], *, unwinding: float = MAX_UNWINDING
+    ) -> None:
+        self._say, self._abandon, self._unwinding = say, abandon, unwinding
         self.cancelled = threading.Event()
         self.number = 0
         """The number of the first signal; 0 before it."""
@@ -91,7 +93,7 @@ class Interrupts:
         if self._was_with_steps:
             self._say(NOTICE.format(again=_AGAIN[signal.Signals(first)]))
         try:
-            second = self._came.get(timeout=None if self._was_with_steps else MAX_UNWINDING)
+            second = self._came.get(timeout=None if self._was_with_steps else self._unwinding)
         except Empty:
             second = first
         if second != _END:
