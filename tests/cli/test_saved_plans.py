@@ -288,6 +288,19 @@ def test_limits_on_the_command_line(workspace: SavedPlanWorkspace) -> None:
     assert "--max-update half" in workspace.run("plan", "--store", "store", "--max-update", "half", code=64).stderr
 
 
+def test_a_plan_beyond_the_limits_is_shown_and_not_saved(workspace: SavedPlanWorkspace) -> None:
+    """A file of an earlier plan stays, and no file with ids is written."""
+    workspace.run("apply", "--yes", "--store", "store")
+    workspace.plan()
+    before = (workspace.folder / "plan.json").read_bytes()
+    workspace.write({key: {**image, "min_ram": 9} for key, image in IMAGES.items()})
+    words = ("plan", "--store", "store", "--max-update", "1", "--ids", "ids.json", "-o")
+    for name in ("plan.json", "new.json"):
+        assert "4 to update" in workspace.run(*words, name, code=1).stdout
+    assert (workspace.folder / "plan.json").read_bytes() == before
+    assert not {"new.json", "ids.json"} & set(os.listdir(workspace.folder))
+
+
 @pytest.mark.parametrize(
     ("place", "why"), [("nowhere/r.json", "the folder nowhere does not exist"), ("folder", "it is a folder")]
 )

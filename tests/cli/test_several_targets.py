@@ -154,6 +154,20 @@ def test_problems_of_one_target_stop_only_that_target(folder: Path) -> None:
     assert "3 targets: 1 done, 1 unchanged, 1 failed (lab)." in run(*words, folder=folder, code=1).stdout
 
 
+def test_the_ids_of_a_target_that_was_not_started_are_written(folder: Path) -> None:
+    """Those that stay current by its plan; a target whose images are unknown has no entry."""
+    words = ("apply", "m.yaml", "--all-targets", "--yes", "--ids", "ids.json")
+    run(*words, folder=folder)
+    before = read(folder / "ids.json")
+    assert all(sorted(before[target]) == ["a", "b"] for target in ("eu", "us", "lab"))
+    (folder / "m.yaml").write_text(MANIFEST.replace("tags: [lab]", "tags: ['${nope}']").replace("wave: 1", "wave: 2"))
+    (folder / "a.raw").write_bytes(b"new\0" * 500)
+    run(*words, folder=folder, code=1)
+    after = read(folder / "ids.json")
+    assert (after["us"], sorted(after)) == ({"b": before["us"]["b"]}, ["eu", "us"])
+    assert after["eu"]["a"] != before["eu"]["a"]
+
+
 def test_problems_of_all_targets_are_shown_once(folder: Path) -> None:
     """And nothing is opened."""
     (folder / "m.yaml").write_text(MANIFEST.replace("a.raw", "missing.raw"))

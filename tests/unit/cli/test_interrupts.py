@@ -17,13 +17,13 @@ class Run:
     """A run that records what a user reads, and whether it was ended at once."""
 
     def __init__(self, unwinding: float = 60.0) -> None:
-        self.said: list[str] = []
-        self.has_spoken, self.is_abandoned = threading.Event(), threading.Event()
+        self.printed: list[str] = []
+        self.has_printed, self.is_abandoned = threading.Event(), threading.Event()
         self.interrupts = Interrupts(self._say, self.is_abandoned.set, unwinding=unwinding)
 
     def _say(self, text: str) -> None:
-        self.said.append(text)
-        self.has_spoken.set()
+        self.printed.append(text)
+        self.has_printed.set()
 
 
 @pytest.fixture(autouse=True)
@@ -36,13 +36,13 @@ def _handlers_are_those_of_before() -> Iterator[None]:
 
 @pytest.mark.parametrize(("number", "code"), [(INT, 130), (TERM, 143)])
 def test_before_the_first_step_a_signal_ends_the_block(number: int, code: int) -> None:
-    """Nothing is said: the caller prints the sentence of the error."""
+    """The caller prints the sentence of the error."""
     run = Run()
     with pytest.raises(Interrupted) as caught, run.interrupts:
         signal.raise_signal(number)
     assert (caught.value.number, caught.value.text) == (number, "interrupted")
     assert (run.interrupts.number, run.interrupts.exit_code, choose_exit_code(number)) == (number, code, code)
-    assert (run.interrupts.cancelled.is_set(), run.said) == (True, [])
+    assert (run.interrupts.cancelled.is_set(), run.printed) == (True, [])
     assert not run.is_abandoned.is_set()
 
 
@@ -57,19 +57,19 @@ def test_before_the_first_step_a_signal_ends_the_block(number: int, code: int) -
 def test_during_the_steps_the_second_signal_ends_the_run_at_once(
     first: int, second: int, code: int, again: str
 ) -> None:
-    """The exit code is that of the first one, which is said once."""
+    """The exit code is that of the first one, which is announced once."""
     run = Run()
     with run.interrupts:
         run.interrupts.let_steps_end()
         assert (run.interrupts.number, run.interrupts.cancelled.is_set()) == (0, False)
         signal.raise_signal(first)
-        assert run.has_spoken.wait(PATIENCE)
+        assert run.has_printed.wait(PATIENCE)
         assert run.interrupts.cancelled.is_set()
         assert not run.is_abandoned.is_set()
         signal.raise_signal(second)
         assert run.is_abandoned.wait(PATIENCE)
     assert (run.interrupts.number, run.interrupts.exit_code) == (first, code)
-    (sentence,) = run.said
+    (sentence,) = run.printed
     assert sentence.endswith(again)
 
 
@@ -81,7 +81,7 @@ def test_a_second_signal_does_not_interrupt_the_unwinding() -> None:
             signal.raise_signal(TERM)
         signal.raise_signal(INT)
         assert run.is_abandoned.wait(PATIENCE)
-    assert (run.interrupts.exit_code, run.said) == (143, [])
+    assert (run.interrupts.exit_code, run.printed) == (143, [])
 
 
 def test_a_run_that_ends_in_good_order_is_not_abandoned() -> None:
@@ -90,7 +90,7 @@ def test_a_run_that_ends_in_good_order_is_not_abandoned() -> None:
     with run.interrupts:
         run.interrupts.let_steps_end()
         signal.raise_signal(INT)
-        assert run.has_spoken.wait(PATIENCE)
+        assert run.has_printed.wait(PATIENCE)
     join("interrupts")
     assert not run.is_abandoned.is_set()
 
@@ -106,7 +106,7 @@ def test_a_block_that_does_not_end_after_its_interruption(unwinding: float, is_a
         if is_abandoned:
             assert run.is_abandoned.wait(PATIENCE)
     join("interrupts")
-    assert (run.is_abandoned.is_set(), run.said) == (is_abandoned, [])
+    assert (run.is_abandoned.is_set(), run.printed) == (is_abandoned, [])
 
 
 def test_a_block_without_a_signal_says_nothing() -> None:
@@ -115,7 +115,7 @@ def test_a_block_without_a_signal_says_nothing() -> None:
     with run.interrupts:
         assert all(signal.getsignal(number) == run.interrupts._catch for number in SIGNALS)
     join("interrupts")
-    assert (run.interrupts.number, run.said, run.is_abandoned.is_set()) == (0, [], False)
+    assert (run.interrupts.number, run.printed, run.is_abandoned.is_set()) == (0, [], False)
 
 
 def join(name: str) -> None:
