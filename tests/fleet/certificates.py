@@ -26,11 +26,19 @@ class Authority:
         (folder / "ca.pem").write_bytes(_encode(builder.sign(self._key, hashes.SHA256())))
 
     def issue(
-        self, role: str, *, name: str = "", unit: str | None = None, targets: Sequence[str] = (), days: int = 1
+        self,
+        role: str,
+        *,
+        name: str = "",
+        unit: str | None = None,
+        targets: Sequence[str] = (),
+        days: int = 1,
+        has_purpose: bool = True,
     ) -> Path:
         """Write the certificate and key of a process to ``NAME.pem``. ``days``: until it expires, which may be past.
 
         ``name``: of the file, by default its role. ``unit``: in its subject, by default its role; empty: none.
+        ``has_purpose``: whether TLS allows it only as that of a server or only as that of a client.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         attributes = [x509.NameAttribute(NameOID.COMMON_NAME, name or role)]
@@ -41,7 +49,8 @@ class Authority:
         purpose = ExtendedKeyUsageOID.SERVER_AUTH if role == "scheduler" else ExtendedKeyUsageOID.CLIENT_AUTH
         builder = self._begin(x509.Name(attributes), key, days)
         builder = builder.add_extension(x509.SubjectAlternativeName(names), False)
-        builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), False)
+        if has_purpose:
+            builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), False)
         issued_by = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         own = _encode(builder.add_extension(issued_by, False).sign(self._key, hashes.SHA256()))
         file = self.folder / f"{name or role}.pem"
