@@ -48,6 +48,8 @@ SCHEDULER_SENDS: Final = frozenset(
     {"cancel-compute", "close", "compute-task", "free-keys", "remove-replicas", "remove-worker", "worker-status-change"}
 )
 """The operations of the stream from the scheduler to a worker."""
+SIGN_OF_LIFE: Final = frozenset({"address", "executing", "extensions", "metrics", "now"})
+"""What a sign of life of a worker has. With more, it could offer targets without a check of its certificate."""
 SENTENCE: Final = "the task ended with an error"
 """What the scheduler passes on instead of an exception, which could be the pickle of anything."""
 
@@ -120,6 +122,8 @@ class _SchedulerGate:
         address = self._scheduler.coerce_address(message["address"], False)
         if self._owners.get(address) != certificate["serialNumber"]:
             raise Refused("a sign of life of another worker")
+        if more := sorted(message.keys() - SIGN_OF_LIFE):
+            raise Refused(f"a sign of life with {more}")
 
     def _find_check(self, extra: Mapping[str, Any]) -> Check:
         match extra:

@@ -227,6 +227,18 @@ async def send_on_stream(settings: Settings) -> dict[str, bool]:
     return found
 
 
+async def offer_more(settings: Settings) -> str:
+    """What a sign of life obtains that offers more targets than the registration of its worker."""
+    address = "tls://127.0.0.1:3"
+    async with open_comm(settings) as comm:
+        await comm.write(make_registration(address, "rogue-more", settings["offers"]))
+        assert await asyncio.wait_for(comm.read(), SECONDS), "the stream began"
+        more = {f"target:{target}": 1 for target in settings["more"]}
+        question = {"op": "heartbeat_worker", **make_heartbeat(address)}
+        assert await ask(settings, question) == "OK", "an honest sign of life is answered"
+        return await ask(settings, {**question, "resources": more})
+
+
 async def is_ended(comm: Any) -> bool:
     """Whether the peer ends a connection soon."""
     with contextlib.suppress(TimeoutError):
@@ -415,6 +427,7 @@ ATTACKS: dict[str, Callable[[Settings], Coroutine[Any, Any, Any]]] = {
         be_scheduler,
         be_worker,
         connect_only,
+        offer_more,
         send_frames,
         send_on_stream,
         submit_work,

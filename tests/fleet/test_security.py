@@ -236,11 +236,12 @@ def test_a_stream_carries_only_the_messages_of_its_role(attacked: Stage) -> None
 
 
 def test_a_worker_offers_only_the_targets_of_its_certificate(attacked: Stage) -> None:
-    """A certificate that names targets is good for no others."""
+    """A certificate that names targets is good for no others, also after the registration."""
     assert attacked.attack("ask_operations", "worker-a", operations=["register-worker"]) == {"register-worker": "OK"}
     messages = [{"op": "log-event", "topic": "imagesync-ab-b", "msg": "{}"}]
     with attacked.begin("send_on_stream", "worker-a", role="worker", offers=["b"], messages=messages) as process:
         assert "CommClosedError" in process.wait(seconds=60).stderr
+    assert attacked.attack("offer_more", "worker-a", offers=["a"], more=["b"]) in NOTHING
 
 
 def test_a_huge_message_is_refused_before_memory_is_taken_for_it(attacked: Stage) -> None:
