@@ -114,6 +114,8 @@ class _SchedulerGate:
         allowed = read_targets(certificate)
         if allowed is not None and (others := sorted(offered - allowed)):
             raise Refused(f"the certificate is not for the targets {others}")
+        if not isinstance(message["name"], str) or "://" in message["name"]:
+            raise Refused("a name that is an address: the scheduler would take it for that of another worker")
         address = self._scheduler.coerce_address(message["address"])
         if address not in self._scheduler.workers:
             self._owners[address] = certificate["serialNumber"]

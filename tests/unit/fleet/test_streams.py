@@ -226,6 +226,14 @@ def test_a_second_worker_does_not_take_the_address_of_a_running_one(scheduler: S
     assert beat(scheduler, serial="1") == "answer of heartbeat_worker"
 
 
+@pytest.mark.parametrize("name", [FIRST, "tls://192.0.2.3:3", ("192.0.2.1", 2001), 1, None], ids=str)
+def test_the_name_of_a_worker_is_no_address(scheduler: ScriptedServer, name: object) -> None:
+    """``distributed`` finds a worker by its name first, so the first worker would be taken for the second one."""
+    register(scheduler, serial="1")
+    assert register(scheduler, SECOND, serial="2", name=name) == "refused"
+    assert beat(scheduler, serial="1") == "answer of heartbeat_worker"
+
+
 def test_the_address_of_a_worker_that_left_is_free(scheduler: ScriptedServer) -> None:
     """The next worker that registers with it has it, and the one before no longer."""
     register(scheduler, serial="1")
