@@ -47,6 +47,7 @@ PROGRESS_SECONDS: Final = 0.5
 """Messages about the bytes of one step are at least this far apart."""
 WATCH_SECONDS: Final = 0.5
 """How often a task looks whether it was canceled: ``distributed`` cannot interrupt a thread."""
+SAME_CLOUD: Final = "give all workers of this target the same cloud under its name (auth URL, region, project)"
 
 _LOG: Final = logging.getLogger("imagesync.fleet")
 
@@ -59,12 +60,12 @@ def work(text: str) -> None:
     from distributed.worker import thread_state
 
     worker, key = get_worker(), thread_state.key
-    outlet = _Outlet(worker, text)
+    outlet = Outlet(worker, text)
     with RUNNING.enter(), label(outlet.target):
         _LOG.info("%s begins", outlet.verb)
         try:
             outlet.send({"event": BEGUN, "worker": str(worker.name)})
-            _check_version(outlet)
+            check_version(outlet.version, outlet.name)
             ended, cancelled = threading.Event(), threading.Event()
             make_thread(lambda: _watch(worker, key, ended, cancelled), "fleet-watch").start()
             try:
@@ -78,20 +79,24 @@ def work(text: str) -> None:
         _LOG.info("%s ended", outlet.verb)
 
 
-def _check_version(outlet: "_Outlet") -> None:
-    """UsageError if the command has another version: the meaning of what travels may differ."""
-    if outlet.version != __version__:
-        message = f"worker {outlet.name} has imagesync {__version__}, and this command has {outlet.version}"
+def check_version(version: str, name: str) -> None:
+    """UsageError if the command has another version than worker ``name``: the meaning of what travels may differ."""
+    if version != __version__:
+        message = f"worker {name} has imagesync {__version__}, and this command has {version}"
         raise UsageError(message, "install the same version on both")
 
 
 def _watch(worker: Any, key: str, ended: threading.Event, cancelled: threading.Event) -> None:
     """Set ``cancelled`` when the task was released, because the user canceled it or the command ended, or the worker stops."""
     while not ended.wait(WATCH_SECONDS):
-        state = worker.state.tasks.get(key)
-        if RUNNING.is_stopping or state is None or state.state in ("cancelled", "released", "forgotten"):
+        if RUNNING.is_stopping or is_released(worker.state.tasks.get(key)):
             cancelled.set()
             return
+
+
+def is_released(task: Any) -> bool:
+    """Whether a task, as ``distributed`` knows it on a worker, is no longer wanted. None: it is forgotten."""
+    return task is None or task.state in ("cancelled", "released", "forgotten")
 
 
 def explain_stop(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -104,7 +109,7 @@ def explain_stop(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return {**document, "problems": encode_problems(problems)}
 
 
-class _Outlet:
+class Outlet:
     """Publishes the messages of one attempt, with the number of each."""
 
     def __init__(self, worker: Any, text: str) -> None:
@@ -216,11 +221,7 @@ def _read_catalog(root: Path, assignment: Assignment, access: "SourceAccess") ->
 
 
 def _is_approved(worker: Callable[..., None], assignment: Assignment, send: Send, cancelled: threading.Event) -> bool:
-    """Whether the target may be applied, by its plan on this worker; if not, the end of the task is sent.
-
-    The plan must be the approved one. A second attempt after the death of a worker finds other images: then each change
-    must have been in the approved plan, if the user wanted to be texts.
-    """
+    """Whether the target may be applied, by its plan on this worker; if not, the end of the task is sent."""
     found: list[Mapping[str, Any]] = []
     worker(replace(assignment.task, verb=Verb.PLAN), found.append, cancelled)
     planned = next((one for one in found if one["event"] == PLANNED), None)
@@ -230,16 +231,30 @@ def _is_approved(worker: Callable[..., None], assignment: Assignment, send: Send
     if planned["refusals"]:
         raise PlanRefused(planned["refusals"])
     approved = assignment.approved
-    if approved is None:
-        return True
+    if approved is not None and not is_same_plan(planned, approved, accepts_changes=assignment.order.accepts_changes):
+        send({**planned, "event": CHANGED})
+    return True
+
+
+def is_same_plan(planned: Mapping[str, Any], approved: Mapping[str, Any], *, accepts_changes: bool) -> bool:
+    """Whether the plan of this worker is the approved one; if not, it may be applied, and the user gets it.
+
+    UsageError if it is for another place: this worker has another cloud under the name of the target. A second attempt after
+    the death of a worker finds other images. StalePlan if a change of it was not approved, unless ``accepts_changes``.
+    """
+    from imagesync.workflow import check_target_of
+
     before, _ = decode_planned({**planned, "plan": approved})
     plan, _ = decode_planned(planned)
-    if _list_effects(planned["plan"]) == _list_effects(approved) and before.target.is_place_of(plan.target):
+    try:
+        check_target_of(before, plan.target)
+    except UsageError as error:
+        raise UsageError(error.message, SAME_CLOUD) from error
+    if _list_effects(planned["plan"]) == _list_effects(approved):
         return True
-    if not assignment.order.accepts_changes and (changes := find_unreviewed(plan, before)):
+    if not accepts_changes and (changes := find_unreviewed(plan, before)):
         raise StalePlan(changes)
-    send({**planned, "event": CHANGED})
-    return True
+    return False
 
 
 def _list_effects(plan: Mapping[str, Any]) -> Mapping[str, Any]:
