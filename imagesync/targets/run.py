@@ -48,6 +48,20 @@ FAILED: Final = frozenset({TargetOutcome.FAILED, TargetOutcome.LOST})
 """The outcomes that count for the limit of failed targets."""
 
 
+def refuse_wave(wave: int, ended: Sequence[TargetRun], targets: int, limit: Limit) -> Diagnostic | None:
+    """Why a wave does not start: more targets of the waves before it failed than ``limit`` permits; else None.
+
+    ``ended``: the runs that have ended, of every wave; a failure in the wave itself or in a later one does not count.
+    ``targets``: all targets of the run, of which a percentage is one, rounded down.
+    """
+    failed = [run.target for run in ended if run.outcome in FAILED and run.wave < wave]
+    allowed = targets * limit.value // 100 if limit.percent else limit.value
+    if len(failed) <= allowed:
+        return None
+    message = f"wave {wave} was not started, because of failed targets before it: {list_names(failed)}"
+    return Diagnostic("", 0, 0, "", message, f"correct that and run again, or pass --max-failed-targets {len(failed)}")
+
+
 class Audience(Protocol):
     """Who follows a run of several targets; called in the thread of the run."""
 
@@ -275,17 +289,7 @@ class TargetRuns(TargetPlans):
         self._carrier.submit(Task(name, Verb.APPLY, tuple(peers)))
 
     def _refuse_wave(self, wave: int) -> Diagnostic | None:
-        """Why a wave does not start; None if not too many targets failed."""
-        ended = [course.run for course in self._courses.values() if course.run is not None]
-        failed = [run.target for run in ended if run.outcome in FAILED and run.wave < wave]
-        limit = self._max_failed
-        allowed = len(self._courses) * limit.value // 100 if limit.percent else limit.value
-        if len(failed) <= allowed:
-            return None
-        message = f"wave {wave} was not started, because of failed targets before it: {list_names(failed)}"
-        return Diagnostic(
-            "", 0, 0, "", message, f"correct that and run again, or pass --max-failed-targets {len(failed)}"
-        )
+        return refuse_wave(wave, self.list_runs(), len(self._courses), self._max_failed)
 
     def _take_run(self, message: Message) -> None:
         name, document = message.target, message.document

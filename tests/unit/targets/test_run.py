@@ -11,7 +11,7 @@ from imagesync.model.policy import Limit
 from imagesync.model.report import Outcome, Started
 from imagesync.model.targets import TargetOutcome, TargetRun
 from imagesync.targets.messages import CHANGED, RUN, Verb, encode_ended, encode_event, encode_planned
-from imagesync.targets.run import PATIENCE, TICK, TargetPlans, TargetRuns
+from imagesync.targets.run import NO_FAILURE, PATIENCE, TICK, TargetPlans, TargetRuns, refuse_wave
 from tests.unit.targets.scripted_carrier import Remembered, ScriptedCarrier, plan_for
 
 EU, US, AP = plan_for("eu", "a"), plan_for("us", "a"), plan_for("ap", "a", "b")
@@ -209,6 +209,72 @@ def test_a_target_of_a_later_wave_that_failed_already_does_not_count() -> None:
     runs.carrier.then(lambda: runs.carrier.done(EU), lambda: runs.carrier.done(AP))
     assert runs.outcomes() == {"eu": "done", "ap": "done", "us": "failed", "x": "not-started"}
     assert runs.runs["x"].problems[0].message == "wave 3 was not started, because of failed targets before it: us"
+
+
+def test_a_target_that_failed_stops_no_other_of_its_wave() -> None:
+    """Neither one that starts later, nor one that runs; whether it failed at its plan or during its steps."""
+    runs = ScriptedRuns({"eu": 0, "us": 1, "ap": 1, "bad": 1, "late": 2})
+    bad, late = plan_for("bad", "a"), plan_for("late", "a")
+    runs.carrier.then(
+        lambda: runs.carrier.planned(EU, AP, bad, late), lambda: runs.carrier.answer("us", Verb.PLAN, LOST)
+    )
+    runs.carrier.then(lambda: runs.carrier.done(EU), lambda: runs.carrier.done(bad, outcome=Outcome.FAILED))
+    runs.carrier.then(lambda: None, lambda: runs.carrier.done(AP))
+    assert runs.outcomes() == {"eu": "done", "us": "failed", "ap": "done", "bad": "failed", "late": "not-started"}
+    assert runs.carrier.applied() == ["eu", "ap", "bad"]
+    assert runs.runs["late"].problems[0].message.endswith("because of failed targets before it: us, bad")
+
+
+def test_a_target_whose_peer_failed_at_its_plan_is_asked_for() -> None:
+    """It starts; only the next wave will not."""
+    runs = ScriptedRuns({"eu": 0, "us": 1, "ap": 1})
+    runs.carrier.then(lambda: runs.carrier.planned(EU, AP), lambda: runs.carrier.answer("us", Verb.PLAN, LOST))
+    runs.carrier.then(lambda: runs.carrier.done(EU), lambda: runs.carrier.done(AP))
+    assert runs.outcomes(asks=True) == {"eu": "done", "us": "failed", "ap": "done"}
+    assert ("approve", "eu", "ap") in runs.audience.calls
+
+
+@pytest.mark.parametrize("outcome", TargetOutcome)
+def test_a_failed_and_a_lost_target_stop_the_next_wave(outcome: TargetOutcome) -> None:
+    """No other outcome does: an interruption ends the run in another way."""
+    counts = outcome in (TargetOutcome.FAILED, TargetOutcome.LOST)
+    assert (refuse_wave(1, [TargetRun("eu", outcome)], 2, NO_FAILURE) is not None) == counts
+
+
+@pytest.mark.parametrize(("wave", "starts"), [(2, False), (3, True), (4, True)])
+def test_only_failures_before_a_wave_stop_it(wave: int, starts: bool) -> None:
+    """Those in the wave itself and in later ones do not."""
+    runs = [TargetRun("ok", TargetOutcome.DONE, wave=2), TargetRun("eu", TargetOutcome.FAILED, wave=wave)]
+    assert (refuse_wave(3, runs, 9, NO_FAILURE) is None) == starts
+
+
+@pytest.mark.parametrize(
+    ("failed", "targets", "limit", "starts"),
+    [
+        (0, 4, Limit(0, percent=False), True),
+        (1, 4, Limit(0, percent=False), False),
+        (2, 4, Limit(2, percent=False), True),
+        (3, 4, Limit(2, percent=False), False),
+        (0, 4, Limit(0), True),
+        (1, 4, Limit(0), False),
+        (1, 4, Limit(24), False),
+        (1, 4, Limit(25), True),
+        (2, 4, Limit(49), False),
+        (2, 4, Limit(50), True),
+        (3, 3, Limit(99), False),
+        (3, 3, Limit(100), True),
+    ],
+)
+def test_so_many_failed_targets_are_permitted(failed: int, targets: int, limit: Limit, starts: bool) -> None:
+    """As many as the limit says, and not one more; the answer names them and the limit that would permit them."""
+    runs = [TargetRun(f"t{number}", TargetOutcome.FAILED) for number in range(failed)]
+    why = refuse_wave(1, [*runs, TargetRun("ok", TargetOutcome.DONE)], targets, limit)
+    assert (why is None) == starts
+    if why is not None:
+        names = ", ".join(run.target for run in runs)
+        message = f"wave 1 was not started, because of failed targets before it: {names}"
+        hint = f"correct that and run again, or pass --max-failed-targets {failed}"
+        assert why == Diagnostic("", 0, 0, "", message, hint)
 
 
 def test_a_wave_starts_when_all_targets_of_the_waves_before_have_ended() -> None:
