@@ -1,11 +1,13 @@
-"""A function for each target: in threads, in order, and none waits for another."""
+"""An answer for each target: of a function in threads, or of a carrier. In order, and none waits for another."""
 
 import threading
 
 import pytest
 
-from imagesync.errors import ImagesyncError, NotFound
-from imagesync.targets.each import run_each
+from imagesync.errors import Diagnostic, ImagesyncError, ManifestError, NotFound
+from imagesync.targets.each import TICK, Answers, ask_each, run_each
+from imagesync.targets.messages import Task, Verb, encode_ended
+from tests.unit.targets.scripted_carrier import ScriptedCarrier
 
 WAIT = 30.0
 MOMENT = 0.1
@@ -80,3 +82,83 @@ def test_a_bug_is_reported_with_the_answers_of_the_others() -> None:
     (bug,) = answers.bugs
     assert bug.startswith("Traceback")
     assert "password" in bug
+
+
+def test_an_exception_that_is_no_error_is_an_answer_too() -> None:
+    """Otherwise the run would wait for ever."""
+
+    def work(_subject: int) -> None:
+        raise SystemExit(3)
+
+    answers = run_each({"a": 1}, work, 1)
+    assert str(answers.by_target["a"]).startswith("a bug in imagesync: SystemExit; ")
+    assert len(answers.bugs) == 1
+
+
+PLACED = Diagnostic("m.yaml", 2, 1, "images.a", "wrong", "mend it")
+ALONE = Diagnostic("", 0, 0, "", "no answer", "check the network")
+
+
+def ask(carrier: ScriptedCarrier, *names: str) -> Answers[str]:
+    """Let the carrier look for drift; an answer is the text of its message."""
+    return ask_each(names, carrier, Verb.DRIFT, lambda document: str(document["text"]))
+
+
+def test_each_target_gets_its_own_answer_of_the_carrier() -> None:
+    """All are asked at once; the answers are in the order of the targets, and warnings are none."""
+    carrier = ScriptedCarrier()
+    carrier.then(
+        lambda: carrier.answer("us", Verb.DRIFT, {"event": "drifted", "text": "2"}),
+        lambda: carrier.answer("eu", Verb.DRIFT, {"event": "drifted", "text": "1"}),
+        lambda: carrier.answer("us", Verb.DRIFT, {"event": "warning", "text": "slow"}),
+        lambda: carrier.answer("us", Verb.DRIFT, encode_ended()),
+        lambda: carrier.answer("eu", Verb.DRIFT, encode_ended()),
+    )
+    answers = ask(carrier, "eu", "us")
+    assert list(answers.by_target.items()) == [("eu", "1"), ("us", "2")]
+    assert answers.bugs == ()
+    assert carrier.tasks == [Task("eu", Verb.DRIFT), Task("us", Verb.DRIFT)]
+    assert carrier.seconds == pytest.approx(5 * TICK)
+
+
+def test_the_answers_of_a_carrier_may_come_at_once() -> None:
+    """With several ends in one list of messages."""
+    carrier = ScriptedCarrier()
+    for name in ("eu", "us"):
+        carrier.answer(name, Verb.DRIFT, {"event": "drifted", "text": name})
+        carrier.answer(name, Verb.DRIFT, encode_ended())
+    assert ask(carrier, "eu", "us").by_target == {"eu": "eu", "us": "us"}
+
+
+def test_problems_and_bugs_of_a_carrier_are_the_errors_of_their_targets() -> None:
+    """One problem without a place is an error with its hint, others are of the manifest; a bug comes before problems."""
+    carrier = ScriptedCarrier()
+    bugs = ["Traceback\n  x\nKeyError: 'secret'\n", "Traceback\n  y\nOSError: z\n"]
+    ends = {
+        "alone": encode_ended(problems=[ALONE]),
+        "placed": encode_ended(problems=[PLACED]),
+        "several": encode_ended(problems=[ALONE, PLACED]),
+        "bug": encode_ended(bug=bugs[0]),
+        "both": encode_ended(problems=[ALONE], bug=bugs[1]),
+        "good": encode_ended(),
+    }
+    carrier.answer("both", Verb.DRIFT, {"event": "drifted", "text": "half"})
+    carrier.answer("good", Verb.DRIFT, {"event": "drifted", "text": "fine"})
+    for name, end in ends.items():
+        carrier.answer(name, Verb.DRIFT, end)
+    answers = ask(carrier, *ends)
+    found = answers.by_target
+    assert [type(one) for one in found.values()] == [
+        ImagesyncError,
+        ManifestError,
+        ManifestError,
+        ImagesyncError,
+        ImagesyncError,
+        str,
+    ]
+    alone, placed, several, bug, both, good = found.values()
+    assert (str(alone), good) == ("no answer; check the network", "fine")
+    assert [getattr(one, "diagnostics", None) for one in (placed, several)] == [(PLACED,), (ALONE, PLACED)]
+    words = "a bug in imagesync: {}; its log is named on standard error; please report it"
+    assert [str(bug), str(both)] == [words.format("KeyError"), words.format("OSError")]
+    assert answers.bugs == tuple(bugs)
