@@ -261,24 +261,23 @@ class TargetRuns(TargetPlans):
                 self._end(TargetRun(one.target, judge_run(report), report, one.plan.ids, wave=one.wave))
 
     def _is_approved(self) -> bool:
-        """Whether the targets are approved that can start as far as is known; without steps nothing is asked."""
-        first = min(self.waves.values())
+        """Whether the targets are approved that can start as far as is known; without any nothing is asked."""
         waiting = [one for one in self.planned if self._courses[one.target].run is None]
-        ready = [one for one in waiting if one.wave == first or not self._refuse_wave(one.wave)]
-        return not any(one.plan and one.plan.steps for one in ready) or self._audience.approve(ready)
+        ready = [one for one in waiting if self._refuse_wave(one.wave) is None]
+        return not ready or self._audience.approve(ready)
 
     def _start_ready(self) -> None:
         """Start the targets of the lowest wave that has not ended; end the others if too many targets failed."""
         left = [name for name, course in self._courses.items() if course.run is None]
         wave = min((self.waves[name] for name in left), default=0)
-        if wave > min(self.waves.values()) and (why := self._refuse_wave(wave)):
+        if why := self._refuse_wave(wave):
             for name in left:
                 self._end(self._make_not_started(name, why))
             return
         ready = [name for name in left if self.waves[name] == wave]
         for name in ready:
             course = self._courses[name]
-            if course.is_shown and not course.is_running and course.plan is not None:
+            if course.is_shown and not course.is_running:
                 self._start(name, ready)
 
     def _start(self, name: str, peers: Sequence[str]) -> None:

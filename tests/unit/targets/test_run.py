@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from imagesync.errors import Diagnostic
+from imagesync.model.plan import Kind
 from imagesync.model.policy import Limit
-from imagesync.model.report import Outcome, Started
+from imagesync.model.report import Finished, Outcome, Started, StepResult
 from imagesync.model.targets import TargetOutcome, TargetRun
-from imagesync.targets.messages import CHANGED, RUN, Verb, encode_ended, encode_event, encode_planned
+from imagesync.targets.messages import CHANGED, LOST_WHY, RUN, Verb, encode_ended, encode_event, encode_planned
 from imagesync.targets.run import NO_FAILURE, PATIENCE, TICK, TargetPlans, TargetRuns, refuse_wave
 from tests.unit.targets.scripted_carrier import Remembered, ScriptedCarrier, plan_for
 
@@ -33,11 +34,29 @@ class ScriptedRuns:
         )
 
     def outcomes(self, *, asks: bool = False) -> dict[str, str]:
-        """Carry it out."""
+        """Carry it out, and check what is true of every run."""
         runs = self.run.apply(asks=asks)
         assert runs is not None
         self.runs = {run.target: run for run in runs}
+        self._check(asks=asks)
         return {run.target: run.outcome.value for run in runs}
+
+    def _check(self, *, asks: bool) -> None:
+        """Each target has one run, in its wave; it was shown before, and submitted at most once."""
+        assert [(name, run.wave) for name, run in self.runs.items()] == list(self.run.waves.items())
+        calls, applied = self.audience.calls, self.carrier.applied()
+        ends = [one[1:] for one in calls if one[0] == "end"]
+        assert sorted(ends) == sorted((name, run.outcome.value) for name, run in self.runs.items())
+        assert len(set(applied)) == len(applied)
+        assert calls.count(("begin",)) == bool(applied)
+        assert sum(one[0] == "approve" for one in calls) <= asks
+        names = self.list_shown()
+        assert len(set(names)) == len(names)
+        assert {*applied} <= {*names}
+
+    def list_shown(self) -> list[str]:
+        """The targets that were shown, in order."""
+        return [name for one in self.audience.calls if one[0] == "show" for name in one[1:]]
 
 
 def test_all_plans_are_made_at_once_the_first_wave_first_and_returned_in_order() -> None:
@@ -54,14 +73,26 @@ def test_all_plans_are_made_at_once_the_first_wave_first_and_returned_in_order()
     assert set(plans.documents) == {"eu", "ap"}
 
 
-def test_targets_that_turn_out_to_be_one_place_are_refused() -> None:
-    """Their names in clouds.yaml may differ: only the services know."""
-    carrier = ScriptedCarrier()
-    plans = TargetPlans(carrier, {"eu": 0, "us": 0})
-    carrier.then(lambda: carrier.planned(EU, replace(US, target=EU.target)))
-    eu, us = plans.plan()
+@pytest.mark.parametrize("order", ["us eu", "eu us"])
+def test_targets_that_turn_out_to_be_one_place_are_refused(order: str) -> None:
+    """Their names in clouds.yaml may differ: only the services know. They are named in the order of the manifest."""
+    carrier, same = ScriptedCarrier(), {"us": replace(US, target=EU.target), "eu": EU}
+    plans = TargetPlans(carrier, {"us": 0, "eu": 0, "ap": 0})
+    carrier.then(lambda: carrier.planned(*(same[name] for name in order.split()), AP))
+    us, eu, ap = plans.plan()
     assert eu.problems == us.problems
-    assert [problem.message.partition(":")[0] for problem in us.problems] == ["targets eu and us are the same place"]
+    assert [problem.message.partition(":")[0] for problem in us.problems] == ["targets us and eu are the same place"]
+    assert ap.problems == ()
+
+
+def test_other_messages_about_a_plan_are_not_its_end() -> None:
+    """For example a warning; the target is planned when its plan has come."""
+    carrier = ScriptedCarrier()
+    plans = TargetPlans(carrier, {"eu": 0})
+    carrier.then(lambda: carrier.answer("eu", Verb.PLAN, {"event": "warning", "text": "slow"}))
+    carrier.then(lambda: carrier.planned(EU))
+    (eu,) = plans.plan()
+    assert (eu.plan, eu.problems) == (EU, ())
 
 
 @pytest.mark.parametrize("order", ["eu us", "us eu"])
@@ -73,8 +104,8 @@ def test_the_speed_of_the_services_does_not_decide_which_of_two_targets_a_place_
     runs.carrier.then(lambda: runs.carrier.planned(first), *[lambda: None] * 4, lambda: runs.carrier.planned(second))
     runs.carrier.then(lambda: runs.carrier.planned(AP), *[lambda: None] * 4, lambda: runs.carrier.done(AP))
     assert runs.outcomes() == {"eu": "failed", "us": "failed", "ap": "done"}
-    messages = {problem.message.partition(":")[0] for name in plans for problem in runs.runs[name].problems}
-    assert messages == {"targets eu and us are the same place"}
+    messages = [[problem.message.partition(":")[0] for problem in runs.runs[name].problems] for name in plans]
+    assert messages == [["targets eu and us are the same place"]] * 2
 
 
 def test_a_target_whose_place_is_being_changed_is_refused_alone() -> None:
@@ -85,14 +116,26 @@ def test_a_target_whose_place_is_being_changed_is_refused_alone() -> None:
     assert runs.outcomes() == {"eu": "done", "us": "failed"}
 
 
+def test_a_target_that_has_ended_keeps_its_outcome_if_another_is_the_same_place() -> None:
+    """The second one is refused."""
+    runs = ScriptedRuns({"eu": 0, "us": 0})
+    runs.carrier.then(lambda: runs.carrier.planned(EU), *[lambda: None] * 4, lambda: runs.carrier.done(EU))
+    runs.carrier.then(lambda: runs.carrier.planned(replace(US, target=EU.target)))
+    assert runs.outcomes() == {"eu": "done", "us": "failed"}
+    assert runs.runs["eu"].problems == ()
+    assert len(runs.runs["us"].problems) == 1
+
+
 def test_a_bug_in_a_worker_is_a_problem_of_its_target_and_is_kept() -> None:
     """The others continue."""
     carrier = ScriptedCarrier()
     plans = TargetPlans(carrier, {"eu": 0, "us": 0})
     carrier.then(lambda: carrier.planned(EU))
-    carrier.then(lambda: carrier.answer("us", Verb.PLAN, encode_ended(bug="Traceback\n  x\nKeyError: 'a'\n")))
+    end = encode_ended(bug="Traceback\n  x\nKeyError: 'a'\n", problems=[Diagnostic("", 0, 0, "", "no route", "")])
+    carrier.then(lambda: carrier.answer("us", Verb.PLAN, end))
     eu, us = plans.plan()
-    assert (eu.problems, [problem.message for problem in us.problems]) == ((), ["a bug in imagesync: KeyError"])
+    assert eu.problems == ()
+    assert [problem.message for problem in us.problems] == ["no route", "a bug in imagesync: KeyError"]
     assert plans.bugs == ["Traceback\n  x\nKeyError: 'a'\n"]
 
 
@@ -159,9 +202,83 @@ def test_a_hanging_target_delays_no_other_of_a_run_without_questions() -> None:
     assert calls.index(("end", "us", "done")) < calls.index(("show", "eu"))
 
 
+def test_plans_that_come_soon_after_the_first_are_shown_with_it() -> None:
+    """A run without a question waits for others, each time when a plan comes after some were shown; then it shows all."""
+    runs = ScriptedRuns({"eu": 0, "us": 0, "ap": 0, "x": 0, "late": 0})
+    x, late = plan_for("x", "a"), plan_for("late", "a")
+    seen: list[list[str]] = []
+
+    def look() -> None:
+        seen.append(runs.list_shown())
+
+    runs.carrier.then(look, look, lambda: runs.carrier.planned(EU), look, lambda: runs.carrier.planned(US), look, look)
+    runs.carrier.then(look, lambda: runs.carrier.planned(AP), look, lambda: runs.carrier.planned(x), look, look)
+    runs.carrier.then(lambda: runs.carrier.planned(late), lambda: runs.carrier.done(EU, US, AP, x, late))
+    runs.outcomes()
+    both, four = ["eu", "us"], ["eu", "us", "ap", "x"]
+    assert seen == [[], [], [], [], both, both, both, both, four]
+    assert runs.list_shown() == [*four, "late"]
+
+
+def test_a_run_with_a_question_waits_for_every_plan() -> None:
+    """However long that takes; nothing starts before the answer."""
+    runs = ScriptedRuns({"eu": 0, "us": 0})
+    seen: list[object] = []
+    runs.carrier.then(lambda: runs.carrier.planned(EU), *[lambda: None] * 20)
+    runs.carrier.then(lambda: seen.extend([*runs.audience.calls, *runs.carrier.applied()]))
+    runs.carrier.then(lambda: runs.carrier.planned(US), lambda: runs.carrier.done(EU, US))
+    assert runs.outcomes(asks=True) == {"eu": "done", "us": "done"}
+    assert seen == []
+
+
+def test_a_target_whose_planning_ends_without_a_plan_and_without_a_problem_has_failed() -> None:
+    """No worker should do that; the others continue."""
+    runs = ScriptedRuns({"eu": 0, "us": 0})
+    runs.carrier.then(lambda: runs.carrier.planned(EU), lambda: runs.carrier.answer("us", Verb.PLAN, encode_ended()))
+    runs.carrier.then(lambda: runs.carrier.done(EU))
+    assert runs.outcomes() == {"eu": "done", "us": "failed"}
+
+
+def test_the_images_before_a_run_are_those_of_its_plan() -> None:
+    """Also of a target that does not start; a stage run says nothing about current images, nor does a target without plan."""
+    runs = ScriptedRuns({"eu": 0, "us": 1, "ap": 1, "dead": 0})
+    plans = [replace(EU, ids={"a": "e"}), replace(US, ids={"a": "u"}), replace(AP, ids={"a": "p"}, kind=Kind.STAGE)]
+    runs.carrier.then(lambda: runs.carrier.planned(*plans), lambda: runs.carrier.answer("dead", Verb.PLAN, LOST))
+    runs.carrier.then(lambda: runs.carrier.done(EU))
+    outcomes = {"eu": "done", "us": "not-started", "ap": "not-started", "dead": "failed"}
+    assert runs.outcomes(asks=True) == outcomes
+    assert [runs.run.find_ids(name) for name in outcomes] == [{"a": "e"}, {"a": "u"}, {}, {}]
+    assert [runs.runs[name].ids for name in ("us", "ap", "dead")] == [{"a": "u"}, {}, {}]
+    assert len(runs.runs["us"].problems) == 1
+
+
+def test_an_unchanged_target_keeps_its_images() -> None:
+    """Its report has no steps; its wave is that of the manifest."""
+    runs = ScriptedRuns({"eu": 3})
+    runs.carrier.then(lambda: runs.carrier.planned(replace(plan_for("eu"), ids={"a": "e"})))
+    assert runs.outcomes() == {"eu": "unchanged"}
+    assert runs.runs["eu"].ids == {"a": "e"}
+    assert runs.runs["eu"].report is not None
+    assert runs.carrier.applied() == []
+
+
+def test_the_runs_so_far_are_those_that_have_ended() -> None:
+    """In the order of the manifest."""
+    runs = ScriptedRuns({"us": 0, "eu": 0, "ap": 0})
+    seen: list[list[str]] = []
+
+    def look() -> None:
+        seen.append([run.target for run in runs.run.list_runs()])
+
+    runs.carrier.then(lambda: runs.carrier.planned(EU, US, AP), look, lambda: runs.carrier.done(EU), look)
+    runs.carrier.then(lambda: runs.carrier.done(US), look, lambda: runs.carrier.done(AP))
+    runs.outcomes()
+    assert seen == [[], ["eu"], ["us", "eu"]]
+
+
 def test_a_target_that_fails_stops_only_itself_and_the_next_waves() -> None:
     """An unreachable, a refused, a failed and a lost target; a problem says which targets failed."""
-    runs = ScriptedRuns({"eu": 0, "us": 0, "ap": 0, "bad": 0, "x": 0, "late": 3})
+    runs = ScriptedRuns({"eu": 1, "us": 1, "ap": 1, "bad": 1, "x": 1, "late": 3})
     bad, x = plan_for("bad", "a"), plan_for("x", "a")
     runs.carrier.then(lambda: runs.carrier.planned(EU, US, x, plan_for("late", "a")))
     runs.carrier.then(lambda: runs.carrier.planned(bad, refusals=["too many"]))
@@ -182,6 +299,17 @@ def test_a_target_that_fails_stops_only_itself_and_the_next_waves() -> None:
     assert why.message == "wave 3 was not started, because of failed targets before it: us, ap, bad, x"
     assert why.hint == "correct that and run again, or pass --max-failed-targets 4"
     assert [problem.message for problem in runs.runs["bad"].problems] == ["too many"]
+    assert [problem.message for problem in runs.runs["ap"].problems] == ["no route"]
+
+
+def test_a_wave_that_does_not_start_stops_all_later_ones() -> None:
+    """Each target says which wave was not started; planned or not."""
+    runs = ScriptedRuns({"eu": 0, "us": 1, "ap": 1, "x": 2})
+    runs.carrier.then(lambda: runs.carrier.planned(EU, US, AP), *[lambda: None] * 4)
+    runs.carrier.then(lambda: runs.carrier.done(EU, outcome=Outcome.FAILED))
+    assert runs.outcomes() == {"eu": "failed", "us": "not-started", "ap": "not-started", "x": "not-started"}
+    problems = [runs.runs[name].problems[0].message for name in ("us", "ap", "x")]
+    assert problems == ["wave 1 was not started, because of failed targets before it: eu"] * 3
 
 
 @pytest.mark.parametrize(
@@ -301,6 +429,9 @@ def test_a_plan_that_changed_meanwhile_is_what_the_report_is_about() -> None:
     carrier.then(lambda: carrier.answer("eu", Verb.APPLY, {"event": RUN}))
     carrier.then(lambda: carrier.answer("ap", Verb.APPLY, {"event": RUN}))
     carrier.then(lambda: carrier.answer("eu", Verb.APPLY, encode_event(Started(other.steps[2]))))
+    carrier.then(
+        lambda: carrier.answer("ap", Verb.APPLY, encode_event(Finished(StepResult(AP.steps[1], Outcome.DONE))))
+    )
     carrier.then(lambda: carrier.answer("eu", Verb.APPLY, {"event": "warning", "text": "slow"}))
     carrier.then(lambda: carrier.done(other, AP))
     assert runs.outcomes() == {"eu": "done", "ap": "done"}
@@ -310,6 +441,7 @@ def test_a_plan_that_changed_meanwhile_is_what_the_report_is_about() -> None:
         ("start", "eu", 3),
         ("start", "ap", 2),
         ("notify", "eu", "Started"),
+        ("notify", "ap", "Finished"),
         ("warn", "eu", "slow"),
     ]
     report = runs.runs["eu"].report
@@ -347,3 +479,93 @@ def test_a_target_that_a_cancellation_stops_before_its_steps_is_interrupted() ->
     runs.carrier.then(lambda: runs.carrier.answer("eu", Verb.APPLY, LOST))
     assert runs.outcomes() == {"eu": "interrupted"}
     assert runs.run.is_idle
+
+
+@pytest.mark.parametrize(("cancels", "expected"), [(True, "not-started"), (False, "failed")])
+def test_a_submitted_target_that_a_cancellation_stops_before_its_work_is_not_started(
+    expected: str, *, cancels: bool
+) -> None:
+    """It waited for a free thread; its images are those of the plan. Without a cancellation it has failed."""
+    runs = ScriptedRuns({"eu": 2})
+    runs.carrier.then(lambda: runs.carrier.planned(replace(EU, ids={"a": "e"})))
+    runs.carrier.then(runs.cancelled.set if cancels else lambda: None)
+    runs.carrier.then(lambda: runs.carrier.answer("eu", Verb.APPLY, encode_ended()))
+    assert runs.outcomes() == {"eu": expected}
+    assert runs.runs["eu"].problems == ()
+    assert runs.runs["eu"].ids == ({"a": "e"} if cancels else {})
+
+
+def test_a_run_is_idle_when_no_target_runs_and_all_are_planned() -> None:
+    """Not before its plans, not while a target runs; only then may the process end at once."""
+    runs = ScriptedRuns({"eu": 0, "us": 1})
+    seen: list[bool] = []
+
+    def look() -> None:
+        seen.append(runs.run.is_idle)
+
+    runs.carrier.then(look, lambda: runs.carrier.planned(EU), look, lambda: runs.carrier.planned(US), look)
+    runs.carrier.then(lambda: runs.carrier.done(EU), look, lambda: runs.carrier.done(US))
+    runs.outcomes(asks=True)
+    assert seen == [False] * 4
+    assert runs.run.is_idle
+
+
+GONE = {**LOST, LOST_WHY: "the worker was lost"}
+
+
+class LosingRun(ScriptedRuns):
+    """A run of one target, ap, in wave 2: its worker is lost after its second step began."""
+
+    def __init__(self, *, cancels: bool = False, changes: bool = False) -> None:
+        super().__init__({"ap": 2})
+        carrier = self.carrier
+        self.made = replace(plan_for("ap", "a", "b", "c"), ids={"z": "id-z"})
+        first, second, _ = self.made.steps
+        begin = {"event": RUN}
+        planned = replace(AP, ids={"z": "old"}) if changes else self.made
+        carrier.then(lambda: carrier.planned(planned))
+        if changes:
+            carrier.then(lambda: carrier.answer("ap", Verb.APPLY, encode_planned(self.made, event=CHANGED)))
+        carrier.then(lambda: carrier.answer("ap", Verb.APPLY, begin))
+        for event in (Started(first), Finished(StepResult(first, Outcome.DONE, "id-1")), Started(second)):
+            carrier.then(lambda event=event: carrier.answer("ap", Verb.APPLY, encode_event(event)))
+        if cancels:
+            carrier.then(self.cancelled.set)
+        carrier.then(lambda: carrier.answer("ap", Verb.APPLY, GONE))
+
+
+@pytest.mark.parametrize("changes", [False, True])
+def test_a_target_whose_worker_is_lost_has_the_steps_that_are_known(*, changes: bool) -> None:
+    """Those that ended, the one that ran, and those that did not start; the report says why. Also of a changed plan."""
+    runs = LosingRun(changes=changes)
+    assert runs.outcomes() == {"ap": "lost"}
+    run = runs.runs["ap"]
+    assert run.report is not None
+    assert (run.report.plan, run.report.stopped, run.report.interrupted) == (runs.made, "the worker was lost", False)
+    assert [one.outcome for one in run.report.results] == [Outcome.DONE, Outcome.INTERRUPTED, Outcome.NOT_STARTED]
+    assert run.ids == {"z": "id-z", "a": "id-1"}
+    assert [problem.message for problem in run.problems] == ["no route"]
+
+
+def test_a_target_whose_worker_is_lost_after_a_cancellation_is_interrupted() -> None:
+    """The user stopped it."""
+    runs = LosingRun(cancels=True)
+    assert runs.outcomes() == {"ap": "interrupted"}
+    report = runs.runs["ap"].report
+    assert report is not None
+    assert (report.stopped, report.interrupted) == ("", True)
+
+
+@pytest.mark.parametrize("first", ["nothing", "a changed plan", "a step"])
+def test_a_target_whose_worker_is_lost_before_its_steps_has_failed(first: str) -> None:
+    """Nothing is known of its steps: there is no report. An event of a step that comes too early is only passed on."""
+    runs = ScriptedRuns({"eu": 1})
+    runs.carrier.then(lambda: runs.carrier.planned(EU))
+    if first == "a changed plan":
+        runs.carrier.then(lambda: runs.carrier.answer("eu", Verb.APPLY, encode_planned(EU, event=CHANGED)))
+    if first == "a step":
+        runs.carrier.then(lambda: runs.carrier.answer("eu", Verb.APPLY, encode_event(Started(EU.steps[0]))))
+    runs.carrier.then(lambda: runs.carrier.answer("eu", Verb.APPLY, GONE))
+    assert runs.outcomes() == {"eu": "failed"}
+    assert runs.runs["eu"].report is None
+    assert [problem.message for problem in runs.runs["eu"].problems] == ["no route"]
