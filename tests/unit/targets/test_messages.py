@@ -6,14 +6,19 @@ from dataclasses import replace
 import pytest
 
 from imagesync.errors import Diagnostic
+from imagesync.model.drift import Drift, DriftReport, PlaceDrift, Remedy
+from imagesync.model.image import Identity
 from imagesync.model.plan import Plan, PlanError
 from imagesync.model.report import Event, Finished, Outcome, Progress, Report, Started, StepResult, Transferred
 from imagesync.targets.messages import (
     CHANGED,
+    DRIFTED,
+    decode_drift,
     decode_event,
     decode_planned,
     decode_problems,
     decode_report,
+    encode_drift,
     encode_ended,
     encode_event,
     encode_planned,
@@ -64,7 +69,9 @@ def test_a_report_travels_whole() -> None:
     )
     report = Report(made, results, interrupted=True, bug="trace", leftover=("left",), stopped="lost")
     document = travel(encode_ended(report, {"a": "id-1"}, [Diagnostic("", 0, 0, "", "sad")]))
-    assert decode_report(document["report"], made, str(document["bug"])) == report  # type: ignore[arg-type]
+    decoded = decode_report(document["report"], made, str(document["bug"]))  # type: ignore[arg-type]
+    assert decoded == report
+    assert {type(one.outcome) for one in decoded.results} == {Outcome}  # a word is equal to its outcome, too
     assert (document["ids"], document["event"]) == ({"a": "id-1"}, "ended")
 
 
@@ -83,6 +90,37 @@ def test_events_travel_whole() -> None:
         Progress(step, Transferred(3, 9, 2, 8)),
         Progress(step, Transferred(3)),
         Finished(StepResult(step, Outcome.FAILED, error="why", seconds=2.0)),
+        Finished(StepResult(made.steps[1], Outcome.DONE, "id-1", bytes_sent=5)),
     ]
     steps = {one.id: one for one in made.steps}
     assert [decode_event(travel(encode_event(event)), steps) for event in events] == events
+
+
+def test_drift_travels_whole() -> None:
+    """With values of each kind: a text, a number, a list of tags, none; each field differs from its default."""
+    place = Identity("glance", "https://eu.example", "p", "project", "region", "eu-prod")
+    found = (
+        Drift("a", "id-1", ("properties", "p"), "old", "new", Remedy.DRIFT_ONLY, is_was_known=False, updated="today"),
+        Drift("a", "id-1", ("tags",), ("x", "y"), ("z",), Remedy.APPLY),
+        Drift("a", "id-1", ("min_ram",), 4, None, Remedy.REACTIVATE),
+        Drift("b", None, ("image",), True, (), Remedy.NONE),
+    )
+    drift = PlaceDrift(DriftReport(found, 7, ("c", "d")), place)
+    document = travel(encode_drift(drift))
+    assert document["event"] == DRIFTED
+    decoded = decode_drift(document)
+    assert decoded == drift
+    assert {type(one.remedy) for one in decoded.report.found} == {Remedy}  # a word is equal to its remedy, too
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [({"here": {}}, TypeError), ({"report": {}}, KeyError), ({"report": {"found": [1]}}, TypeError)],
+)
+def test_a_drift_of_another_form_is_an_error_that_a_fleet_expects(
+    wrong: dict[str, object], error: type[Exception]
+) -> None:
+    """A worker may send anything."""
+    drift = PlaceDrift(DriftReport((), 0), Identity("store", "eu", "p"))
+    with pytest.raises(error):
+        decode_drift({**travel(encode_drift(drift)), **wrong})

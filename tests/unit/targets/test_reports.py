@@ -15,7 +15,7 @@ from imagesync.model.reported import ReportedRun
 from imagesync.model.targets import TargetOutcome, TargetRun, judge_run
 from imagesync.render.result import failure_to_json, report_to_json
 from imagesync.render.run_result import runs_to_json
-from imagesync.targets.reports import decode_report_file, merge_reports
+from imagesync.targets.reports import AGAIN, decode_report_file, merge_reports
 from tests.unit.factories import catalog, inventory, live, plan, spec
 
 PROBLEM = Diagnostic("a.yaml", 3, 5, "images.x", "gone", "correct it")
@@ -88,10 +88,33 @@ def test_the_outcome_is_that_of_the_run(report: Report) -> None:
     assert run.outcome is judge_run(report)
 
 
-def test_a_place_without_a_name_has_that_of_its_cloud() -> None:
-    """It was selected by an option."""
-    (run,) = decode(write(make_report(None)))
-    assert run.target == "eu-prod"
+@pytest.mark.parametrize(
+    ("name", "label", "expected"),
+    [("eu", "eu-prod", "eu"), (None, "eu-prod", "eu-prod"), (None, "", "https://eu.example")],
+)
+def test_a_place_without_a_name_has_that_of_its_cloud(name: str | None, label: str, expected: str) -> None:
+    """It was selected by an option; a cloud of the environment has no name, but a location."""
+    report = make_report(name)
+    here = replace(report.plan.target, label=label)
+    (run,) = decode(write(replace(report, plan=replace(report.plan, target=here))))
+    assert run.target == expected
+
+
+def test_texts_of_a_report_that_are_null_are_empty_and_others_are_kept() -> None:
+    """For the report and for its steps."""
+    first, second, *_ = MADE.steps
+    results = (
+        StepResult(first, Outcome.DONE),
+        StepResult(second, Outcome.SKIPPED, "id-2", "needs a", "create:a", 2.5, 7),
+    )
+    whole, lost = make_report("eu"), make_report("eu", stopped="the lease is lost")
+    (run,) = decode(write(replace(whole, results=results)))
+    assert [(one.image_id, one.error, one.cause, one.seconds, one.sent_bytes) for one in run.steps] == [
+        ("", "", "", 0.0, 0),
+        ("id-2", "needs a", "create:a", 2.5, 7),
+    ]
+    assert run.stopped == ""
+    assert [one.stopped for one in decode(write(lost))] == ["the lease is lost"]
 
 
 def test_a_run_of_several_targets_has_all_of_them() -> None:
@@ -106,6 +129,8 @@ def test_a_run_of_several_targets_has_all_of_them() -> None:
         (run.target, run.outcome, run.wave, run.problems) for run in runs
     ]
     assert [len(run.steps) for run in found] == [3, 0, 0]
+    assert {type(run.outcome) for run in found} == {TargetOutcome}  # a word is equal to its outcome, too
+    assert {type(step.outcome) for step in found[0].steps} == {Outcome}
     assert [run.document is None for run in found] == [False, True, True]
 
 
@@ -118,6 +143,7 @@ def test_reports_are_merged_in_the_order_of_the_files() -> None:
 
 EU, US = write(make_report("eu")), write(make_report("us"))
 OTHER = {**US, "catalog": "other"}
+PAIR = write_runs(TargetRun("ap", TargetOutcome.UNCHANGED), TargetRun("us", TargetOutcome.UNCHANGED))
 
 
 @pytest.mark.parametrize(
@@ -125,6 +151,12 @@ OTHER = {**US, "catalog": "other"}
     [
         ([("1.json", EU), ("2.json", EU)], "target eu is in 1.json and in 2.json; name each report once"),
         ([("1.json", EU), ("1.json", EU)], "target eu is in 1.json and in 1.json; name each report once"),
+        ([("1.json", PAIR), ("2.json", US)], "target us is in 1.json and in 2.json; name each report once"),
+        ([("1.json", US), ("2.json", PAIR)], "target us is in 1.json and in 2.json; name each report once"),
+        (
+            [("1.json", EU), ("2.json", US), ("3.json", EU)],
+            "target eu is in 1.json and in 3.json; name each report once",
+        ),
         (
             [("1.json", EU), ("2.json", OTHER)],
             "1.json is of catalog base, and 2.json is of catalog other; merge the reports of one catalog",
@@ -157,7 +189,11 @@ def change(document: Any, change_it: Callable[[Any], object]) -> Any:
         (None, "r.json is not a report of imagesync; name a file"),
         ({"format_version": 1}, "r.json is not a report of imagesync: the document does not match the schema"),
         ({"format_version": 1, "targets": []}, "is not a report of imagesync: "),
+        ({"command": "apply"}, "r.json is not a report of imagesync; name a file"),
+        ({"errors": []}, "r.json is not a report of imagesync; name a file"),
         ({**EU, "format_version": 2}, "r.json has format_version 2; this imagesync reads 1"),
+        ({**EU, "format_version": None}, "r.json has format_version null; this imagesync reads 1"),
+        ({**EU, "format_version": [1]}, "r.json has format_version a list; this imagesync reads 1"),
         ({**EU, "extra": 1}, "r.json is not a report of imagesync: the document does not match the schema"),
         ({**EU, "results": [{}]}, "r.json is not a report of imagesync: results.0 does not match the schema"),
         (
@@ -165,7 +201,18 @@ def change(document: Any, change_it: Callable[[Any], object]) -> Any:
             "r.json is not a report: it has the errors of a command that failed before it had a result; leave the file out",
         ),
         (change(SEVERAL, lambda d: d.update(succeeded=False)), "succeeded does not match the outcomes of the targets"),
+        (
+            write_runs(TargetRun("eu", TargetOutcome.DONE), TargetRun("us", TargetOutcome.FAILED))
+            | {"succeeded": True},
+            "succeeded does not match the outcomes of the targets",
+        ),
+        (
+            write_runs(TargetRun("eu", TargetOutcome.FAILED), TargetRun("us", TargetOutcome.DONE))
+            | {"succeeded": True},
+            "succeeded does not match the outcomes of the targets",
+        ),
         (change(SEVERAL, lambda d: d["targets"][1].update(target="eu")), "target eu is there twice"),
+        (change(SEVERAL, lambda d: d["targets"].append(d["targets"][1])), "target us is there twice"),
         (change(SEVERAL, lambda d: d["targets"][0].update(target="x")), "target x has the report of another"),
         (change(SEVERAL, lambda d: d.update(catalog="x")), "target eu has the report of another"),
         (
@@ -179,4 +226,6 @@ def test_what_is_not_a_report_is_refused(document: object, message: str) -> None
     with pytest.raises(UsageError) as caught:
         decode_report_file(document, "r.json")
     assert message in str(caught.value)
-    assert caught.value.hint
+    is_failure = isinstance(document, dict) and "command" in document and "errors" in document
+    assert caught.value.hint == ("leave the file out, or run that command again" if is_failure else AGAIN)
+    assert caught.value.message.startswith("r.json")
