@@ -68,6 +68,7 @@ class Worker:
         self._slots = Slots(order.settings.jobs, parallel)
         self._sources = SourceChecks(order.access, default_cache())
         self._prepared: dict[str, _Prepared] = {}
+        self._backends: list[Backend] = []
         self._lock = threading.Lock()
 
     def __call__(self, task: Task, emit: Emit, cancelled: Cancelled) -> None:
@@ -89,10 +90,10 @@ class Worker:
     def close(self) -> None:
         """Close the backends of all targets."""
         with self._lock:
-            prepared, self._prepared = self._prepared, {}
-        for one in prepared.values():
+            backends, self._backends = self._backends, []
+        for backend in backends:
             with suppress(ImagesyncError):
-                one.backend.__exit__(None, None, None)
+                backend.__exit__(None, None, None)
 
     def _plan(self, task: Task, emit: Emit) -> None:
         needs, has_steps = Counter[Build](), False
@@ -119,10 +120,12 @@ class Worker:
 
     def _prepare(self, subject: Catalog | Plan) -> "_Prepared":
         order = self._order
-        if isinstance(subject, Plan):
-            return _SavedPlan(order, order.open_target(subject), subject)
-        reviewed = order.find_reviewed(subject.target.name)
+        reviewed = order.find_reviewed(subject.target.name) if isinstance(subject, Catalog) else None
         backend = order.open_target(subject)
+        with self._lock:
+            self._backends.append(backend)
+        if isinstance(subject, Plan):
+            return _SavedPlan(order, backend, subject)
         planner = Planner(
             backend,
             subject,
