@@ -4,24 +4,28 @@ import json
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from imagesync.backends import open_backend
-from imagesync.errors import BackendError, ImagesyncError
+from imagesync.errors import BackendError, Diagnostic, ImagesyncError, ManifestError, Unavailable, UsageError
 from imagesync.lease.record import USUAL
 from imagesync.lease.taking import hold
 from imagesync.model.builds import Build
 from imagesync.model.catalog import Catalog
-from imagesync.model.plan import Plan
+from imagesync.model.plan import Kind, Plan
+from imagesync.model.policy import Limit, Policy
+from imagesync.planning.staging import stage_plan
 from imagesync.run import Settings
 from imagesync.sources import open_source
 from imagesync.sources.opening import OpenSource
 from imagesync.targets.messages import Task, Verb, decode_planned, encode_ended
+from imagesync.targets.saved import NotPlanned
 from imagesync.targets.worker import Order, Worker
-from imagesync.workflow import Planner, apply, read_catalog
+from imagesync.workflow import AS_PLANNED, Planner, apply, read_catalog
 from tests.samples import spell
 from tests.waiting import wait_until
 
@@ -212,6 +216,57 @@ class Crew:
         return messages
 
 
+PLACED = Diagnostic("m.yaml", 2, 1, "images.a", "wrong", "mend it")
+ALONE = Diagnostic("", 0, 0, "", "no plan", "plan again")
+
+
+@pytest.mark.parametrize(
+    ("error", "problems"),
+    [
+        (NotPlanned([PLACED, ALONE]), [PLACED, ALONE]),
+        (ManifestError([PLACED, ALONE]), [ALONE, PLACED]),
+        (UsageError("no plan", "plan again"), [ALONE]),
+    ],
+)
+def test_a_target_that_gets_nothing_ends_with_the_reasons(
+    tmp_path: Path, error: ImagesyncError, problems: list[Diagnostic]
+) -> None:
+    """Whole, with their places; no backend is opened, and no build is expected."""
+    shared = WatchedSources()
+    crew = Crew(tmp_path, {"eu": error}, shared)
+    assert crew.carry_out(Verb.PLAN) == [encode_ended(problems=problems)]
+    assert (crew.opened, shared.expected) == ({}, {"eu": {}})
+
+
+@pytest.mark.parametrize(
+    ("error", "message"), [(Unavailable("no answer", "wait"), "no answer"), (KeyError("secret"), None)]
+)
+def test_a_place_that_cannot_be_opened_ends_its_task(tmp_path: Path, error: Exception, message: str | None) -> None:
+    """With the problem; any other exception is a bug with its traceback."""
+
+    def open_target(_subject: Catalog | Plan) -> Any:
+        raise error
+
+    crew = Crew(tmp_path, {"eu": declare_several(tmp_path, "eu", "a")}, open_target=open_target)
+    if message is not None:
+        assert crew.find_problems(Verb.PLAN) == [message]
+        return
+    (ended,) = crew.carry_out(Verb.PLAN)
+    assert (ended["event"], ended["problems"]) == ("ended", [])
+    assert ended["bug"].startswith("Traceback")
+    assert "KeyError: 'secret'" in ended["bug"]
+
+
+def test_a_target_that_waited_for_a_thread_does_not_begin_after_a_cancellation(tmp_path: Path) -> None:
+    """Nothing is written, and its end has no problem."""
+    crew = Crew(tmp_path, {"eu": declare_several(tmp_path, "eu", "a")})
+    crew.plan()
+    crew.cancelled.set()
+    assert crew.carry_out(Verb.APPLY) == [encode_ended()]
+    with open_backend(store=tmp_path / "eu") as backend:
+        assert backend.inventory("base", ()) == []
+
+
 def test_every_backend_is_closed_once(tmp_path: Path) -> None:
     """Also if one cannot be closed, and that of a target whose plan could not be made; until then each stays open."""
     names = ("eu", "us", "ap")
@@ -229,3 +284,157 @@ def test_every_backend_is_closed_once(tmp_path: Path) -> None:
     for _ in range(2):
         crew.worker.close()
         assert [crew.opened[name].closed for name in names] == [1, 1, 1]
+
+
+def test_the_paths_of_a_plan_are_relative_to_the_folder_of_the_order(tmp_path: Path) -> None:
+    """The plan is read back from its message as it was made."""
+    crew = Crew(tmp_path, {"eu": declare_several(tmp_path, "eu", "a")}, folder=str(tmp_path / "x" / "y"))
+    planned, _ = crew.carry_out(Verb.PLAN)
+    assert planned["folder"] == str(tmp_path / "x" / "y")
+    assert planned["plan"]["manifest"]["base"] == "../.."
+    assert decode_planned(planned)[0].base == str(tmp_path)
+
+
+def fill(folder: Path, target: str, *keys: str) -> None:
+    """Apply a catalog of these images to the store of a target."""
+    with open_backend(store=folder / target) as backend:
+        assert apply(Planner(backend, declare_several(folder, target, *keys))).report.succeeded
+
+
+@pytest.mark.parametrize("is_limited", [True, False])
+def test_the_limits_of_a_plan_are_those_of_the_order(tmp_path: Path, *, is_limited: bool) -> None:
+    """Made from those of the manifest. A refused plan is sent with its reasons, and its builds are not expected."""
+    fill(tmp_path, "eu", "a", "b")
+    wanted = declare_several(tmp_path, "eu", "a", "c", policy={"max_delete": "100%" if is_limited else 0})
+    seen: list[Policy] = []
+
+    def limit(policy: Policy) -> Policy:
+        seen.append(policy)
+        return replace(policy, max_delete=Limit(0 if is_limited else 9, percent=False))
+
+    shared = WatchedSources()
+    made, refusals = Crew(tmp_path, {"eu": wanted}, shared, limit=limit).plan()
+    assert len(made.steps) == 2
+    assert bool(refusals) == is_limited
+    assert [policy.max_delete for policy in seen] == [wanted.policy.max_delete]
+    assert shared.expected == {"eu": {} if is_limited else {"c.raw": 1}}
+
+
+def test_a_plan_is_made_by_the_function_of_the_order(tmp_path: Path) -> None:
+    """For example one that only stages builds."""
+    crew = Crew(tmp_path, {"eu": declare_several(tmp_path, "eu", "a")}, make=stage_plan)
+    assert crew.plan()[0].kind is Kind.STAGE
+
+
+def test_a_plan_must_have_only_what_was_reviewed(tmp_path: Path) -> None:
+    """The review of this target; other changes are problems, and nothing is applied."""
+    reviewed, _ = Crew(tmp_path, {"eu": declare_several(tmp_path, "eu", "a")}).plan()
+    names: list[str | None] = []
+
+    def find_reviewed(target: str | None) -> Plan:
+        names.append(target)
+        return reviewed
+
+    def make(*keys: str) -> Crew:
+        return Crew(tmp_path, {"eu": declare_several(tmp_path, "eu", *keys)}, find_reviewed=find_reviewed)
+
+    assert make("a").plan()[1] == ()
+    messages = make("a", "b").carry_out(Verb.PLAN)
+    words = [*messages[0].get("refusals", ()), *(one["message"] for one in messages[-1]["problems"])]
+    assert any("b" in word for word in words)
+    assert names == ["eu", "eu"]
+
+
+def test_each_target_says_which_builds_it_sends(tmp_path: Path) -> None:
+    """As soon as it is planned; one without changes sends none. A run opens its sources together with the others."""
+    shared = WatchedSources()
+    fill(tmp_path, "us", "a")
+    catalogs = {"eu": declare_several(tmp_path, "eu", "a", "b"), "us": declare_several(tmp_path, "us", "a")}
+    crew = Crew(tmp_path, catalogs, shared)
+    crew.plan("eu")
+    crew.plan("us")
+    assert shared.expected == {"eu": {"a.raw": 1, "b.raw": 1}, "us": {}}
+    crew.apply("eu")
+    assert shared.joined == ["eu begins", "eu ends"]
+    assert shared.most > 0
+
+
+@pytest.mark.parametrize(
+    ("other", "parallel", "most"),
+    [("has steps", None, 1), ("has steps", 1, 2), ("unchanged", None, 2), ("refused", None, 2), ("failed", None, 2),
+     ("has ended", None, 2), ("is alone", None, 2)],
+)  # fmt: skip
+def test_a_target_leaves_room_for_others_that_have_steps(
+    tmp_path: Path, other: str, parallel: int | None, most: int
+) -> None:
+    """Two steps at a time: a target has both, except if another one may begin soon. ``parallel`` 1: it cannot."""
+    shared = WatchedSources()
+    fill(tmp_path, "us", "a", "b", "c")
+    subject: Catalog | ImagesyncError = UsageError("no plan")
+    if other != "failed":
+        keys = {"unchanged": "abc", "refused": "a"}.get(other, "abcd")
+        subject = declare_several(tmp_path, "us", *keys, policy={"max_delete": 0})
+    catalogs: dict[str, Any] = {"eu": declare_several(tmp_path, "eu", "x", "y", "z"), "us": subject}
+    crew = Crew(tmp_path, catalogs, shared, parallel, settings=Settings(jobs=2))
+    crew.carry_out(Verb.PLAN, "us")
+    crew.plan("eu")
+    if other == "has ended":
+        crew.apply("us", "eu", "us")
+    shared.pause = 0.3 if most == 1 else 30
+    crew.apply("eu", *(("eu",) if other == "is alone" else ("eu", "us")))
+    assert shared.most == most
+
+
+def test_a_saved_plan_is_carried_out_exactly(tmp_path: Path) -> None:
+    """It is not made again, and has the limits of the order; a plan that is stale is a problem."""
+    fill(tmp_path, "eu", "a", "b")
+    made, _ = Crew(tmp_path, {"eu": declare_several(tmp_path, "eu", "a", "c", policy={"max_delete": "100%"})}).plan()
+    declare_several(tmp_path, "eu", "a")
+    limits: list[Policy] = []
+
+    def limit(policy: Policy) -> Policy:
+        limits.append(policy)
+        return replace(policy, max_delete=Limit(0, percent=False)) if len(limits) > 1 else policy
+
+    order: dict[str, Any] = {"limit": limit, "find_reviewed": lambda _target: pytest.fail("a saved plan is reviewed")}
+    crew, limited = (Crew(tmp_path, {"eu": made}, **order) for _ in range(2))
+    assert crew.plan() == (made, ())
+    assert len(limited.find_problems(Verb.PLAN)) == 1
+    assert limits == [AS_PLANNED, AS_PLANNED]
+    messages = crew.apply()
+    assert messages[0] == {"event": "run"}
+    assert sorted(messages[-1]["ids"]) == ["a", "c"]
+    assert crew.find_problems(Verb.APPLY) != []
+
+
+def test_a_saved_plan_whose_file_is_gone_is_a_problem_of_its_target(tmp_path: Path) -> None:
+    """Before anything is written."""
+    made, _ = Crew(tmp_path, {"eu": declare_several(tmp_path, "eu", "a")}).plan()
+    (tmp_path / "a.raw").unlink()
+    (message,) = Crew(tmp_path, {"eu": made}).find_problems(Verb.PLAN)
+    assert "a.raw" in message
+
+
+def test_a_run_reports_its_steps_and_the_images_after_it(tmp_path: Path) -> None:
+    """The plan is not sent again if it is the one that was shown."""
+    crew = Crew(tmp_path, {"eu": declare_several(tmp_path, "eu", "a")})
+    made, _ = crew.plan()
+    messages = crew.apply()
+    events = [one["event"] for one in messages]
+    assert (messages[0], events[1], events[-2:]) == ({"event": "run"}, "started", ["finished", "ended"])
+    with open_backend(store=tmp_path / "eu") as backend:
+        (image,) = backend.inventory("base", ())
+    assert messages[-1]["ids"] == {"a": image.id}
+    assert [one["step"] for one in messages[-1]["report"]["results"]] == [step.id for step in made.steps]
+
+
+def test_a_held_lease_is_a_problem_with_the_command_that_breaks_it(tmp_path: Path) -> None:
+    """The command of this target."""
+    crew = Crew(tmp_path, {"eu": declare_several(tmp_path, "eu", "a")}, unlock=lambda name: f"break-lease-of {name}")
+    crew.plan()
+    with (
+        open_backend(store=tmp_path / "eu") as backend,
+        hold(backend, "base", timeout=0, times=USUAL, unlock="", warn=print, is_new=lambda: True),
+    ):
+        (*_, ended) = crew.carry_out(Verb.APPLY)
+    assert "break-lease-of eu" in json.dumps(ended["problems"])
