@@ -68,6 +68,15 @@ def parse_retry_after(retry_after: str | None) -> float:
     if retry_after.isascii() and retry_after.strip().isdigit():
         return float(retry_after)
     try:
-        return max(0.0, (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError, OverflowError):
+        return max(0.0, (parse_http_date(retry_after) - datetime.now(UTC)).total_seconds())
+    except ValueError:
         return 0.0
+
+
+def parse_http_date(text: str) -> datetime:
+    """The date of a header (RFC 9110, 5.6.7); ValueError if it is none. It is UTC, also in the form without a zone."""
+    try:
+        found = parsedate_to_datetime(text)
+    except (TypeError, OverflowError) as error:
+        raise ValueError(f"not a date: {text!r}") from error
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)

@@ -1,9 +1,11 @@
 """Failed requests -> when they are repeated."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from imagesync.errors import BackendError, Unauthorized, Unavailable
-from imagesync.retry import Pace, parse_retry_after
+from imagesync.retry import Pace, parse_http_date, parse_retry_after
 
 
 def test_delays_grow_and_respect_retry_after() -> None:
@@ -89,6 +91,30 @@ def test_retry_after_is_a_number_of_seconds_or_a_date(text: str, seconds: float)
     assert parse_retry_after(text) == seconds
 
 
-def test_a_date_without_a_zone_counts_as_nothing() -> None:
-    """It cannot be compared."""
-    assert parse_retry_after("Wed, 21 Oct 2099 07:28:00 -0000") == 0.0
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sun, 06 Nov 1994 08:49:37 GMT",
+        "Sunday, 06-Nov-94 08:49:37 GMT",
+        "Sun Nov  6 08:49:37 1994",
+        "Sun, 06 Nov 1994 08:49:37 -0000",
+        "Sun, 06 Nov 1994 09:49:37 +0100",
+    ],
+)
+def test_a_date_of_a_header(text: str) -> None:
+    """The three forms of HTTP, one of which has no zone, and those of mail."""
+    assert parse_http_date(text) == datetime(1994, 11, 6, 8, 49, 37, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "None", "soon", "Sun, 99 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 +9999"]
+)
+def test_a_header_that_is_not_a_date(text: str) -> None:
+    """One kind of error."""
+    with pytest.raises(ValueError):
+        parse_http_date(text)
+
+
+def test_a_date_without_a_zone_is_a_time_to_wait() -> None:
+    """An older form of HTTP dates has none."""
+    assert parse_retry_after("Wed Oct 21 07:28:00 2099") > 1e6

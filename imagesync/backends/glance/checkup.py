@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -38,7 +37,7 @@ from imagesync.backends.glance.judgments import (
 from imagesync.errors import ImagesyncError, Unauthorized, Unavailable, UsageError
 from imagesync.model.diagnosis import Check, Grade
 from imagesync.model.image import Capabilities
-from imagesync.retry import Pace
+from imagesync.retry import Pace, parse_http_date
 
 if TYPE_CHECKING:
     from openstack.config.cloud_region import CloudRegion
@@ -245,6 +244,6 @@ def _check_version(found: Examination, root: Api) -> None:
 def _check_clock(found: Examination, glance: Glance, answer: Answer) -> None:
     """This host's clock beside those of the services, as far as they show it."""
     now, times = datetime.now(UTC), dict(glance.times())
-    with suppress(ValueError, TypeError):
-        times["the image service"] = parsedate_to_datetime(str(answer.headers.get("Date")))
+    with suppress(ValueError):
+        times["the image service"] = parse_http_date(str(answer.headers.get("Date")))
     found.checks.append(judge_clocks(now, times))
