@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -76,8 +77,9 @@ class ScriptedHandler(BaseHTTPRequestHandler):
             self._reset()
             return
         content = say.content()
-        self.send_response(say.status)
-        for name, value in {"Content-Length": str(len(content)), **say.headers}.items():
+        self.send_response_only(say.status)
+        own = {"Date": self.date_time_string(), "Content-Length": str(len(content))}
+        for name, value in {**own, **say.headers}.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content[: say.cut])
@@ -113,14 +115,16 @@ class QuietServer(ThreadingHTTPServer):
 
 
 @contextmanager
-def listening(script: Server) -> Iterator[str]:
-    """The address of a server that gives prepared answers."""
+def listening(script: Server, context: ssl.SSLContext | None = None) -> Iterator[str]:
+    """The address of a server that gives prepared answers; with a ``context`` it uses TLS."""
     handler = type("Scripted", (ScriptedHandler,), {"script": script})
     with QuietServer(("127.0.0.1", 0), handler) as server:
+        if context is not None:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
+            yield f"{'http' if context is None else 'https'}://127.0.0.1:{server.server_address[1]}"
         finally:
             server.shutdown()
             thread.join()

@@ -108,8 +108,9 @@ def _describe_credentials(found: Examination, settings: Settings, login: Login) 
         found.add("credentials", Grade.OK, f"no identity service (auth_type {kind}): no user, no project, no roles")
         return
     user = clean(str(access.username or access.user_id))
-    project = clean(str(access.project_name or access.project_id or "none"))
-    found.add("credentials", Grade.OK, f"user {user}, project {project} ({access.project_id})")
+    number = clean(str(access.project_id)) if access.project_id else ""
+    project = f"{clean(str(access.project_name or access.project_id))} ({number})" if number else "none"
+    found.add("credentials", Grade.OK, f"user {user}, project {project}")
     names = ", ".join(sorted(map(clean, access.role_names or ())))
     if names:
         found.add("roles", Grade.OK, names)
@@ -135,14 +136,14 @@ def _describe_region(found: Examination, connection: Connection, login: Login) -
 
 def _check_encryption(found: Examination, name: str, url: str, region: "CloudRegion") -> None:
     """Whether the address is encrypted, and until when its certificate is valid; nothing for an address without a host."""
-    parts = urlsplit(url) if "://" in url else None
-    if parts is None or not parts.hostname:
-        return
-    where = public_address(url)
-    if parts.scheme != "https":
-        found.checks.append(judge_plain_address(name, where, parts.hostname))
-        return
-    with suppress(ValueError):
+    with suppress(ValueError):  # the address is not valid, which is the error of the first request
+        parts = urlsplit(url) if "://" in url else None
+        if parts is None or not parts.hostname:
+            return
+        where = public_address(url)
+        if parts.scheme != "https":
+            found.checks.append(judge_plain_address(name, where, parts.hostname))
+            return
         verify, _ = region.get_requests_verify_args()
         if verify is False:
             text = f"{where}: its certificate is not verified (verify: false)"

@@ -147,7 +147,12 @@ def make_connection(settings: Settings, login: Login) -> Connection:
     """The connection to the image service; UsageError if the settings select no region that has one."""
     with _collect_warnings(), _translate_setting_errors(settings.label, settings.region):
         name = settle_region(settings.label, settings.region, login.url, login.regions)
-    return _make_connection(settings.cloud, settings.region, login.access, add_version(login.url or ""), name)
+    try:
+        url = add_version(login.url or "")
+    except ValueError as error:
+        text = f"{settings.label}: the address of its image service is not valid: {clean(str(error))}"
+        raise UsageError(text, "correct image_endpoint_override of this cloud in clouds.yaml") from error
+    return _make_connection(settings.cloud, settings.region, login.access, url, name)
 
 
 def _authenticate(session: "Session", region: "CloudRegion", what: str) -> "tuple[str | None, AccessInfo | None]":

@@ -4,9 +4,7 @@ import json
 import logging
 import threading
 import warnings
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,7 +31,8 @@ from imagesync.deadlines import _Pool, _SecurePool
 from imagesync.errors import BackendError, ImagesyncError, UsageError
 from imagesync.retry import Pace
 from imagesync.version import __version__
-from tests.fault.scripted import Say, Server, listening
+from tests.fault.scripted import Say
+from tests.fault.scripted_cloud import cloud_of, write_clouds
 
 
 @pytest.mark.parametrize(
@@ -108,12 +107,6 @@ def use_cloud(folder: Path, monkeypatch: pytest.MonkeyPatch, settings: str) -> N
 
 
 CLOUD = {"auth_type": "none", "auth": {"endpoint": "http://images.example"}, "region_name": "r"}
-
-
-def write_clouds(path: Path, **clouds: Any) -> Path:
-    """A file with clouds."""
-    path.write_text(json.dumps({"clouds": clouds}))
-    return path
 
 
 @pytest.fixture
@@ -322,65 +315,6 @@ def test_two_targets_that_connect_at_once_both_have_their_profiles(
             assert "auth_url" in settings.region.config["auth"]
 
 
-ISSUED = "2024-05-07T12:34:56.000000Z"
-
-
-def make_token(address: str) -> dict[str, Any]:
-    """The body of the response to a log-in; the catalog has four image endpoints, and others."""
-    endpoints = [
-        {
-            "id": f"{region}-{interface}",
-            "interface": interface,
-            "region": region,
-            "region_id": region,
-            "url": f"{address}/{region}/{interface}/v2.9/",
-        }
-        for region in ("east", "west")
-        for interface in ("public", "internal")
-    ]
-    compute = [{**one, "url": f"{address}/compute"} for one in endpoints]
-    return {
-        "token": {
-            "methods": ["password"],
-            "issued_at": ISSUED,
-            "expires_at": "2099-01-01T00:00:00.000000Z",
-            "user": {"id": "u1", "name": "u", "domain": {"id": "d1", "name": "D"}},
-            "project": {"id": "p" * 32, "name": "our project", "domain": {"id": "d1", "name": "D"}},
-            "roles": [{"id": "2", "name": "reader"}, {"id": "1", "name": "member"}],
-            "catalog": [
-                {"type": "compute", "name": "nova", "id": "c", "endpoints": compute},
-                {"type": "image", "name": "glance", "id": "i", "endpoints": endpoints},
-            ],
-        }
-    }
-
-
-@contextmanager
-def cloud_of(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, login: Say | None = None, **settings: Any
-) -> Iterator[Server]:
-    """A cloud ``c`` whose identity service returns a token; ``login`` is another response to a log-in."""
-
-    def answer(path: str) -> Say:
-        address = server.address  # type: ignore[attr-defined]
-        if path.startswith("/identity/v3/auth/tokens"):
-            return login or Say(201, make_token(address), {"X-Subject-Token": "t0"})
-        version = {"id": "v3.14", "status": "stable", "links": [{"rel": "self", "href": f"{address}/identity/v3/"}]}
-        return Say(
-            200, {"version": version} if path.rstrip("/").endswith("v3") else {"versions": {"values": [version]}}
-        )
-
-    server = Server(answer)
-    with listening(server) as address:
-        server.address = address  # type: ignore[attr-defined]
-        auth = {"auth_url": f"{address}/identity/v3", "username": "u", "password": "sesame", "project_name": "p"}
-        domains = {"user_domain_name": "D", "project_domain_name": "D"}
-        own = {"auth": {**auth, **domains}, "region_name": "west", **settings}
-        path = write_clouds(folder / "clouds.yaml", c={name: value for name, value in own.items() if value is not None})
-        monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(path))
-        yield server
-
-
 def open_connection() -> Connection:
     """The connection to the cloud ``c``."""
     return connect("c", Pace(tries=1))
@@ -400,7 +334,7 @@ def test_a_connection_to_the_image_service_of_a_cloud(
 ) -> None:
     """Its address, project and region are those of the token and of the settings."""
     with cloud_of(tmp_path, monkeypatch, **settings) as server:
-        address = server.address  # type: ignore[attr-defined]
+        address = server.address
         found = open_connection()
         assert found.url == f"{address}/{endpoint}/v2"
         assert found.identity_url == f"{address}/identity/v3"
@@ -447,7 +381,7 @@ def test_settings_of_the_cloud_are_used(tmp_path: Path, monkeypatch: pytest.Monk
         found = open_connection()
         assert (found.read_timeout, found.session.timeout) == (7.0, 7.0)
         assert found.url.startswith("http://me:S3CRET@images.example")
-        location = f"{server.address}/identity/v3, image endpoint http://images.example/v2"  # type: ignore[attr-defined]
+        location = f"{server.address}/identity/v3, image endpoint http://images.example/v2"
         assert found.identity.location == location
 
 
@@ -467,6 +401,16 @@ def test_a_cloud_without_the_image_endpoint_is_an_error(
 ) -> None:
     """The message lists the regions that have one."""
     with cloud_of(tmp_path, monkeypatch, **settings), pytest.raises(UsageError, match=message):
+        open_connection()
+
+
+@pytest.mark.parametrize("url", ["http://[::1/v2", "http://[images]/v2"])
+def test_an_image_endpoint_that_is_no_address_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    """Of the settings."""
+    message = r"cloud c: the address of its image service is not valid: .*; correct image_endpoint_override"
+    with cloud_of(tmp_path, monkeypatch, image_endpoint_override=url), pytest.raises(UsageError, match=message):
         open_connection()
 
 
