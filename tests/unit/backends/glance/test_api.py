@@ -10,18 +10,20 @@ import json
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import requests
+from keystoneauth1 import exceptions
 from keystoneauth1.noauth import NoAuth
 from keystoneauth1.plugin import BaseAuthPlugin
 from keystoneauth1.session import Session
 from urllib3 import HTTPResponse
 
 from imagesync.backends.base import Backend
-from imagesync.backends.glance.api import Api
+from imagesync.backends.glance.api import MAX_RESPONSE_VALUES, Answer, Api
 from imagesync.backends.glance.backend import Glance
 from imagesync.backends.glance.body import Body
 from imagesync.backends.glance.connect import connect
@@ -29,6 +31,7 @@ from imagesync.backends.glance.response_limits import MAX_RESPONSE_BYTES, UnfitA
 from imagesync.errors import (
     BackendError,
     Conflict,
+    Forbidden,
     ImagesyncError,
     InUse,
     LeaseLost,
@@ -129,6 +132,53 @@ def test_an_answer_of_too_many_values_is_not_read(open_scripted: OpenScripted, v
     body = b"[" + b",".join([value] * 1_000_002) + b"]"
     text = refused(UnfitAnswer, lambda: open_scripted([Say(body=body)]).backend.images(IMAGE_ID))
     assert "has more than 1000000 values" in text
+
+
+def decode(body: bytes) -> object:
+    """The document of a response."""
+    return Api(Session(), "http://h/v2", "image service").decode(Answer(200, {}, body), "/x?secret")
+
+
+@pytest.mark.parametrize(("value", "each"), [(b"0", 1), (b"[]", 2), (b"{}", 2), (b'{"":0}', 3)])
+def test_each_kind_of_value_counts(value: bytes, each: int) -> None:
+    """A list, an entry of it, an object and its members; as many as the limit are read."""
+    size = (MAX_RESPONSE_VALUES - 1) // each + 1
+    text = refused(UnfitAnswer, lambda: decode(b"[" + b",".join([value] * (size + 1)) + b"]"))
+    assert text.startswith("image service at h: the response to /x has more than 1000000 values")
+    if each == 1:
+        assert len(json.dumps(decode(b"[" + b",".join([value] * size) + b"]"))) == 3 * size
+
+
+@pytest.mark.parametrize("body", [b'{"name": "\\ud800"}', b'["\\uDC00 x"]', b"[" * 100_000])
+def test_text_that_cannot_be_encoded_is_not_read(body: bytes) -> None:
+    """Half of a character could not be written to a plan; a pair of halves is a character."""
+    assert "nested too deep or has invalid text" in refused(UnfitAnswer, lambda: decode(body))
+    assert decode(b'["\\ud83d\\ude00"]') == ["\U0001f600"]
+
+
+def test_the_tail_of_a_response_is_kept_alone(open_scripted: OpenScripted) -> None:
+    """The body is read to its end, and its size is known; an error is the service's own."""
+    api = open_scripted([Say(body=b"x" * 5000 + b"tail")]).backend._api
+    assert api.read_tail("/images?x", 7) == (b"xxxtail", 5004)
+    api = open_scripted([Say(404, b"no")]).backend._api
+    assert "GET /images: HTTP 404: no" in refused(NotFound, lambda: api.read_tail("/images?x", 7))
+    api = open_scripted([Say(body=b"x" * 5000, cut=100)]).backend._api
+    assert "image service at 127.0.0.1" in refused(Unavailable, lambda: api.read_tail("/images", 7))
+
+
+def test_an_error_page_in_another_encoding_is_shown_all_the_same(open_scripted: OpenScripted) -> None:
+    """What is not UTF-8 in it is replaced."""
+    text = refused(Forbidden, lambda: open_scripted([Say(403, b"not for \xfcs")]).backend.images(IMAGE_ID))
+    assert "HTTP 403: not for \ufffds" in text
+
+
+def test_the_library_logs_neither_token_nor_body(open_scripted: OpenScripted, caplog: pytest.LogCaptureFixture) -> None:
+    """Its own lines would have both."""
+    caplog.set_level("DEBUG")
+    open_scripted([Say(body=image(p="S3CRET"))]).backend.update_image(IMAGE_ID, properties={"p": "S3CRET"})
+    assert "HTTP 200" in caplog.text
+    assert "S3CRET" not in caplog.text
+    assert not [record for record in caplog.records if record.name.startswith("keystoneauth")]
 
 
 @pytest.mark.parametrize("body", [{}, {"images": None}, {"images": {}}, [], {"images": [3]}, {"images": [{"id": "x"}]}])
@@ -327,7 +377,7 @@ class NumberedTokens(BaseAuthPlugin):
     def __init__(self) -> None:
         super().__init__()
         self.number = 0
-        self._begin = threading.Barrier(2, timeout=30)
+        self._begin, self._meet = threading.Barrier(2, timeout=30), threading.Barrier(2, timeout=0.5)
         self._begun = threading.Semaphore(2)
 
     def get_token(self, session: Session, **_: object) -> str:
@@ -335,6 +385,9 @@ class NumberedTokens(BaseAuthPlugin):
         token = str(self.number)
         if self._begun.acquire(blocking=False):
             self._begin.wait()
+        elif token == "0":
+            with suppress(threading.BrokenBarrierError):  # only one at a time may look whether its token is old
+                self._meet.wait()
         return token
 
     def invalidate(self) -> bool:
@@ -354,6 +407,57 @@ def test_two_threads_whose_token_has_expired_log_in_once() -> None:
         session.session.close()
     assert answers == [image(), image()]
     assert tokens.number == 1
+
+
+class FailingTokens(BaseAuthPlugin):
+    """An authentication that fails with these errors, one after the other, and then has a token."""
+
+    def __init__(self, *errors: Exception) -> None:
+        super().__init__()
+        self._errors = list(errors)
+
+    def get_token(self, session: Session, **_: object) -> str:
+        """An error or the token."""
+        if self._errors:
+            raise self._errors.pop(0)
+        return "t"
+
+
+@pytest.mark.parametrize("busy", [1, 2])
+def test_a_write_without_a_token_was_not_sent(busy: int) -> None:
+    """A busy identity service is asked again, also for a PATCH, which is sent once."""
+    waits: list[float] = []
+    server = Server([Say()])
+    with listening(server) as address:
+        session = Session(auth=FailingTokens(*[exceptions.ServiceUnavailable()] * busy))
+        api = Api(session, address, "image service", pace=Pace(sleep=waits.append, random=lambda: 1.0))
+        assert api.send("PATCH", "/x", [], repeat=False) == image()
+        session.session.close()
+    assert (len(server.queries), waits) == (1, [1.0, 2.0][:busy])
+    assert server.headers[0]["X-Auth-Token"] == "t"
+
+
+@pytest.mark.parametrize("error", [AttributeError, IndexError, KeyError, TypeError])
+def test_a_token_of_another_shape_is_one_line(error: type[Exception]) -> None:
+    """The library raises errors of many types."""
+    api = Api(Session(auth=FailingTokens(error("x"))), "http://127.0.0.1:1", "image service")
+    text = refused(BackendError, lambda: api.get("/x"))
+    assert text.startswith("identity service: its response has no valid token; correct auth_url")
+
+
+def test_the_log_says_why_a_request_is_repeated(open_scripted: OpenScripted, caplog: pytest.LogCaptureFixture) -> None:
+    """A status, a lost response, or no connection; without the query."""
+    caplog.set_level("INFO", "imagesync.retry")
+    service = open_scripted([Say(502, b""), RESET, Say(body={"images": []})])
+    service.backend._api.get("/images?limit=1")
+    assert [record.getMessage() for record in caplog.records] == [
+        "GET /images: HTTP 502; trying again in 1.0 s",
+        "GET /images: no response; trying again in 2.0 s",
+    ]
+    caplog.clear()
+    api = Api(Session(auth=NoAuth()), "http://127.0.0.1:1", "s", pace=Pace(2, sleep=lambda _: None, random=lambda: 1.0))
+    refused(Unavailable, lambda: api.get("/x?y"))
+    assert [record.getMessage() for record in caplog.records] == ["GET /x: no connection; trying again in 1.0 s"]
 
 
 def test_data_is_sent_once(open_scripted: OpenScripted) -> None:

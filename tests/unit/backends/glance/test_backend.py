@@ -61,11 +61,15 @@ OPERATIONS: dict[str, tuple[Callable[[Glance], object], Say, str, object]] = {
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_each_operation_is_one_request(open_scripted: OpenScripted, name: str) -> None:
-    """With this path and body."""
+    """With this path and body; a JSON patch has a media type of its own."""
     operate, answer, query, body = OPERATIONS[name]
     service = open_scripted([answer])
     operate(service.backend)
     assert sent(service) == [(query, body)]
+    (headers,) = service.server.headers
+    json_type = "application/openstack-images-v2.1-json-patch" if query.startswith("PATCH") else "application/json"
+    assert headers.get("Content-Type") == (None if body is None else json_type)
+    assert headers["Accept"] == "application/json"
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

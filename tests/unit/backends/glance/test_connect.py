@@ -178,6 +178,8 @@ def test_the_file_that_the_user_passes_is_the_only_one(tmp_path: Path, monkeypat
     path = write_clouds(tmp_path / "mine.yaml", c=CLOUD)
     other = write_clouds(tmp_path / "other.yaml", c={**CLOUD, "auth": {"endpoint": "http://other.example"}})
     assert connect("c", clouds_file=str(path)).url == "http://images.example/v2"
+    with open_glance("c", str(path)) as backend:
+        assert backend.identity().location == "http://images.example/v2"
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(other))
     with pytest.raises(UsageError, match="OS_CLIENT_CONFIG_FILE is set to a file other than --clouds-file"):
         connect("c", clouds_file=str(path))
