@@ -158,12 +158,14 @@ def test_text_that_cannot_be_encoded_is_not_read(body: bytes) -> None:
 
 def test_the_tail_of_a_response_is_kept_alone(open_scripted: OpenScripted) -> None:
     """The body is read to its end, and its size is known; an error is the service's own."""
-    api = open_scripted([Say(body=b"x" * 5000 + b"tail")]).backend._api
-    assert api.read_tail("/images?x", 7) == (b"xxxtail", 5004)
+    whole = b"x" * 70_000 + b"tail"
+    api = open_scripted([Say(body=whole)]).backend._api
+    assert api.read_tail("/images?x", 100_000) == (whole[-65_536:], len(whole))
+    assert "GET /images: the response is larger" in refused(UnfitAnswer, lambda: api.read_tail("/images?x", 60_000))
     api = open_scripted([Say(404, b"no")]).backend._api
     assert "GET /images: HTTP 404: no" in refused(NotFound, lambda: api.read_tail("/images?x", 7))
-    api = open_scripted([Say(body=b"x" * 5000, cut=100)]).backend._api
-    assert "image service at 127.0.0.1" in refused(Unavailable, lambda: api.read_tail("/images", 7))
+    api = open_scripted([Say(body=whole, cut=100)]).backend._api
+    assert "image service at 127.0.0.1" in refused(Unavailable, lambda: api.read_tail("/images", 100_000))
 
 
 def test_an_error_page_in_another_encoding_is_shown_all_the_same(open_scripted: OpenScripted) -> None:
