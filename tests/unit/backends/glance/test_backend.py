@@ -1,16 +1,24 @@
 """Operations of a Backend -> the requests that are sent, and how often."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import requests
+from keystoneauth1.plugin import BaseAuthPlugin
+from keystoneauth1.session import Session
 
 from imagesync import uptime
+from imagesync.backends.base import CreateFields
+from imagesync.backends.glance.api import Timeouts
 from imagesync.backends.glance.backend import Glance
 from imagesync.errors import BackendError, Conflict, Forbidden, InUse, InvalidRequest, NotFound, Unavailable, UsageError
+from imagesync.retry import Pace
 from tests.fault.scripted import IMAGE_ID, RESET, Say, image
 from tests.fault.scripted_backend import OpenScripted, ScriptedBackend
 
@@ -124,8 +132,11 @@ def test_an_error_of_the_data_is_raised_as_itself(open_scripted: OpenScripted) -
 @pytest.mark.parametrize(("answer", "error"), [(Say(409, b"in use"), InUse), (Say(404, b"no"), NotFound)])
 def test_a_deletion_that_is_refused(open_scripted: OpenScripted, answer: Say, error: type[Exception]) -> None:
     """409 means that the image is in use."""
-    with pytest.raises(error):
+    with pytest.raises(error) as caught:
         open_scripted([answer]).backend.delete_image(IMAGE_ID)
+    if isinstance(caught.value, InUse):
+        assert caught.value.message.endswith("HTTP 409: in use")
+        assert caught.value.hint == "the image was not deleted; delete the servers or volumes that use it"
 
 
 def test_a_deletion_with_400_of_an_image_that_exists_is_an_error(open_scripted: OpenScripted) -> None:
@@ -153,6 +164,10 @@ def test_members_are_sorted(open_scripted: OpenScripted) -> None:
     listed = [{"member_id": name, "status": "pending"} for name in ("b", "c", "a")]
     backend = open_scripted([Say(body={"members": listed})]).backend
     assert [member.project for member in backend.members(IMAGE_ID)] == ["a", "b", "c"]
+    documents: list[object] = [{}, [], {"members": None}]
+    for document in documents:
+        with pytest.raises(BackendError, match=f"image {IMAGE_ID}: the service returned no list of members"):
+            open_scripted([Say(body=document)]).backend.members(IMAGE_ID)
 
 
 @pytest.mark.parametrize("status", [403, 404])
@@ -205,6 +220,170 @@ def test_a_refusal_names_the_role_that_the_user_lacks(open_scripted: OpenScripte
         backend.update_image(IMAGE_ID, visibility="public")
 
 
+FIRST, SECOND = {"imagesync_a": "1"}, {"imagesync_b": "2"}
+
+
+@pytest.mark.parametrize(
+    ("is_chosen", "wanted", "is_own"),
+    [
+        (True, {**FIRST, **SECOND, "other": "3"}, True),
+        (True, {**FIRST, "other": "another"}, True),
+        (True, {**FIRST, "imagesync_b": "3"}, False),
+        (True, {"imagesync_a": "3", **SECOND}, False),
+        (True, {**FIRST, "imagesync_c": "3"}, False),
+        (True, {"other": "3"}, False),
+        (True, None, False),
+        (False, {"imagesync_a": "3"}, True),
+        (False, None, True),
+    ],
+)
+def test_a_record_with_the_id_of_a_create_is_recognized(
+    open_scripted: OpenScripted, is_chosen: bool, wanted: dict[str, str] | None, is_own: bool
+) -> None:
+    """If this call chose the id, or if all of its imagesync properties are those of the record."""
+    service = open_scripted([Say(409, b"exists"), Say(body=image(**FIRST, **SECOND, other="3"))])
+    attrs: CreateFields = {"name": "n"}
+    if wanted is not None:
+        attrs["properties"] = wanted
+    if is_chosen:
+        attrs["id"] = IMAGE_ID
+    if is_own:
+        assert service.backend.create_image(**attrs).properties["imagesync_a"] == "1"
+    else:
+        with pytest.raises(Conflict, match="POST /images: HTTP 409: exist"):
+            service.backend.create_image(**attrs)
+    create, read = service.server.queries
+    sent_id = json.loads(service.server.bodies[0])["id"]
+    assert (create, read) == ("POST /image/v2/images", f"GET /image/v2/images/{sent_id}")
+    assert (sent_id == IMAGE_ID) == is_chosen
+
+
+def test_an_image_that_is_being_deleted_does_not_exist(open_scripted: OpenScripted) -> None:
+    """The plan was made before."""
+    with pytest.raises(NotFound) as caught:
+        open_scripted([Say(body=image(status="deleted"))]).backend.images(IMAGE_ID)
+    assert caught.value.message == f"image {IMAGE_ID} is being deleted"
+    assert caught.value.hint == "make the plan again: imagesync plan PATH"
+
+
+@pytest.mark.parametrize("operation", ["update", "delete"])
+def test_an_image_or_its_id(open_scripted: OpenScripted, operation: str) -> None:
+    """Both name the image."""
+    service = open_scripted([Say()])
+    (live,) = service.backend.images(IMAGE_ID)
+    for named in (live, IMAGE_ID):
+        if operation == "update":
+            assert service.backend.update_image(named, name="n") == live
+        else:
+            service.backend.delete_image(named)
+    assert set(service.server.queries[1:]) == {f"{'PATCH' if operation == 'update' else 'DELETE'} {PATH}"}
+
+
+TIMEOUTS = Timeouts(listing=11.0, storing=12.0)
+
+
+@pytest.mark.parametrize(
+    ("read_timeout", "pace", "seconds", "limits"),
+    [
+        (120.0, Pace(5, 60.0), 10.0, (10.0, 2, 10.0)),
+        (7.0, Pace(1, 3.0), 10.0, (7.0, 1, 3.0)),
+        (120.0, None, 10.0, (10.0, 2, 10.0)),
+    ],
+)
+def test_a_time_limit_never_makes_a_service_more_patient(
+    open_scripted: OpenScripted,
+    read_timeout: float,
+    pace: Pace | None,
+    seconds: float,
+    limits: tuple[float, int, float],
+) -> None:
+    """For one request, for the tries and for the waiting; other limits and the lease stay."""
+    calls: list[str] = []
+    service = open_scripted([NO_BODY])
+    connection = replace(service.backend._connection, read_timeout=read_timeout, settling_time=7.5, connected=1.0)
+    whole = Glance(connection, pace, timeouts=TIMEOUTS, check_lease=lambda: calls.append("lease"))
+    limited = whole.with_time_limit(seconds)
+    used = limited._pace
+    assert used is not None
+    assert (limited._connection.read_timeout, used.tries, used.longest) == limits
+    assert (whole._connection.read_timeout, whole._pace) == (read_timeout, pace)
+    assert (limited._api._timeout[1], limited._api._pace) == (limits[0], used)
+    assert whole._api._timeout[1] == read_timeout
+    assert limited._api.timeouts == whole._api.timeouts == TIMEOUTS
+    assert limited.settling_time() == 7.5
+    limited.reactivate(IMAGE_ID)
+    assert calls == ["lease"]
+
+
+def test_a_service_with_a_lease_is_the_same_service(open_scripted: OpenScripted) -> None:
+    """The lease is checked before each write, and only then."""
+    calls: list[str] = []
+    service = open_scripted(lambda path: Say() if "actions" not in path else NO_BODY)
+    pace = Pace(3)
+    leased = Glance(service.backend._connection, pace, timeouts=TIMEOUTS).with_lease(lambda: calls.append("lease"))
+    assert (leased._api._pace, leased._api.timeouts, leased._timeouts) == (pace, TIMEOUTS, TIMEOUTS)
+    leased.images(IMAGE_ID)
+    assert calls == []
+    leased.reactivate(IMAGE_ID)
+    assert calls == ["lease"]
+
+
+def test_the_status_of_an_image_whose_upload_failed_is_a_part_of_the_error(open_scripted: OpenScripted) -> None:
+    """A service that rejects the data may close the connection without a reason."""
+    service = open_scripted([RESET, Say(body=image(status="killed"))])
+    with pytest.raises(Unavailable) as caught:
+        service.backend.upload(IMAGE_ID, [b"x"], 1)
+    assert caught.value.message.startswith(f"upload of image {IMAGE_ID} (its status is now killed): ")
+    assert caught.value.hint
+    assert service.server.queries == [f"PUT {PATH}/file", f"GET {PATH}"]
+
+
+def with_identity(service: ScriptedBackend, project: str, name: str) -> Glance:
+    """A service of the same server with an identity service, and a session of this project."""
+    connection = service.backend._connection
+    address = connection.url.removesuffix("/image/v2")
+    identity = replace(connection.identity, project_id=project, project_name=name)
+    return Glance(replace(connection, identity=identity, identity_url=f"{address}/identity/v3"), Pace(1))
+
+
+def test_a_project_is_found_by_its_name(open_scripted: OpenScripted) -> None:
+    """In the identity service, which an error names."""
+    listed = {"projects": [{"id": "p9"}], "domains": [{"id": "d9"}]}
+    service = open_scripted([Say(body=listed)])
+    assert with_identity(service, "p", "n").project_id("x", "D") == "p9"
+    assert service.server.queries == [
+        "GET /identity/v3/domains?name=D",
+        "GET /identity/v3/projects?name=x&domain_id=d9",
+    ]
+    with pytest.raises(Unavailable, match="GET /domains: HTTP 503"):
+        with_identity(open_scripted([Say(503, b"")]), "p", "n").project_id("x", "D")
+    with pytest.raises(BackendError, match="identity service at 127"):
+        with_identity(open_scripted([Say(body=b"<html>")]), "p", "n").project_id("x", "D")
+
+
+@pytest.mark.parametrize(
+    ("name", "ids", "names", "has_request"),
+    [
+        ("n", {"p"}, {"p": "n"}, False),
+        ("n", set(), {"p": "n"}, False),
+        ("n", {"p", "q"}, {"p": "n", "q": "Q"}, True),
+        ("n", {"q"}, {"p": "n", "q": "Q"}, True),
+        ("", {"p"}, {"p": "P"}, True),
+    ],
+)
+def test_names_of_projects(
+    open_scripted: OpenScripted, name: str, ids: set[str], names: dict[str, str], has_request: bool
+) -> None:
+    """That of the session is known; without an identity service it is the only one."""
+    listed = {"projects": [{"id": "p", "name": "P"}, {"id": "q", "name": "Q"}, {"id": "r", "name": "R"}]}
+    service = open_scripted([Say(body=listed)])
+    backend = with_identity(service, "p", name)
+    assert backend.project_names(ids) == names
+    assert service.server.queries == ["GET /identity/v3/auth/projects"] * has_request
+    alone = Glance(replace(backend._connection, identity_url=None))
+    assert alone.project_names(ids) == ({"p": "n"} if name else {})
+
+
 def test_an_id_that_the_caller_chose_is_not_taken_from_another_record(open_scripted: OpenScripted) -> None:
     """One of another project, or a deleted one, cannot be read."""
     service = open_scripted([Say(409, b"exists"), Say(404, b"no")])
@@ -222,6 +401,62 @@ def test_what_a_service_offers_is_read_once(open_scripted: OpenScripted, status:
     assert sorted(service.server.queries) == [
         f"GET /image/v2{path}" for path in ("/info/import", "/info/stores", "/info/usage", "/schemas/image")
     ]
+
+
+def test_two_threads_read_once_what_a_service_offers(open_scripted: OpenScripted) -> None:
+    """The second one waits for the first."""
+    begun, more = threading.Event(), threading.Event()
+
+    def wait() -> bytes:
+        more.wait(0.3)
+        return b"{}"
+
+    def answer(path: str) -> Say:
+        begun.set()
+        if len(service.server.queries) > 4:
+            more.set()
+        return Say(body=wait)
+
+    service = open_scripted(answer)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(service.backend.capabilities)
+        assert begun.wait(30)
+        second = pool.submit(service.backend.capabilities)
+        assert second.result(30) is first.result(30)
+    assert len(service.server.queries) == 4
+
+
+class CountedTokens(BaseAuthPlugin):
+    """An authentication that counts how often its token is dropped."""
+
+    dropped = 0
+
+    def get_token(self, session: Session, **_: object) -> str:
+        """The token."""
+        return f"t{self.dropped}"
+
+    def invalidate(self) -> bool:
+        """The next one is another."""
+        self.dropped += 1
+        return True
+
+
+def test_the_token_and_the_connections_end_when_they_should(
+    open_scripted: OpenScripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A renewed token is sent with the next request; the end of the block closes the connections."""
+    service, ends = open_scripted([Say()]), list[object]()
+    session = Session(auth=CountedTokens())
+    with Glance(replace(service.backend._connection, session=session)) as backend:
+        backend.images(IMAGE_ID)
+        backend.renew()
+        backend.images(IMAGE_ID)
+        monkeypatch.setattr(requests.Session, "close", lambda closed: ends.append(closed))
+        assert ends == []
+    assert ends == [session.session]
+    monkeypatch.undo()
+    session.session.close()
+    assert [headers["X-Auth-Token"] for headers in service.server.headers] == ["t0", "t1"]
 
 
 def test_what_a_busy_service_offers_is_unknown(open_scripted: OpenScripted) -> None:

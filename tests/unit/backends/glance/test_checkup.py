@@ -314,7 +314,8 @@ def test_a_silent_service_is_left_in_time(place: CheckedClouds, request_name: st
         ended.wait(8)
         return b"{}"
 
-    with place.examine_alone(images=images(**{request_name: Say(body=wait)}), api_timeout=0.3) as (found, _):
+    slow = {"images": images(**{request_name: Say(body=wait)}), "api_timeout": 0.3, "imagesync_settling_time": 60}
+    with place.examine_alone(**slow) as (found, _):
         ended.set()
         assert (names(found)[-1], found.checks[-1].grade) == ("image service", PROBLEM)
 
@@ -543,6 +544,15 @@ def test_whose_certificates_are_trusted(
         assert check.grade is (OK if is_trusted else PROBLEM)
         assert ("not trusted" in check.found, "set cacert" in check.fix) == (not is_trusted, not is_trusted)
         assert ("image service" in names(found)) == (not is_trusted)
+
+
+def test_the_certificates_of_the_http_library_are_trusted_by_default(
+    place: CheckedClouds, certificates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not those of the system: the requests do not trust them either."""
+    monkeypatch.setattr("requests.utils.DEFAULT_CA_BUNDLE_PATH", str(certificates / "ca.pem"))
+    with place.examine_alone(context=serve_with(certificates, "month")) as (found, _):
+        assert only(found, "image address").grade is OK
 
 
 def test_a_certificate_of_another_host_is_not_trusted(place: CheckedClouds, certificates: Path) -> None:
