@@ -17,7 +17,9 @@ from imagesync.backends.glance import open_glance
 from imagesync.backends.glance.connect import (
     CONNECTIONS,
     LOGIN_TIMEOUT,
+    OR_VARIABLES,
     READ_TIMEOUT,
+    WHERE,
     Connection,
     add_version,
     connect,
@@ -28,7 +30,7 @@ from imagesync.backends.glance.connect import (
     strip_version,
 )
 from imagesync.deadlines import _Pool, _SecurePool
-from imagesync.errors import BackendError, ImagesyncError, UsageError
+from imagesync.errors import BackendError, ImagesyncError, Unauthorized, UndefinedCloud, UsageError
 from imagesync.retry import Pace
 from imagesync.version import __version__
 from tests.fault.scripted import Say
@@ -404,6 +406,78 @@ def test_a_cloud_without_the_image_endpoint_is_an_error(
     """The message lists the regions that have one."""
     with cloud_of(tmp_path, monkeypatch, **settings), pytest.raises(UsageError, match=message):
         open_connection()
+
+
+@pytest.mark.parametrize(
+    ("cloud", "clouds", "hint"),
+    [
+        ("labb", ["lab", "prod"], "did you mean lab? CLOUDS_YAML has these clouds: lab, prod"),
+        ("x", ["prod", "lab"], "correct the name, or add the cloud; CLOUDS_YAML has these clouds: lab, prod"),
+        ("x", None, WHERE),
+        ("envvars", None, OR_VARIABLES),
+    ],
+)
+def test_the_remedy_for_a_cloud_that_is_not_defined(
+    tmp_path: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch, cloud: str, clouds: list[str] | None, hint: str
+) -> None:
+    """A similar name, the names of the file, or where to write one."""
+    path = tmp_path / "settings.yaml"
+    if clouds is not None:
+        write_clouds(path, **dict.fromkeys(clouds, CLOUD))
+        monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(path))
+        assert list_clouds() == ["lab", "prod"]
+    with pytest.raises(UndefinedCloud) as caught:
+        read_settings(cloud)
+    assert caught.value.hint == hint.replace("CLOUDS_YAML", str(path))
+    where = f" in {path}" if clouds is not None else ", because no clouds.yaml exists"
+    assert caught.value.message == f"cloud {cloud} is not defined{where}"
+
+
+def test_settings_of_one_region_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the selected one."""
+    regions = [{"name": "east", "values": {"api_timeout": 5}}, {"name": "west", "values": {"api_timeout": 7}}]
+    with cloud_of(tmp_path, monkeypatch, regions=regions):
+        assert open_connection().read_timeout == 7.0
+
+
+def test_the_name_of_the_image_service_selects_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service catalog may have several image services."""
+    catalog = [
+        {
+            "type": "image",
+            "name": name,
+            "id": name,
+            "endpoints": [
+                {"id": "e", "interface": "public", "region": "west", "region_id": "west", "url": f"http://{name}"}
+            ],
+        }
+        for name in ("first", "second")
+    ]
+    for name in ("first", "second"):
+        with cloud_of(tmp_path, monkeypatch, token={"catalog": catalog}, image_service_name=name):
+            assert open_connection().url == f"http://{name}/v2"
+
+
+def test_an_endpoint_of_the_settings_does_not_replace_the_log_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wrong credentials are found before the first request to the image service; the message names the host."""
+    refuse, override = Say(401, {"error": {"message": "no", "code": 401}}), "http://images.example"
+    with cloud_of(tmp_path, monkeypatch, refuse, image_endpoint_override=override) as server:
+        host = server.address.removeprefix("http://")
+        with pytest.raises(Unauthorized, match=f"^cloud c at {host}: the service rejected the credentials"):
+            open_connection()
+
+
+def test_an_error_of_the_library_names_the_cloud_and_its_auth_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a remedy, also if the error is unknown."""
+    auth = {"auth_url": "http://[::1/v3", "user_id": "u", "password": "p", "project_id": "p"}
+    with cloud_of(tmp_path, monkeypatch, auth=auth, auth_type="v3password"), pytest.raises(UsageError) as caught:
+        open_connection()
+    assert caught.value.message == "cloud c: Invalid IPv6 URL (auth_type v3password)"
+    assert caught.value.hint == "correct the settings of this cloud in clouds.yaml or OS_*"
 
 
 @pytest.mark.parametrize("url", ["http://[::1/v2", "http://[images]/v2"])

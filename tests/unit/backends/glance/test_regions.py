@@ -6,10 +6,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from keystoneauth1.access import AccessInfoV3
 
 from imagesync.backends.glance import open_glance
-from imagesync.backends.glance.regions import settle_region
+from imagesync.backends.glance.regions import find_regions, settle_region
 from imagesync.errors import UsageError
+from tests.fault.scripted_cloud import make_token, write_clouds
 
 TWO = ["east", "west"]
 
@@ -35,6 +37,7 @@ def open_region(folder: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[st
         ({"regions": ["east"]}, "", "east"),
         ({"regions": ["east", "east"]}, "", "east"),
         ({"regions": TWO, "region_name": "west"}, "", "west"),
+        ({"regions": TWO, "region-name": "west"}, "", "west"),
         ({"regions": TWO, "region_name": "west"}, "east", "west"),
         ({"regions": TWO}, "west", "west"),
         ({"regions": [{"name": "east"}, {"name": "west", "values": {"api_timeout": 7}}]}, "west", "west"),
@@ -74,13 +77,23 @@ def test_the_first_of_several_regions_is_never_used(
 class Region(SimpleNamespace):
     """The part of a cloud's settings in one region that is used."""
 
-    def get_region_name(self, _service: str) -> str | None:
+    def get_region_name(self, service: str) -> str | None:
+        assert service == "image"
         return getattr(self, "name", None)
 
-    def get_interface(self, _service: str) -> str:
-        return "public"
+    def get_interface(self, service: str) -> str:
+        assert service == "image"
+        return str(getattr(self, "interface", "public"))
 
-    def get_endpoint(self, _service: str) -> str | None:
+    def get_service_type(self, service: str) -> str:
+        return service
+
+    def get_service_name(self, service: str) -> str | None:
+        assert service == "image"
+        return getattr(self, "service_name", None)
+
+    def get_endpoint(self, service: str) -> str | None:
+        assert service == "image"
         return getattr(self, "override", None)
 
 
@@ -115,6 +128,9 @@ def test_the_only_region_is_used_by_its_name(region: Any, regions: list[str], ex
         (Region(), "http://h", ["a\x1b[2J", "$(x)"], "(a\\x1b[2J, $(x)); select one"),
         (Region(), "http://h", ["$(x)", "b"], "or export OS_REGION_NAME='$(x)'"),
         (Region(), "http://h", [f"r{number:02}" for number in range(30)], "r19, and 10 more)"),
+        (Region(), "http://h", [f"r{number:02}" for number in range(20)], "r18, r19); select one"),
+        (Region(), "http://h", ["", ""], "select one: region_name: NAME in clouds.yaml"),
+        (Region(), "http://h", ["x" * 64, "y" * 65], f"({'x' * 64}, {'y' * 63}…); select one"),
     ],
 )
 def test_the_error_lists_the_regions(region: Any, url: str | None, regions: list[str], message: str) -> None:
@@ -123,3 +139,52 @@ def test_the_error_lists_the_regions(region: Any, url: str | None, regions: list
         settle_region("cloud c", region, url, regions)
     assert message in str(caught.value)
     assert str(caught.value).isprintable()
+
+
+def make_access(*endpoints: tuple[str, str, str | None]) -> AccessInfoV3:
+    """A token; each endpoint of an image service has the service's name, an interface and a region."""
+    catalog = [
+        {
+            "type": kind,
+            "name": name,
+            "id": name,
+            "endpoints": [{"id": "e", "interface": interface, "region": place, "region_id": place, "url": "http://h"}],
+        }
+        for name, interface, region in endpoints
+        for kind, place in (("image", region), ("compute", "of the compute service"))
+    ]
+    return AccessInfoV3(make_token("http://h", catalog=catalog), "t")
+
+
+ENDPOINTS = (("a", "public", "west"), ("a", "public", "east"), ("b", "public", "north"), ("b", "internal", "south"))
+
+
+@pytest.mark.parametrize(
+    ("region", "access", "expected"),
+    [
+        (Region(), make_access(*ENDPOINTS), ["east", "north", "west"]),
+        (Region(service_name="b"), make_access(*ENDPOINTS), ["north"]),
+        (Region(interface="internal"), make_access(*ENDPOINTS), ["south"]),
+        (Region(), make_access(("a", "public", None), ("b", "public", "r"), ("c", "public", "r")), ["", "r"]),
+        (Region(), AccessInfoV3(make_token("http://h", catalog=None), "t"), []),
+        (Region(), None, []),
+    ],
+)
+def test_the_regions_are_those_with_a_suitable_image_endpoint(region: Any, access: Any, expected: list[str]) -> None:
+    """Of this service, name and interface; each one once, sorted."""
+    assert find_regions(region, access) == expected
+
+
+def test_the_regions_of_the_default_cloud_are_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OS_CLOUD names it; a cloud that is named has precedence."""
+    entry = {"auth_type": "none", "auth": {"endpoint": "http://images.example"}}
+    path = write_clouds(tmp_path / "clouds.json", c={**entry, "regions": TWO}, d={**entry, "region_name": "north"})
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(path))
+    for chosen, default, region in (("d", "c", "north"), (None, "d", "north")):
+        monkeypatch.setenv("OS_CLOUD", default)
+        with open_glance(chosen) as backend:
+            assert backend.identity().region == region
+    for chosen, default in (("c", "d"), (None, "c")):
+        monkeypatch.setenv("OS_CLOUD", default)
+        with pytest.raises(UsageError, match=r"cloud c: it has several regions \(east, west\)"):
+            open_glance(chosen)

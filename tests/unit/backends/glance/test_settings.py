@@ -2,7 +2,7 @@
 
 import pytest
 
-from imagesync.backends.glance.settings import explain_error, find_setting_problem
+from imagesync.backends.glance.settings import KNOWN_TYPES, explain_error, find_setting_problem
 
 WHOLE = {"auth_url": "https://h/v3", "username": "u", "password": "p", "project_name": "p"}
 
@@ -41,6 +41,15 @@ def problem(
                 "write the complete address of the identity service",
             ),
         ),
+        ((), {"auth_url": "HTTPS://h/v3"}, None),
+        (
+            (),
+            {"auth_url": "x https://h/v3"},
+            (
+                "auth_url does not begin with http:// or https://",
+                "write the complete address of the identity service",
+            ),
+        ),
         ((), {"auth_url": "https://h/v3 x"}, ("auth_url contains a space", "remove the space")),
     ],
 )
@@ -60,6 +69,7 @@ def test_the_library_checks_the_settings_of_other_auth_types() -> None:
     """It knows which settings they require."""
     assert problem("password", "username", auth_type="v3token") is None
     assert find_setting_problem({"auth_type": "none"}) is None
+    assert find_setting_problem({"auth_type": "password", "auth": {}}) is None
 
 
 @pytest.mark.parametrize(
@@ -101,6 +111,22 @@ def test_the_library_checks_the_settings_of_other_auth_types() -> None:
             "c.yaml is empty or not a mapping",
             "write clouds: in its first line, and the clouds below it",
         ),
+        (
+            "The plugin xyz could not be found",
+            "auth_type xyz does not exist",
+            f"use one of {', '.join(KNOWN_TYPES[:5])}",
+        ),
+        (
+            "The plugin admin_tokn could not be found",
+            "auth_type admin_tokn does not exist",
+            "write admin_token instead",
+        ),
+        (
+            "Password.__init__() got an unexpected keyword argument 'xyz'",
+            "its auth_type has no setting xyz",
+            "remove xyz from auth of this cloud",
+        ),
+        ("a\x1b[2J\nb", "a\\x1b[2J b", ""),
         ("something else, password=abc", "something else, password=…", ""),
     ],
 )
