@@ -433,6 +433,27 @@ def test_the_remedy_for_a_cloud_that_is_not_defined(
     assert caught.value.message == f"cloud {cloud} is not defined{where}"
 
 
+def test_settings_of_the_environment_that_are_incomplete(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The remedy is a variable, also beside a file; without a file there are no clouds."""
+    assert list_clouds() == []
+    monkeypatch.setenv("OS_AUTH_URL", "https://h/v3")
+    monkeypatch.setenv("OS_USERNAME", "u")
+    for cloud in (None, "envvars"):
+        with pytest.raises(UsageError) as caught:
+            read_settings(cloud)
+        assert (caught.value.message, caught.value.hint) == ("cloud envvars: password is missing", "set OS_PASSWORD")
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(write_clouds(checkout / "settings.yaml", d=CLOUD, c=CLOUD)))
+    monkeypatch.setenv("OS_CLOUD", "c")
+    assert read_settings(None).file == str(checkout / "settings.yaml")
+    assert connect(None).identity.label == "c"
+    write_clouds(checkout / "settings.yaml", c={"auth": {"auth_url": "https://h/v3", "username": "u"}})
+    hint = "write password below auth of this cloud, or in secure.yaml in the same folder"
+    for cloud, where in (("c", f" in {checkout / 'settings.yaml'}"), (None, "")):
+        with pytest.raises(UsageError) as caught:
+            read_settings(cloud)
+        assert (caught.value.message, caught.value.hint) == (f"cloud c{where}: password is missing", hint)
+
+
 def test_settings_of_one_region_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of the selected one."""
     regions = [{"name": "east", "values": {"api_timeout": 5}}, {"name": "west", "values": {"api_timeout": 7}}]
