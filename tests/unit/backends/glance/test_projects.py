@@ -10,7 +10,7 @@ from keystoneauth1.noauth import NoAuth
 from keystoneauth1.session import Session
 
 from imagesync.backends.glance.api import Api
-from imagesync.backends.glance.projects import find_project_id
+from imagesync.backends.glance.projects import NEEDS_ID, find_project_id, find_project_names
 from imagesync.errors import BackendError, Forbidden, UsageError
 from tests.fault.scripted import Say, Server, listening
 
@@ -118,3 +118,69 @@ def test_a_response_of_another_shape_is_an_error_of_one_line(body: object) -> No
         pytest.raises(BackendError, match="the identity service returned a document without a list 'projects'"),
     ):
         find_project_id(api, None, "p", "D")
+
+
+OWN = [{"id": "a", "name": "A"}, {"id": "x", "name": "X"}]
+ALL = [
+    *OWN,
+    {"id": "a", "name": "another"},
+    {"id": "b", "name": "B"},
+    {"id": "c", "name": ""},
+    {"id": "d", "name": None},
+]
+
+
+@pytest.mark.parametrize(
+    ("ids", "own", "every", "names", "requests"),
+    [
+        ({"a"}, Say(body={"projects": OWN}), REFUSED, {"a": "A"}, 1),
+        ({"a", "b"}, Say(body={"projects": OWN}), Say(body={"projects": ALL}), {"a": "A", "b": "B"}, 2),
+        ({"a", "b"}, Say(body={"projects": OWN}), REFUSED, {"a": "A"}, 2),
+        ({"b"}, Say(404, b"no"), Say(body={"projects": ALL}), {"b": "B"}, 2),
+        ({"b", "c", "d", "e"}, Say(body=[]), Say(body={"projects": ALL}), {"b": "B"}, 2),
+        ({"b"}, REFUSED, REFUSED, {}, 2),
+        (set(), REFUSED, REFUSED, {}, 0),
+    ],
+)
+def test_the_names_of_projects(ids: set[str], own: Say, every: Say, names: dict[str, str], requests: int) -> None:
+    """First from the user's own projects; what cannot be read is left out."""
+    with identity_service(lambda path: own if path == "/auth/projects" else every) as (api, server):
+        assert find_project_names(api, ids) == names
+        assert server.queries == ["GET /auth/projects", "GET /projects"][:requests]
+
+
+@pytest.mark.parametrize(("domain", "expected"), [("Mine", "two"), ("domain-9", "two"), ("domain-1", "one")])
+def test_the_domain_of_the_token_has_a_name_and_an_id(domain: str, expected: str) -> None:
+    """A list of the user's own projects has only ids of domains."""
+    own = [{"id": "one", "name": "q", "domain_id": "domain-1"}, {"id": "two", "name": "q", "domain_id": "domain-9"}]
+
+    def answer(path: str) -> Say:
+        return Say(body={"projects": own}) if path == "/auth/projects" else REFUSED
+
+    with identity_service(answer) as (api, _):
+        assert find_project_id(api, Access(), "q", domain) == expected  # type: ignore[arg-type]  # as above
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_user_who_may_list_no_projects_needs_an_id(status: int) -> None:
+    """The remedy has the command of an administrator, for the shell."""
+
+    def answer(path: str) -> Say:
+        return Say(status, b"no") if path == "/auth/projects" else REFUSED
+
+    with identity_service(answer) as (api, _), pytest.raises(Forbidden) as caught:
+        find_project_id(api, None, "p q", "D")
+    assert caught.value.message == "project 'p q' of domain 'D': this user may not list projects"
+    assert caught.value.hint == f"{NEEDS_ID}: openstack project show 'p q' -f value -c id"
+
+
+def test_an_id_that_is_written_as_a_name_is_recognized() -> None:
+    """The error says how to write it; a domain that is not found by name is an id."""
+
+    def answer(path: str) -> Say:
+        return list_items("domains") if path.startswith("/domains") else list_items("projects")
+
+    with identity_service(answer) as (api, server):
+        with pytest.raises(UsageError, match="the name looks like an id; write an id without project:"):
+            find_project_id(api, None, "0" * 32, "D")
+        assert parse_qs(urlsplit(server.queries[-1]).query)["domain_id"] == ["D"]
