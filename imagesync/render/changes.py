@@ -178,14 +178,14 @@ def describe_new_image(create: Create, *, whole: bool) -> Iterator[Line]:
 
 
 def _describe_access(create: Create) -> Line:
-    """The line about who can see, use and delete the image."""
+    """The line about who can see, use and delete the image. It is not loud for a candidate, which stays private."""
     fields = create.state.fields
     visibility = str(fields.get("visibility"))
     words = [visibility]
     words += ["protected"] if fields.get("protected") else []
     words += ["hidden"] if fields.get("hidden") else []
     words += ["deactivated"] if fields.get("status") == "deactivated" else []
-    is_loud = visibility in LOUD_VISIBILITIES or bool(fields.get("protected"))
+    is_loud = not create.stage and (visibility in LOUD_VISIBILITIES or bool(fields.get("protected")))
     return Line("visibility", ", ".join(words), is_loud, is_named=True)
 
 

@@ -110,8 +110,10 @@ HIDDEN: dict[str, Value] = {"hidden": True}
 def test_what_a_new_image_declares_makes_an_alarm_only_if_users_get_it(
     fields: dict[str, Value], alarms: tuple[Alarm, ...]
 ) -> None:
-    """A candidate is private, whatever it declares; a new build says only what changes."""
-    assert make_row(create(fields), Reason.NEW).alarms == alarms
+    """A candidate is private, whatever it declares, and has no loud line; a new build says only what changes."""
+    new = make_row(create(fields), Reason.NEW)
+    assert new.alarms == alarms
+    assert [line.name for line in new.lines if line.is_loud] == ["visibility"] * bool(alarms)
     assert make_row(create(fields, stage=True), Reason.NEW).alarms == ()
     assert make_row(create(fields, stage=True), Reason.CONTENT_CHANGED).alarms == ()
     assert make_row(create(fields, replaces=("old",)), Reason.CONTENT_CHANGED).alarms == ()
@@ -125,6 +127,7 @@ def test_a_stage_plan_has_no_alarm(old: Visibility | None, attrs: dict[str, Any]
     made = check_honest(stage_plan(plan_input(catalog(spec("a", "b", **attrs)), images)), images)
     (row,) = make_rows(made, NOW, whole=False)
     assert (row.kind.verb, row.alarms) == ("stage", ())
+    assert not any(line.is_loud for line in row.lines)
 
 
 CHANGES: list[tuple[FieldChange, tuple[Alarm, ...]]] = [
