@@ -5,7 +5,7 @@ of an earlier run.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -33,10 +33,15 @@ PUBLIC: Final = 0o644
 """The permissions of a file of metrics: another user collects them, and it has no secret."""
 
 
+def read_clock() -> datetime:
+    """The time now, in UTC."""
+    return datetime.now(UTC)
+
+
 class Outputs:
     """A context manager for the result of one command: ``publish`` it, or the error that ends the block is published.
 
-    UsageError for options that contradict each other.
+    UsageError for options that contradict each other. A run starts, in its metrics, when this object is made.
     """
 
     def __init__(
@@ -48,13 +53,14 @@ class Outputs:
         *,
         color: bool | None = None,
         detail: Detail = Detail.USUAL,
+        clock: Callable[[], datetime] = read_clock,
     ) -> None:
         copies.check_limit(form)
         self.form = ResultForm(form)
         self.command, self._copies, self._origin = command, copies, origin
         self._files = copies.parse(type(form))
         self._color, self.detail = color, detail
-        self._started = datetime.now(UTC)
+        self._clock, self._started = clock, clock()
         self._is_checked = self._is_written = False
 
     @property
@@ -112,7 +118,7 @@ class Outputs:
     def make_look(self, stream: TextIO) -> Look:
         """How a result is printed to a stream."""
         return Look(
-            datetime.now(UTC),
+            self._clock(),
             choose_paint(stream, self._color),
             find_width(stream),
             self.detail,
@@ -123,7 +129,7 @@ class Outputs:
         """Write a result to all files. Returns the errors, because one bad file must not prevent the others."""
         self._is_written = True
         problems: list[ImagesyncError] = []
-        look = Look(datetime.now(UTC), detail=self.detail, max_bytes=self._copies.max_bytes or MAX_BYTES, is_file=True)
+        look = Look(self._clock(), detail=self.detail, max_bytes=self._copies.max_bytes or MAX_BYTES, is_file=True)
         for form, path in self._files:
             try:
                 write_private(path, format_result(result, form, look) + "\n")
@@ -142,7 +148,7 @@ class Outputs:
         earlier = ""
         with suppress(OSError):
             earlier = read_head(path, MAX_EARLIER_BYTES)
-        measures = result.measure(self._started, datetime.now(UTC))
+        measures = result.measure(self._started, self._clock())
         for one in measures if isinstance(measures, tuple) else (measures,):
             earlier = format_metrics(one, earlier)
         write_private(path, earlier, mode=PUBLIC)
@@ -191,4 +197,4 @@ def print_failure(command: str, form: ResultForm, origin: Origin, error: BaseExc
         return
     catalog, target = ("", "") if form is ResultForm.JSON else origin.guess()
     failure = Failure(command, convert_error(error), catalog, target, origin.is_several)
-    typer.echo(format_result(failure, form, Look(datetime.now(UTC))))
+    typer.echo(format_result(failure, form, Look(read_clock())))
