@@ -1,15 +1,25 @@
 """Changes of fields as lines: nothing that differs looks the same."""
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagesync.model.plan import FieldChange, Reason
-from imagesync.render.changes import describe_changes
+from imagesync.model.plan import Create, FieldChange, ImageState, Reason
+from imagesync.render.changes import (
+    CONTEXT_CHARS,
+    Alarm,
+    Line,
+    describe_changes,
+    describe_new_image,
+    list_alarms,
+    list_alarms_of_new,
+)
 from imagesync.render.style import MAX_VALUE_CHARS
+from tests.unit.factories import catalog, inventory, plan, spec
 
 
 def line(path: tuple[str, ...], before: Any, after: Any, *, whole: bool = False, mark_drift: bool = False) -> str:
@@ -92,3 +102,159 @@ def test_which_changes_are_loud(path: tuple[str, ...], before: Any, after: Any, 
     """Who sees the image, and who can delete it."""
     (found,) = describe_changes([FieldChange(path, before, after)], mark_drift=False, whole=False)
     assert (found.is_loud, found.is_named) == (loud, named)
+
+
+def test_which_alarms_are_losses() -> None:
+    """They make the box of a review red; an image that is opened, protected or released is still there."""
+    losses = [Alarm.DEACTIVATED, Alarm.HIDDEN, Alarm.OLD_DELETED, Alarm.DELETED]
+    assert [alarm for alarm in Alarm if alarm.is_loss] == losses
+
+
+def test_alarms_are_in_the_order_of_the_changes() -> None:
+    """Each change makes at most one; fields of that name among the properties make none."""
+    paths = [("protected",), ("visibility",), ("hidden",), ("min_ram",), ("properties", "hidden")]
+    changes = [FieldChange(path, None, "public") for path in paths]
+    assert list(list_alarms(changes)) == [Alarm.PROTECTED, Alarm.PUBLIC, Alarm.HIDDEN]
+    quiet = [FieldChange(("hidden",), True, False), FieldChange(("visibility",), "private", "shared")]
+    assert list(list_alarms(quiet)) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "after", "text", "uncut"),
+    [
+        (("tags",), ("a", "b", "c"), None, "- a, - b, - c", False),
+        (("tags",), (), ("c", "d"), "+ c, + d", False),
+        (("tags",), ("a", "b", "c"), ("b",), "- a, - c", False),
+        (("tags",), ("a",), ("b,c", " d", "e ", "", "f\x1b"), '+ "b,c", + " d", + "e ", + "", + f\\x1b, - a', False),
+        (("protected",), False, True, "false → true", False),
+        (("min_ram",), None, 7, "(none) → 7", False),
+        (("min_ram",), 7, None, "7 → (none)", False),
+        (("properties", "a.b\x1b"), "x", None, "x → (none)", False),
+        (("name",), "x" * MAX_VALUE_CHARS, None, f"{'x' * MAX_VALUE_CHARS} → (none)", False),
+        (("name",), "a\x1b", "b\x1b", "a\\x1b → b\\x1b", False),
+    ],
+)
+def test_the_text_of_a_change(path: tuple[str, ...], before: Any, after: Any, text: str, *, uncut: bool) -> None:
+    """Sets as what is added and removed; single values as an exchange, printable, without what is missing."""
+    (found,) = describe_changes([FieldChange(path, before, after)], mark_drift=False, whole=False)
+    assert (found.text, bool(found.uncut)) == (text, uncut)
+    assert found.name == ".".join(path).replace("\x1b", "\\x1b")
+
+
+@pytest.mark.parametrize("is_before", [True, False])
+def test_a_line_of_cut_values_has_the_whole_values(*, is_before: bool) -> None:
+    """Of both, if one of them is longer than the limit; so images with other values do not share the line."""
+    for size in (MAX_VALUE_CHARS, MAX_VALUE_CHARS + 1):
+        values = ("x" * size, "y") if is_before else ("y", "x" * size)
+        (found,) = describe_changes([FieldChange(("name",), *values)], mark_drift=False, whole=False)
+        assert found.uncut == (values if size > MAX_VALUE_CHARS else ())
+        assert ("characters, sha256" in found.text) is (size > MAX_VALUE_CHARS)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "same"),
+    [
+        ("a" * 50 + "b" + "c" * 50, "a" * 50 + "d" + "c" * 50, 50),
+        ("a" * 80, "a" * 90, 80),
+        ("a" * 90, "a" * 80, 80),
+        ("a" * (CONTEXT_CHARS + 1) + "b" * 90, "a" * (CONTEXT_CHARS + 1), CONTEXT_CHARS + 1),
+    ],
+)
+def test_long_values_begin_a_little_before_their_difference(before: str, after: str, same: int) -> None:
+    """The cut at the beginning is marked; what is left of each is whole if it fits."""
+    for left, right in ((before, after), (after, before)):
+        start = same - CONTEXT_CHARS
+        assert line(("name",), left, right).split(" → ") == [cut(left, start), cut(right, start)]
+
+
+def cut(value: str, start: int) -> str:
+    """The part of a value from a character on, as it is shown."""
+    part = f"…{value[start : start + MAX_VALUE_CHARS]}"
+    if len(value) - start <= MAX_VALUE_CHARS:
+        return part
+    return f"{part}… ({len(value)} characters, sha256 {hashlib.sha256(value.encode()).hexdigest()[:8]}…)"
+
+
+def test_values_with_a_difference_near_the_beginning_are_shown_from_there() -> None:
+    """One that is short is shown whole beside a long one."""
+    for same in (0, CONTEXT_CHARS):
+        left, right = f"{'a' * same}b", f"{'a' * same}{'c' * 100}"
+        before, after = line(("name",), left, right).split(" → ")
+        assert before == left
+        assert after.startswith(right[:MAX_VALUE_CHARS])
+    surrogate = "\ud800" * 100
+    assert "(100 characters, sha256 " in line(("name",), None, surrogate)
+
+
+def create(fields: dict[str, Any] | None = None, **attrs: Any) -> Create:
+    """A create of an image whose state has only these fields."""
+    action = plan(catalog(spec("a")), inventory()).steps[0].action
+    assert isinstance(action, Create)
+    names = ("properties", "tags", "members")
+    state = ImageState(
+        {"visibility": "private", **(fields or {})}, **{name: attrs.pop(name) for name in names if name in attrs}
+    )
+    return replace(action, state=state, **attrs)
+
+
+LONG = "x" * (MAX_VALUE_CHARS + 1)
+ACCESS = Line("visibility", "private", is_named=True)
+
+
+@pytest.mark.parametrize(
+    ("new", "lines"),
+    [
+        (create(), []),
+        (create({"disk_format": "raw", "container_format": "bare"}), [Line("format", "raw in bare")]),
+        (create({"min_disk": 7}), [Line("format", "min_disk 7 GB")]),
+        (create({"min_ram": 9, "min_disk": 0}), [Line("format", "min_ram 9 MB")]),
+        (create(min_disk_auto=True), [Line("format", "min_disk auto")]),
+        (
+            create({"disk_format": "raw", "container_format": "o\x1b", "min_ram": 9}, min_disk_auto=True),
+            [Line("format", "raw in o\\x1b, min_disk auto, min_ram 9 MB")],
+        ),
+        (create({"owner": "p\x1b"}), [Line("owner", "p\\x1b", is_named=True)]),
+        (create(members=("m", "n")), [Line("members", "+ m, + n", is_named=True)]),
+        (create(tags=("a,b", "c")), [Line("tags", '"a,b", c')]),
+        (create(properties={"p\x1b": "v\x1b"}), [Line("properties.p\\x1b", "v\\x1b")]),
+    ],
+)
+def test_the_fields_of_a_new_image(new: Create, lines: list[Line]) -> None:
+    """Only what is not the default; who has it and who may use it names every image."""
+    for whole in (False, True):
+        assert list(describe_new_image(new, whole=whole)) == [ACCESS, *lines]
+
+
+def test_a_long_property_of_a_new_image_is_cut() -> None:
+    """Unless all details are shown; its whole value distinguishes the line."""
+    usual, whole = (list(describe_new_image(create(properties={"p": LONG}), whole=one))[1] for one in (False, True))
+    assert (whole.text, whole.uncut) == (LONG, (LONG,))
+    assert usual.text.startswith(f"{LONG[:-1]}… (73 characters, sha256 ")
+    assert usual.uncut == (LONG,)
+
+
+@pytest.mark.parametrize(
+    ("fields", "text", "loud", "alarms"),
+    [
+        ({}, "private", False, []),
+        ({"visibility": "shared"}, "shared", False, []),
+        ({"visibility": "public"}, "public", True, [Alarm.PUBLIC]),
+        ({"visibility": "community"}, "community", True, [Alarm.COMMUNITY]),
+        ({"protected": True}, "private, protected", True, [Alarm.PROTECTED]),
+        ({"hidden": True}, "private, hidden", False, []),
+        ({"status": "deactivated"}, "private, deactivated", False, []),
+        ({"status": "active"}, "private", False, []),
+        (
+            {"visibility": "public", "protected": True, "hidden": True, "status": "deactivated"},
+            "public, protected, hidden, deactivated",
+            True,
+            [Alarm.PUBLIC, Alarm.PROTECTED],
+        ),
+    ],
+)
+def test_the_access_of_a_new_image(fields: dict[str, Any], text: str, alarms: list[Alarm], *, loud: bool) -> None:
+    """One line; it is loud if all users see the image, or a user cannot delete it. That of a candidate never is."""
+    assert next(describe_new_image(create(fields), whole=False)) == Line("visibility", text, loud, is_named=True)
+    staged = next(describe_new_image(create(fields, stage=True), whole=False))
+    assert staged == Line("visibility", text, is_named=True)
+    assert list(list_alarms_of_new(create(fields))) == alarms

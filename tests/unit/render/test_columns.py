@@ -1,9 +1,11 @@
 """The columns of a listing."""
 
+from dataclasses import replace
+
 import pytest
 
 from imagesync.errors import UsageError
-from imagesync.model.image import LiveImage
+from imagesync.model.image import LiveImage, MemberState
 from imagesync.model.listing import Entry
 from imagesync.render.columns import COLUMNS, PLAIN, USUAL, choose_columns
 from tests.unit.factories import NOW, live, retired, spec
@@ -69,3 +71,33 @@ def test_a_cell_has_no_control_characters_and_no_thousands_of_characters() -> No
     texts = [column.show(Entry(hostile), NOW) for column in COLUMNS.values()]
     assert all(text.isprintable() for text in texts)
     assert max(map(len, texts)) < 300
+
+
+def test_the_record_of_an_image_has_columns() -> None:
+    """An image without a record has no value there."""
+    names = "key,catalog,role,generation,retired,source,members,checksum"
+    columns = choose_columns(names, ())
+    entry = replace(
+        Entry(live(spec("a"), generation=4)), members=(MemberState("p", "accepted"), MemberState("q", "pending"))
+    )
+    assert [column.value(entry) for column in columns] == [
+        *("a", "base", "current", 4, None, None, ["p accepted", "q pending"], None),
+    ]
+    assert [column.value(Entry(LiveImage("x"))) for column in columns] == [None] * len(columns)
+    assert choose_columns("members", ())[0].show(entry, NOW) == "p accepted, q pending"
+    assert choose_columns("members", ())[0].value(replace(entry, members=())) == []
+
+
+def test_headings_are_in_capitals_except_those_of_properties() -> None:
+    """The case of a property's name counts; its cells may take several lines."""
+    columns = choose_columns("min_ram,properties.Os\x1b", ())
+    assert [column.title for column in columns] == ["MIN_RAM", "properties.Os\\x1b"]
+    assert [column.wraps for column in columns] == [False, True]
+
+
+def test_a_long_cell_is_cut_at_its_limit() -> None:
+    """With a mark; one that fits is whole."""
+    for size in (200, 201):
+        (column,) = choose_columns("name", ())
+        text = column.show(Entry(LiveImage("x", name="y" * size)), NOW)
+        assert text == ("y" * 200 if size == 200 else f"{'y' * 199}…")

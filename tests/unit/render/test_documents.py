@@ -10,12 +10,13 @@ from imagesync.model.catalog import Visibility
 from imagesync.model.plan import Plan, PlanError
 from imagesync.model.policy import OnRemove, OnReplace, Policy
 from imagesync.model.report import Outcome, Report, StepResult
+from imagesync.planning.staging import stage_plan
 from imagesync.render.changes import Alarm
-from imagesync.render.document import Alert, Document, Subject
+from imagesync.render.document import Alert, Command, Document, Section, Subject
 from imagesync.render.documents import make_failure_document, make_plan_document, make_report_document
 from imagesync.render.style import Detail
 from imagesync.render.text import format_plan
-from tests.unit.factories import NOW, candidate, catalog, inventory, live, plan, retired, spec
+from tests.unit.factories import NOW, candidate, catalog, inventory, live, plan, plan_input, retired, spec
 
 
 def find_alerts(document: Document) -> dict[str, tuple[str, ...]]:
@@ -297,3 +298,76 @@ def test_a_field_of_a_candidate_that_is_published_is_listed_once(detail: Detail)
     names = [line.name for line in block.lines if line.name]
     assert {"name", "visibility", "min_ram"} <= set(names)
     assert len(names) == len(set(names))
+
+
+def test_errors_of_a_report_are_those_of_its_plan_and_of_its_check() -> None:
+    """In this order; and it says what to do next."""
+    problem = PlanError("x", Diagnostic("a.yaml", 3, 5, "images.x", "gone", "correct it"))
+    made = replace(make_run(), errors=(problem,))
+    results = tuple(StepResult(step, Outcome.DONE, "id") for step in made.steps)
+    document = make_report_document(Report(made, results, leftover=("c: min_ram",)), now=NOW)
+    assert document.errors == (str(problem.problem), "not as planned: c: min_ram")
+
+
+def test_a_report_ends_with_what_the_reader_does_next() -> None:
+    """After a run that staged a candidate, and after a rollback; nothing after a failure."""
+    staged = stage_plan(plan_input(catalog(spec("a")), inventory()))
+    for outcome, closing in (
+        (Outcome.DONE, ("Candidate a: image new; apply publishes it, apply --discard-staged a drops it",)),
+        (Outcome.FAILED, ()),
+    ):
+        run = Report(staged, tuple(StepResult(step, outcome, "new") for step in staged.steps))
+        assert make_report_document(run, now=NOW).closing == closing
+    back = Report(replace(plan(catalog(), inventory()), follow_up="declare it"), ())
+    assert make_report_document(back, now=NOW).closing == ("Note: declare it",)
+
+
+def test_with_all_details_a_report_has_ids_and_digests() -> None:
+    """As the plan has them; otherwise neither, and equal results are one block."""
+    owned = inventory(*(live(spec(key)) for key in "abcd"))
+    made = plan(catalog(*(spec(key, min_ram=512) for key in "abcd")), owned)
+    run = Report(made, tuple(StepResult(step, Outcome.DONE, "id") for step in made.steps))
+    usual, whole = (make_report_document(run, now=NOW, detail=one) for one in (Detail.USUAL, Detail.WHOLE))
+    assert [len(document.blocks) for document in (usual, whole)] == [1, 4]
+    assert all("id-a" not in text for text in list_texts(usual))
+    assert "id-a" in list_texts(whole)
+
+
+def test_released_images_of_a_run_were_released() -> None:
+    """The remark after the colon stays as it is."""
+    made = plan(catalog(policy=Policy(OnRemove.KEEP)), inventory(live(spec("a"))))
+    run = Report(made, tuple(StepResult(step, Outcome.DONE, "id") for step in made.steps))
+    assert find_alerts(make_report_document(run, now=NOW)) == {
+        "were released: they stay, and no catalog owns them": ("a",)
+    }
+
+
+def test_images_that_failed_alike_are_sorted_by_key() -> None:
+    """Below those that are worse, whatever the order of the plan is."""
+    made = plan(catalog(*map(spec, "abcd")), inventory(live(spec("e"))))
+    outcomes = {"e": Outcome.FAILED, "b": Outcome.FAILED}
+    results = tuple(StepResult(step, outcomes.get(step.action.key, Outcome.SKIPPED)) for step in made.steps)
+    blocks = make_report_document(Report(made, results), now=NOW).blocks
+    assert [block.labels for block in blocks] == [("b",), ("e",), ("a",), ("c",), ("d",)]
+
+
+def test_what_makes_content() -> None:
+    """Blocks, sections, commands or sentences: any of them."""
+    empty = Document(Subject.PLAN, "base", "", "Plan", "none", alerts=(Alert("x", ("a",)),), errors=("no",))
+    assert not empty.has_content
+    for attrs in (
+        {"blocks": make(spec("a")).blocks},
+        {"sections": (Section("", ("x",)),)},
+        {"commands": (Command("x", "y"),)},
+        {"closing": ("x",)},
+    ):
+        assert replace(empty, **attrs).has_content
+
+
+def test_a_lone_note_is_a_section_without_title() -> None:
+    """Of lines without the spaces that are only for the text."""
+    found = inventory(live(spec("a"), generation=2), retired(spec("a", "b"), "old"))
+    kept, *_ = make_plan_document(plan(catalog(spec("a")), found), now=NOW).sections
+    assert (kept.title, kept.lines) == ("", ("Retired builds kept: 1.",))
+    whole, *_ = make_plan_document(plan(catalog(spec("a")), found), now=NOW, detail=Detail.WHOLE).sections
+    assert (whole.title, whole.lines) == ("Retired builds kept", ("a  old  kept without limit (keep 1)",))

@@ -4,10 +4,13 @@ import json
 from dataclasses import replace
 from typing import Any
 
+from imagesync.errors import Diagnostic
 from imagesync.model.catalog import OnExpire, Place, UrlSource, Visibility
 from imagesync.model.explanation import ContentState, Explanation
 from imagesync.model.image import LiveImage
+from imagesync.model.plan import FieldChange, PlanError
 from imagesync.model.policy import OnReplace
+from imagesync.model.record import read
 from imagesync.planning.explanation import explain_key
 from imagesync.planning.planner import make_plan
 from imagesync.render.explanation import explanation_to_json, format_explanation, make_explanation_document
@@ -147,3 +150,79 @@ def test_what_others_wrote_commands_nothing() -> None:
         image = live(wanted, name=text)
         image = replace(image, properties={**image.properties, "p": text, "imagesync_rev_1": text})
         assert list(find_commands(escape_commands("\n".join(lines(explain(wanted, image), 80))))) == []
+
+
+def test_json_of_a_key_with_changes() -> None:
+    """Each field of the key, of its build and of its steps."""
+    wanted = spec("a", "b", tags=frozenset("x"), expires="2027-01-01", on_expire=OnExpire.HIDE)
+    wanted = replace(wanted, name="n", places={"image": Place("a.yaml", 3, 5)})
+    current = rewrite(live(spec("a", protected=True, hidden=True), "now", generation=3), declared=(digest("c"),))
+    record = read(current)
+    assert record is not None
+    current = rewrite(current, managed=replace(record.managed, origin="https://x.example/a"))
+    found = explain(wanted, replace(current, checksum="5" * 32, visibility=Visibility.SHARED))
+    changes = (FieldChange(("properties", "p.q"), None, "x"), FieldChange(("tags",), ("y",), ("x", "z")))
+    found = replace(found, builds=(replace(found.builds[0], changes=changes),))
+    document = explanation_to_json(found, "base", {"kind": "store"})
+    (build,) = document.pop("builds")
+    steps = [
+        {"id": "create:a", "action": "create", "reason": "content-changed", "needs": []},
+        {"id": "update:a:now", "action": "update", "reason": "superseded", "needs": ["create:a"]},
+    ]
+    assert [step for step in document.pop("steps") if step["id"] != "reactivate"][:2] == steps
+    notes = document.pop("notes")
+    assert notes == list(found.plan.notes if found.plan else ("none",))
+    assert document == {
+        "catalog": "base",
+        "target": {"kind": "store"},
+        "key": "a",
+        "declared": {
+            "place": "a.yaml:3:5",
+            "name": "n",
+            "source": "a.raw",
+            "digests": [str(digest("b"))],
+            "expires": "2027-01-01",
+            "on_expire": "hide",
+        },
+        "refusals": [],
+        "errors": [],
+    }
+    assert build.pop("changes") == [
+        {"path": ["properties", "p.q"], "before": None, "after": "x"},
+        {"path": ["tags"], "before": ["y"], "after": ["x", "z"]},
+    ]
+    assert build.pop("drift")
+    assert build.pop("content") == (found.builds[0].content.value if found.builds[0].content else None)
+    assert build == {
+        "id": "now",
+        "role": "current",
+        "generation": 3,
+        "status": "active",
+        "visibility": "shared",
+        "os_hidden": True,
+        "protected": True,
+        "size": 4096,
+        "created_at": "2026-11-01T00:00:00Z",
+        "updated_at": None,
+        "retired_at": None,
+        "run": "an-earlier-run",
+        "source": "https://x.example/a",
+        "digests": [str(digest("a"))],
+        "unverified_digests": [str(digest("c"))],
+        "service_digests": [f"md5:{'5' * 32}"],
+        "steps": list(found.builds[0].steps),
+        "kept_until": None,
+        "fate": None,
+    }
+
+
+def test_json_of_a_refused_plan_and_of_an_error() -> None:
+    """The sentences are there, and no step."""
+    found = replace(explain(spec("a"), live(spec("a"))), refusals=("too many",))
+    plan = (
+        replace(found.plan, errors=(PlanError("a", Diagnostic("a.yaml", 1, 2, "x", "gone")),)) if found.plan else None
+    )
+    document = explanation_to_json(replace(found, plan=plan), "base", {})
+    assert (document["refusals"], document["errors"]) == (["too many"], ["a.yaml:1:2: x: gone"])
+    document = explanation_to_json(replace(found, plan=None, spec=None), "base", {})
+    assert [document[name] for name in ("declared", "steps", "notes", "errors")] == [None, [], [], []]

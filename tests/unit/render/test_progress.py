@@ -1,12 +1,13 @@
 """How far a run is, in numbers and words."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from imagesync.model.catalog import Method, Transfer, UrlSource
-from imagesync.model.plan import Delete, Plan, Reason, Step, Update
-from imagesync.model.report import Finished, Outcome, Progress, Started, StepResult, Transferred
+from imagesync.model.catalog import Content, Method, Transfer, UrlSource
+from imagesync.model.plan import Action, Create, Deactivate, Delete, Plan, Reactivate, Reason, Step, Update
+from imagesync.model.report import Event, Finished, Outcome, Progress, Started, StepResult, Transferred
 from imagesync.planning.steps import make_step
 from imagesync.render.progress import (
     LARGE,
@@ -23,6 +24,10 @@ from imagesync.render.progress import (
     format_rate,
     format_start,
     format_time_left,
+    is_transfer,
+    label_event,
+    label_plan,
+    label_step,
 )
 from tests.unit.factories import TARGET, catalog, inventory, plan, spec
 
@@ -235,3 +240,68 @@ def test_an_image_that_was_filled_already_counts_as_moved() -> None:
     whole = progress.measure_all(1)
     assert whole is not None
     assert (whole.done, whole.total) == (100, 200)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "words"),
+    [
+        ({}, Reason.NEW, "create a"),
+        ({"stage": True}, Reason.CONTENT_CHANGED, "stage a"),
+        ({"replaces": ("old",)}, Reason.CONTENT_CHANGED, "create a"),
+    ],
+)
+def test_a_create_in_words(changes: dict[str, Any], reason: Reason, words: str) -> None:
+    """A candidate is staged. If the service fetches the data, that is what lasts."""
+    first = create_of(1).action
+    assert isinstance(first, Create)
+    action = replace(first, **changes)
+    assert describe_step(make_step(action, reason)) == words
+    fetched = UrlSource(("https://example.org/a",), transfer=Transfer(method=Method.WEB_DOWNLOAD))
+    assert describe_step(make_step(replace(action, source=fetched), reason)) == "let the service fetch a"
+    empty = replace(action, source=Content.NO_DATA)
+    assert (describe_step(make_step(empty, reason)), is_transfer(make_step(empty, reason))) == (words, False)
+
+
+@pytest.mark.parametrize(
+    ("action", "reason", "words"),
+    [
+        (Update("a", "i", (), None), Reason.ROLLBACK, "publish a"),
+        (Update("a", "i", (), None), Reason.MOVED, "move a"),
+        (Update("a", "i", (), None), Reason.DRIFT, "update a"),
+        (Deactivate("a", "i"), Reason.SUPERSEDED, "deactivate a"),
+        (Reactivate("a", "i"), Reason.DRIFT, "reactivate a"),
+    ],
+)
+def test_a_change_in_words(action: Action, reason: Reason, words: str) -> None:
+    """By what users see of it."""
+    assert describe_step(make_step(action, reason)) == words
+
+
+def test_the_events_of_a_target_name_it() -> None:
+    """In the id and in the key of their steps, because two targets may have equal steps."""
+    step = make_step(Delete("a", "i"), Reason.REMOVED)
+    events: list[Event] = [
+        Started(step),
+        Progress(step, Transferred(1, 2)),
+        Finished(StepResult(step, Outcome.DONE, "i")),
+    ]
+    named = label_step(step, "eu")
+    assert (named.id, named.action.key, named.reason) == ("eu: delete:a:i", "eu: a", Reason.REMOVED)
+    assert [label_event(event, "eu") for event in events] == [
+        Started(named),
+        Progress(named, Transferred(1, 2)),
+        Finished(StepResult(named, Outcome.DONE, "i")),
+    ]
+    assert label_plan(Plan("base", TARGET, (step,)), "eu").steps == (named,)
+
+
+def test_the_plan_of_a_target_can_be_replaced() -> None:
+    """Its transfers are those of the new plan; other targets keep their plans."""
+    progress = RunProgress()
+    progress.put("eu", label_plan(plan_uploads(a=100, b=50), "eu"))
+    progress.put("us", label_plan(plan_uploads(a=7), "us"))
+    assert (progress.steps, list(progress.keys)) == (3, ["eu: a", "eu: b", "us: a"])
+    progress.put("eu", label_plan(plan_uploads(a=10), "eu"))
+    whole = progress.measure_all(0)
+    assert whole is not None
+    assert (progress.steps, whole.total) == (2, 17)
