@@ -144,12 +144,13 @@ class WatchedSources:
 
     @contextmanager
     def open(self, *args: Any, **more: Any) -> Iterator[Any]:
-        """Open a source, and wait until another one is open, or for ``pause`` seconds."""
+        """Open a source, and wait until another one is open, the first time for ``pause`` seconds."""
         with self._changed:
             self._open += 1
             self.most = max(self.most, self._open)
             self._changed.notify_all()
             self._changed.wait_for(lambda: self.most > 1, self.pause)
+            self.pause = 0.0
         with open_source(*args, **more) as stream:
             yield stream
         with self._changed:
@@ -380,7 +381,7 @@ def test_a_target_leaves_room_for_others_that_have_steps(
     crew.plan("eu")
     if other == "has ended":
         crew.apply("us", "eu", "us")
-    shared.pause = 0.3 if most == 1 else 30
+    shared.pause = 0.3 if most == 1 else 10
     crew.apply("eu", *(("eu",) if other == "is alone" else ("eu", "us")))
     assert shared.most == most
 
