@@ -6,7 +6,17 @@ from random import Random
 import pytest
 
 from imagesync.render.changes import Line
-from imagesync.render.document import Alert, Block, Collection, Document, Section, Subject, TargetGroup, TargetRow
+from imagesync.render.document import (
+    Alert,
+    Block,
+    Collection,
+    Command,
+    Document,
+    Section,
+    Subject,
+    TargetGroup,
+    TargetRow,
+)
 from imagesync.render.markdown import format_markdown
 from imagesync.render.markdown_parts import MAX_OPEN_ROWS
 from imagesync.render.markdown_targets import MIN_OPEN_ROWS
@@ -312,3 +322,28 @@ def test_what_is_below_a_heading_is_not_shown_without_it() -> None:
     assert "secret" not in text
     assert "a note" not in text
     assert "1 of 2 changes, 1 of 1 further lines, 1 of 1 lists of fields" in text
+
+
+def test_what_is_below_a_group_is_there_with_its_heading() -> None:
+    """Fields and sections of each group belong to its own heading, and of the last group, too."""
+    long = tuple(f"a-region-with-a-long-name-{number:03}" for number in range(100))
+    for at in (0, 1, 2):
+        names = [long if number == at else (f"t{number}",) for number in range(3)]
+        groups = tuple(
+            TargetGroup(
+                some,
+                make_group(Block(CHANGE, (f"i{number}",), "", (TWO,) * 4), sections=(Section("", (f"note{number}",)),)),
+            )
+            for number, some in enumerate(names)
+        )
+        text = format_markdown(Collection(Subject.PLAN, "base", "Plan", "3.", groups=groups), max_bytes=3_500)
+        assert [f"note{number}" in text for number in range(3)] == [number != at for number in range(3)]
+        assert [f"<summary>update <code>i{number}" in text for number in range(3)] == [
+            number != at for number in range(3)
+        ]
+
+
+def test_commands_of_several_targets_are_last() -> None:
+    """Before the closing sentences; the reader can paste them."""
+    text = make(commands=(Command("Restore 1 value:", "imagesync apply"),), closing=("Run again.",))
+    assert text.endswith("\n\nRestore 1 value:\n\n```sh\nimagesync apply\n```\n\nRun again.")
