@@ -72,7 +72,7 @@ def test_another_limit_is_refused(text: str) -> None:
 def test_a_wrong_limit_is_refused_before_anything_happens(name: str) -> None:
     """Each of both options names itself."""
     with pytest.raises(UsageError, match=f"^--{name.replace('_', '-')} x: "):
-        Options(**{name: "x"})
+        Options(**dict[str, Any]({name: "x"}))
 
 
 def test_pairs_are_split_at_the_first_equals_sign() -> None:
@@ -145,7 +145,7 @@ def test_the_policy_is_that_of_the_manifest_with_the_limits_of_the_command_line(
     assert (limited.max_delete, limited.max_update) == (Limit(0, percent=False), Limit(50, percent=True))
     names = ("allow_protected", "allow_destroy", "reactivate", "drift_only")
     for given, name in zip(("allow_protected", "destroy", "reactivate", "drift_only"), names, strict=True):
-        found = Options(**{given: True}).policy(declared)
+        found = Options(**dict[str, Any]({given: True})).policy(declared)
         assert [getattr(found, one) for one in names] == [one == name for one in names]
 
 

@@ -33,7 +33,7 @@ CREATE = PlanResult(PLAN, Path())
 IDLE = RunReport("apply", Report(plan(catalog(spec("a")), inventory(live(spec("a")))), ()), {})
 
 
-class HandClock:
+class SteppingClock:
     """A clock that moves ninety seconds at each look."""
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ def named(made: Plan, target: str = "lab") -> Plan:
 
 def test_metrics_have_the_times_of_this_command(tmp_path: Path) -> None:
     """It starts when the outputs are made, and ends when they are written."""
-    outputs = make(tmp_path, metrics="x.prom", clock=HandClock())
+    outputs = make(tmp_path, metrics="x.prom", clock=SteppingClock())
     outputs.save(PlanResult(named(PLAN), Path()))
     values, ended = read_values(tmp_path / "x.prom"), outputs._clock() - timedelta(seconds=90)
     assert values[own("last_run_timestamp_seconds")] == ended.timestamp()
@@ -114,7 +114,7 @@ def test_a_file_of_metrics_keeps_the_values_of_other_commands(tmp_path: Path) ->
 
 def test_after_a_failure_only_the_time_of_the_last_success_stays(tmp_path: Path) -> None:
     """A count of the run before would be wrong."""
-    make(tmp_path, metrics="x.prom", clock=HandClock()).save(PlanResult(named(PLAN), Path()))
+    make(tmp_path, metrics="x.prom", clock=SteppingClock()).save(PlanResult(named(PLAN), Path()))
     good = read_values(tmp_path / "x.prom")
     make(tmp_path, metrics="x.prom").fail(ImagesyncError("no answer"))
     bad = read_values(tmp_path / "x.prom")
@@ -170,7 +170,7 @@ def test_an_earlier_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
 
 def test_results_without_numbers_leave_the_file_of_metrics(tmp_path: Path) -> None:
     """An explanation and a merged report are no runs of their own."""
-    explained = ExplanationResult(Explanation("a", None, (), (), ()), catalog(spec("a")), TARGET)  # type: ignore[call-arg]
+    explained = ExplanationResult(Explanation("a", None, (), None), catalog(spec("a")), TARGET)
     for result in (MergedReport("base", ()), explained):
         assert make(tmp_path, metrics="x.prom").write(result) == []
         assert not (tmp_path / "x.prom").exists()
@@ -199,7 +199,7 @@ def test_files_have_the_result_in_their_own_format(tmp_path: Path, capsys: pytes
 def test_save_prints_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A quiet command without a result that needs attention."""
     make(tmp_path, "text=x.txt").save(CREATE)
-    assert capsys.readouterr() == ("", "")
+    assert tuple(capsys.readouterr()) == ("", "")
     assert "1 to create" in (tmp_path / "x.txt").read_text()
 
 
@@ -265,7 +265,7 @@ def test_a_command_knows_whether_a_file_gets_its_result(
 def test_every_file_is_checked_before_the_run(tmp_path: Path) -> None:
     """Two results in one file, a file that is read, a folder that does not exist: of any option."""
     source, x = tmp_path / "in.json", tmp_path / "x"
-    wrong = [
+    wrong: list[tuple[Copies, list[Path | None]]] = [
         (Copies([f"json={x}"]), [x]),
         (Copies(metrics=x), [x]),
         (Copies(), [x, x]),
@@ -318,7 +318,7 @@ def test_an_error_before_the_result_replaces_each_file(tmp_path: Path, capsys: p
     assert (document["command"], document["errors"][0]["message"]) == ("plan", "no answer")
     assert (tmp_path / "x.md").read_text().startswith("<!-- imagesync mine here -->")
     assert 'success{catalog="mine",target="here",command="plan"} 0' in (tmp_path / "x.prom").read_text()
-    assert capsys.readouterr() == ("", "")
+    assert tuple(capsys.readouterr()) == ("", "")
 
 
 def test_an_error_of_a_command_for_several_targets_names_none(tmp_path: Path) -> None:
@@ -375,7 +375,7 @@ def test_a_block_without_an_error_writes_nothing_by_itself(tmp_path: Path, capsy
     with make(tmp_path, "json=x.json", form=ResultForm.JSON):
         pass
     assert list(tmp_path.iterdir()) == []
-    assert capsys.readouterr() == ("", "")
+    assert tuple(capsys.readouterr()) == ("", "")
 
 
 def test_a_file_that_cannot_take_the_error_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -461,7 +461,7 @@ def test_the_last_of_several_problems_is_raised(capsys: pytest.CaptureFixture[st
 
 def test_the_look_of_an_output(tmp_path: Path) -> None:
     """A pipe has no width and no colors, unless they are asked for."""
-    outputs = make(tmp_path, clock=HandClock(), detail=Detail.WHOLE)
+    outputs = make(tmp_path, clock=SteppingClock(), detail=Detail.WHOLE)
     look = outputs.make_look(io.StringIO())
     assert (look.paint, look.width, look.detail, look.max_bytes, look.is_file) == (
         leave_plain,

@@ -1,6 +1,5 @@
 """What a command reports of its run: what is printed, which files are written, and the exit code, after each end."""
 
-import io
 import json
 import os
 import signal
@@ -38,6 +37,7 @@ from imagesync.model.report import Finished, Outcome, Report, Started, StepResul
 from imagesync.run import RunResult
 from imagesync.sources import SourceAccess
 from tests.unit.factories import catalog, inventory, live, plan, spec
+from tests.unit.keyboard import Keyboard
 
 TOKEN = "gAAAAABmabcdefghijklmnopqrstuvwxyz-_0123456789=="
 
@@ -104,7 +104,7 @@ def test_pins_of_a_stage_run_are_its_candidates() -> None:
         assert ("candidates" in pins) is (kind is Kind.STAGE)
 
 
-class Silent:
+class UnansweredBackend:
     """A backend that does not answer."""
 
     def __getattr__(self, name: str) -> Any:
@@ -113,7 +113,7 @@ class Silent:
 
 def test_a_plan_is_shown_also_if_the_lease_cannot_be_read() -> None:
     """The note only explains it."""
-    assert describe_running(Silent(), "base", "imagesync unlock") == ""  # type: ignore[arg-type]
+    assert describe_running(UnansweredBackend(), "base", "imagesync unlock") == ""
 
 
 ERROR = PlanError("b", Diagnostic("m.yaml", 3, 1, "images.b", "its source is gone", "correct it"))
@@ -140,7 +140,7 @@ CREATE = plan(catalog(spec("a"), spec("b")), inventory())
 IDLE = plan(catalog(spec("a")), inventory(live(spec("a"))))
 
 
-class Bench:
+class RunBench:
     """A run with every file of results in a folder."""
 
     def __init__(self, folder: Path, *, yes: bool = True, is_quiet: bool = False, **attrs: Any) -> None:
@@ -189,7 +189,7 @@ class Bench:
 
 def test_a_run_that_is_done_prints_plan_steps_and_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The plan and the closing lines are the output; the steps are on standard error. Every file is written."""
-    bench = Bench(tmp_path)
+    bench = RunBench(tmp_path)
     assert bench.apply(CREATE, Outcome.DONE, Outcome.DONE) is ExitCode.DONE
     out, err = capsys.readouterr()
     assert out.index("2 to create") < out.index("2 created")
@@ -229,7 +229,7 @@ def test_the_exit_code_is_that_of_the_report(
     is_quiet: bool,
 ) -> None:
     """With --quiet, a run with --yes prints only what needs attention."""
-    bench = Bench(tmp_path, is_quiet=is_quiet)
+    bench = RunBench(tmp_path, is_quiet=is_quiet)
     assert bench.apply(CREATE, *outcomes, **attrs) is code
     out, err = capsys.readouterr()
     assert ("2 to create" in out) is not is_quiet
@@ -240,7 +240,7 @@ def test_the_exit_code_is_that_of_the_report(
 
 def test_an_interrupted_run_has_the_code_of_its_signal(tmp_path: Path) -> None:
     """SIGTERM is not ^C. Its steps end, and its files are written."""
-    bench = Bench(tmp_path)
+    bench = RunBench(tmp_path)
     code = bench.apply(
         CREATE,
         Outcome.DONE,
@@ -258,7 +258,7 @@ def test_a_report_that_is_not_text_is_the_only_output(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], form: ResultForm, is_quiet: bool
 ) -> None:
     """The plan is on standard error, unless the run is quiet; the report is printed once, also by a quiet run."""
-    bench = Bench(tmp_path, form=form, is_quiet=is_quiet)
+    bench = RunBench(tmp_path, form=form, is_quiet=is_quiet)
     assert bench.apply(CREATE, Outcome.DONE, Outcome.FAILED) is ExitCode.FAILED
     out, err = capsys.readouterr()
     assert "2 to create" not in out
@@ -272,37 +272,37 @@ def test_a_report_that_is_not_text_is_the_only_output(
 
 def test_a_run_without_steps_prints_no_second_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The plan says that nothing is to do."""
-    bench = Bench(tmp_path)
+    bench = RunBench(tmp_path)
     assert bench.apply(IDLE) is ExitCode.DONE
     first = capsys.readouterr().out
     assert first.endswith("No changes. 1 image matches the manifest.\n")
     assert [event["event"] for event in bench.events()] == ["run-started", "run-finished"]
     assert bench.events()[-1]["outcome"] == "unchanged"
     assert bench.read("out")["succeeded"] is True
-    with_error = Bench(tmp_path)
+    with_error = RunBench(tmp_path)
     assert with_error.apply(replace(IDLE, errors=(ERROR,))) is ExitCode.FAILED
     assert len(capsys.readouterr().out.splitlines()) > len(first.splitlines()) + 1
 
 
 def test_steps_that_another_run_did_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The plan that was shown had steps; the plan under the lease has none. The events have both plans."""
-    bench = Bench(tmp_path)
+    bench = RunBench(tmp_path)
     with bench.run as run:
         run.hooks.show(CREATE)
-        shown = capsys.readouterr().out
+        display = capsys.readouterr().out
         assert run.hooks.approve_change is not None
         assert run.hooks.approve_change(IDLE)
         out, err = capsys.readouterr()
         assert "Live images changed meanwhile; apply continues with this plan:" in err
         assert out
-        assert out != shown
+        assert out != display
         assert run.finish(RunResult(Report(IDLE, ()), {})) is ExitCode.DONE
     assert [event["event"] for event in bench.events()] == ["run-started", "run-started", "run-finished"]
 
 
 def test_the_same_plan_begins_once(tmp_path: Path) -> None:
     """It is shown before the lease, and watched under it."""
-    bench = Bench(tmp_path)
+    bench = RunBench(tmp_path)
     with bench.run as run:
         run.hooks.show(CREATE)
         with run.hooks.watch(CREATE):
@@ -315,7 +315,7 @@ def test_the_same_plan_begins_once(tmp_path: Path) -> None:
 
 def test_a_change_is_never_approved_without_yes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing is printed: the question follows."""
-    bench = Bench(tmp_path, yes=False)
+    bench = RunBench(tmp_path, yes=False)
     hooks = bench.run.hooks
     with bench.run:
         assert hooks.approve_change is not None
@@ -325,7 +325,7 @@ def test_a_change_is_never_approved_without_yes(tmp_path: Path, capsys: pytest.C
 
 def test_a_question_needs_a_terminal(tmp_path: Path) -> None:
     """The last event says so."""
-    bench = Bench(tmp_path, yes=False)
+    bench = RunBench(tmp_path, yes=False)
 
     def ask() -> None:
         with bench.run as run:
@@ -334,13 +334,6 @@ def test_a_question_needs_a_terminal(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         ask()
     assert bench.events()[-1]["error"].startswith("this command asks for confirmation")
-
-
-class Keyboard(io.StringIO):
-    """A terminal on which an answer was typed."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.mark.parametrize(("typed", "expected"), [("y\n", True), ("n\n", False), ("\n", False)])
@@ -355,7 +348,7 @@ def test_the_question_has_the_number_of_steps_and_the_place(
 ) -> None:
     """A quiet run shows what it asks about, too."""
     monkeypatch.setattr(sys, "stdin", Keyboard(typed))
-    bench = Bench(tmp_path, yes=False, is_quiet=is_quiet)
+    bench = RunBench(tmp_path, yes=False, is_quiet=is_quiet)
     with bench.run as run:
         run.hooks.show(CREATE)
         assert run.hooks.approve(CREATE) is expected
@@ -369,7 +362,7 @@ def test_the_question_has_the_number_of_steps_and_the_place(
 
 def test_a_run_that_is_not_approved_writes_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """To each format; --out and --ids get nothing. The last event says why."""
-    bench = Bench(tmp_path, form=ResultForm.JSON)
+    bench = RunBench(tmp_path, form=ResultForm.JSON)
     assert bench.apply(CREATE, approved=False) is ExitCode.FAILED
     out, err = capsys.readouterr()
     (error,) = json.loads(out)["errors"]
@@ -382,7 +375,7 @@ def test_a_run_that_is_not_approved_writes_an_error(tmp_path: Path, capsys: pyte
 
 def test_a_bug_in_a_step_ends_the_run_after_its_files_are_written(tmp_path: Path) -> None:
     """The other steps are in the report."""
-    bench = Bench(tmp_path)
+    bench = RunBench(tmp_path)
     with pytest.raises(Bug, match="Traceback"):
         bench.apply(CREATE, Outcome.DONE, Outcome.FAILED, bug="Traceback")
     assert len(bench.read("out")["results"]) == 2
@@ -395,7 +388,7 @@ def test_each_file_that_cannot_be_written_is_named_after_the_counts(
 ) -> None:
     """No bad file prevents the others or the closing lines. The run has failed."""
     full = Path("/dev/full")
-    bench = Bench(tmp_path, out=full, events=full)
+    bench = RunBench(tmp_path, out=full, events=full)
     with pytest.raises(ImagesyncError, match="/dev/full cannot be written"):
         bench.apply(CREATE, Outcome.DONE, Outcome.DONE)
     out, err = capsys.readouterr()
@@ -411,7 +404,7 @@ def test_a_run_that_is_interrupted_before_its_first_step(
     tmp_path: Path, end: Callable[[], BaseException], has_plan: bool
 ) -> None:
     """If a plan was made, the files have it, with the images as they are; nothing was changed."""
-    bench = Bench(tmp_path)
+    bench = RunBench(tmp_path)
     made = replace(CREATE, ids={"z": "id-z"})
 
     def stop() -> None:
@@ -433,7 +426,7 @@ def test_a_run_that_is_interrupted_before_its_first_step(
 
 def test_an_interrupt_before_the_first_step_has_the_number_of_its_signal(tmp_path: Path) -> None:
     """For the exit code."""
-    bench = Bench(tmp_path)
+    bench = RunBench(tmp_path)
 
     def stop() -> None:
         with bench.run:
@@ -446,7 +439,7 @@ def test_an_interrupt_before_the_first_step_has_the_number_of_its_signal(tmp_pat
 
 def test_an_error_before_the_first_step_is_the_last_event(tmp_path: Path) -> None:
     """In one line, and without secrets."""
-    bench = Bench(tmp_path)
+    bench = RunBench(tmp_path)
 
     def stop() -> None:
         with bench.run as run:
@@ -464,7 +457,7 @@ def test_an_error_before_the_first_step_is_the_last_event(tmp_path: Path) -> Non
 
 def test_a_command_that_finds_nothing_to_plan_for_has_a_last_event(tmp_path: Path) -> None:
     """For example adopt without an image to adopt."""
-    bench = Bench(tmp_path)
+    bench = RunBench(tmp_path)
     with bench.run:
         pass
     assert [(event["event"], event["outcome"]) for event in bench.events()] == [("run-finished", "unchanged")]
@@ -477,7 +470,7 @@ def test_a_run_that_is_stopped_at_once_writes_what_is_known(
     """The outcome of a running step is unknown, and the user is told."""
     ends = list[int]()
     monkeypatch.setattr(os, "_exit", ends.append)
-    bench = Bench(tmp_path)
+    bench = RunBench(tmp_path)
     first = CREATE.steps[0]
     with bench.run as run:
         if kind != "no plan":
@@ -512,7 +505,7 @@ def test_files_that_cannot_be_written_at_a_stop_are_named(
     """The process ends all the same."""
     ends = list[int]()
     monkeypatch.setattr(os, "_exit", ends.append)
-    bench = Bench(tmp_path, out=Path("/dev/full"), ids=Path("/dev/full"))
+    bench = RunBench(tmp_path, out=Path("/dev/full"), ids=Path("/dev/full"))
     with bench.run as run:
         run.hooks.show(CREATE)
         run._abandon()
@@ -524,7 +517,7 @@ def test_a_log_file_has_plan_steps_and_report(tmp_path: Path) -> None:
     """Also of a quiet run."""
     set_up_logs(LogOptions(log_file=tmp_path / "log"))
     try:
-        bench = Bench(tmp_path, is_quiet=True)
+        bench = RunBench(tmp_path, is_quiet=True)
         bench.apply(replace(CREATE, copies=("copied-1", "copied-2")), Outcome.DONE, Outcome.FAILED)
     finally:
         set_up_logs()
@@ -557,3 +550,51 @@ def test_a_plan_gets_the_options_that_select_its_manifest(tmp_path: Path) -> Non
     with pytest.raises(ImagesyncError):
         read_catalog(tmp_path / "in", options, access)
     assert read_catalog(tmp_path / "in", replace(options, allow_outside=True), access).images
+
+
+def test_with_yes_nothing_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also on a terminal."""
+    monkeypatch.setattr(sys, "stdin", Keyboard("n\n"))
+    bench = RunBench(tmp_path)
+    with bench.run as run:
+        assert run.hooks.approve(CREATE)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_after_a_run_signals_do_what_they_did_before(tmp_path: Path, number: int) -> None:
+    """Whatever ended it."""
+    before = signal.getsignal(number)
+    bench = RunBench(tmp_path)
+
+    def stop() -> None:
+        with bench.run:
+            assert signal.getsignal(number) is not before
+            raise ImagesyncError("no answer")
+
+    with pytest.raises(ImagesyncError):
+        stop()
+    assert signal.getsignal(number) is before
+
+
+def test_an_interrupt_names_a_file_that_cannot_be_written(tmp_path: Path) -> None:
+    """Instead of the interrupt: the reader expects the file."""
+    bench = RunBench(tmp_path, out=Path("/dev/full"))
+
+    def stop() -> None:
+        with bench.run as run:
+            run.hooks.show(CREATE)
+            raise KeyboardInterrupt
+
+    with pytest.raises(ImagesyncError, match="/dev/full"):
+        stop()
+
+
+def test_steps_that_are_gone_have_a_closing_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The plan before the question had some; another run did them meanwhile."""
+    bench = RunBench(tmp_path)
+    with bench.run as run:
+        run.hooks.show(CREATE)
+        before = capsys.readouterr().out
+        run.finish(RunResult(Report(IDLE, ()), {}))
+    assert before
+    assert capsys.readouterr().out.strip()
