@@ -8,6 +8,7 @@ import pytest
 from imagesync.cli.approval import Approval, ReviewedPlans, read_reviewed
 from imagesync.cli.saved_plans import save_plan
 from imagesync.errors import Diagnostic, UsageError
+from imagesync.model.plan import Plan
 from imagesync.model.targets import PlannedTarget
 from tests.unit.factories import catalog, inventory, plan, spec
 
@@ -47,13 +48,13 @@ def test_the_plan_of_a_file_is_that_of_its_target_only(tmp_path: Path) -> None:
 
 def test_a_refused_plan_and_one_with_problems_are_no_review() -> None:
     """The message says why."""
-    planned = {
+    planned: dict[str | None, PlannedTarget | Plan] = {
         "eu": PlannedTarget("eu", PLAN),
         "refused": PlannedTarget("refused", PLAN, refusals=("too many",)),
         "problem": PlannedTarget("problem", PLAN, problems=(PROBLEM,)),
         "dead": PlannedTarget("dead", None, problems=(PROBLEM,)),
     }
-    plans = ReviewedPlans("plan.json", dict(planned))
+    plans = ReviewedPlans("plan.json", planned)
     assert plans.find("eu") is PLAN
     for name, why in (("refused", "too many"), ("problem", "no answer"), ("dead", "no answer"), ("us", "")):
         with pytest.raises(UsageError) as caught:
