@@ -169,7 +169,7 @@ def test_an_earlier_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
 
 
 def test_results_without_numbers_leave_the_file_of_metrics(tmp_path: Path) -> None:
-    """An explanation and a merged report are no runs of their own."""
+    """An explanation and a merged report do not count as runs."""
     explained = ExplanationResult(Explanation("a", None, (), None), catalog(spec("a")), TARGET)
     for result in (MergedReport("base", ()), explained):
         assert make(tmp_path, metrics="x.prom").write(result) == []

@@ -467,7 +467,7 @@ def test_a_command_that_finds_nothing_to_plan_for_has_a_last_event(tmp_path: Pat
 def test_a_run_that_is_stopped_at_once_writes_what_is_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
-    """The outcome of a running step is unknown, and the user is told."""
+    """The outcome of a running step is unknown, and the output says so."""
     ends = list[int]()
     monkeypatch.setattr(os, "_exit", ends.append)
     bench = RunBench(tmp_path)
