@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+from imagesync.errors import Diagnostic
 from imagesync.model.explanation import ContentState, Explanation
 from imagesync.model.image import LiveImage
 from imagesync.model.listing import Standing
-from imagesync.model.plan import Fate
+from imagesync.model.plan import Candidate, Fate, Kept, PlanError
 from imagesync.model.policy import OnReplace
 from imagesync.planning.explanation import explain_key, list_known_keys
 from imagesync.planning.planner import make_plan
@@ -59,6 +60,32 @@ def test_only_what_is_about_the_key_is_kept() -> None:
     other = explain(OLD, live(OLD), candidate(spec("b"), "x"), key="b")
     assert other.plan is not None
     assert [step.id for step in other.plan.steps] == ["update:b:x"]
+
+
+def test_a_key_is_not_mixed_up_with_one_that_begins_or_ends_like_it() -> None:
+    """In no part of the plan."""
+    keys = ["a", "a-b", "ab", "b-a", "a:b"]
+    specs = [spec(key) for key in keys]
+    given = plan_input(catalog(*specs), inventory())
+    planned = make_plan(given)
+    planned = replace(
+        planned,
+        kept=tuple(Kept(key, f"old-{key}", 1) for key in keys),
+        candidates=tuple(Candidate(key, f"new-{key}", "2026-11-20T00:00:00Z", Fate.WAITING) for key in keys),
+        expires={key: f"2027-01-0{number}" for number, key in enumerate(keys, 1)},
+        errors=tuple(PlanError(key, Diagnostic("m.yaml", 1, 1, "", key)) for key in keys),
+        notes=tuple(f"{key}: note of {key}" for key in keys),
+        copies=("x",),
+    )
+    for number, key in enumerate(keys, 1):
+        found = explain_key(given, key, planned).plan
+        assert found is not None
+        assert [step.id for step in found.steps] == [f"create:{key}"]
+        assert [one.image_id for one in found.kept] == [f"old-{key}"]
+        assert [one.image_id for one in found.candidates] == [f"new-{key}"]
+        assert found.expires == {key: f"2027-01-0{number}"}
+        assert [one.problem.message for one in found.errors] == [key]
+        assert (found.notes, found.copies) == ((f"{key}: note of {key}",), ())
 
 
 def test_a_key_that_left_the_manifest_is_explained() -> None:
