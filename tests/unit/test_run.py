@@ -304,6 +304,15 @@ def test_after_a_dead_run_the_final_listing_waits_until_a_read_is_final(
     assert store.settled == 2 + (state is State.UNSETTLED)  # each run reads it when it takes the lease
 
 
+def test_a_clean_run_after_a_dead_one_settles_the_lease(store: Watched, tmp_path: Path) -> None:
+    """Else each later run would wait for late requests, renew guards and warn, without end."""
+    assert apply(plan_for(store, tmp_path, 1)).report.succeeded
+    (record,) = store.leases("base")
+    store.update_image(record.id, properties={STATE: State.UNSETTLED.value})
+    assert apply(plan_for(store, tmp_path, 2)).report.succeeded
+    assert [one.properties[STATE] for one in store.leases("base")] == [State.FREE]
+
+
 def test_a_deleted_image_is_not_requested_in_the_final_listing(store: Watched, tmp_path: Path) -> None:
     """Each such request would be answered with an error."""
     assert apply(plan_for(store, tmp_path, 2)).report.succeeded

@@ -49,6 +49,19 @@ def test_a_process_that_cannot_be_checked_counts_as_running(other: Holder, chang
     assert not has_ended(replace(other, **change), identify_process())
 
 
+@pytest.mark.parametrize("error", [PermissionError, OSError])
+def test_a_process_of_another_user_is_looked_up(monkeypatch: pytest.MonkeyPatch, error: type[OSError]) -> None:
+    """No signal can be sent to it, which says nothing; its start time does."""
+
+    def refuse(_pid: int, _number: int) -> None:
+        raise error
+
+    monkeypatch.setattr("os.kill", refuse)
+    here = identify_process()
+    assert not has_ended(here, here)
+    assert has_ended(replace(here, start="1"), here)
+
+
 def test_without_boot_ids_no_process_has_ended(other: Holder) -> None:
     """Two unknown boots are not the same boot."""
     assert not has_ended(replace(other, boot=""), replace(identify_process(), boot=""))
