@@ -167,13 +167,14 @@ def test_a_list_that_cannot_be_read_writes_nothing(side: ForgeSide, double: Forg
     assert side.writes == []
 
 
-def test_an_issue_is_opened_once_and_follows_the_drift(side: ForgeSide) -> None:
+@pytest.mark.parametrize("age", ["just now", "1 minute ago", "26 hours ago", "1 day ago", "40 days ago"])
+def test_an_issue_is_opened_once_and_follows_the_drift(side: ForgeSide, age: str) -> None:
     """Only a change of the drift adds a comment, which informs users. The age of an update may differ."""
     assert keep(side) is Outcome.CREATED
-    later = replace(TEXT, body="The plan (26 hours ago).", last="Commit `2`")
+    later = replace(TEXT, body=f"The plan ({age}).", last="Commit `2`")
     assert keep(side, later) is Outcome.UNCHANGED
     ((_, body),) = side.read_issues()
-    assert body.endswith("The plan (26 hours ago).\n\n<!-- imagesync run -->\n\nCommit `2`")
+    assert body.endswith(f"The plan ({age}).\n\n<!-- imagesync run -->\n\nCommit `2`")
     assert side.read_issue_comments() == []
     assert keep(side, replace(TEXT, body="Two values.")) is Outcome.UPDATED
     assert side.read_issue_comments() == ["The result has changed. The description above shows it.\n\nCommit `1`"]

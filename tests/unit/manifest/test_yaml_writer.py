@@ -93,6 +93,27 @@ def test_the_loader_reads_back_what_was_written(mapping: dict[str, str], items: 
     assert plain(root) == document
 
 
+ITEMS = st.dictionaries(TEXT.filter(str.isprintable), TEXT, min_size=1, max_size=3)
+
+
+@given(st.lists(ITEMS, min_size=1, max_size=4), st.integers(0, 120))
+def test_mappings_in_a_list_are_read_back(items: list[dict[str, str]], width: int) -> None:
+    """In one line and in several, as for members."""
+    document: dict[str, Data] = {"members": items, "m" * (width + 1): items}
+    root, problems = parse(yaml_text(document), "x.yaml")
+    assert problems == []
+    assert root is not None
+    assert plain(root) == document
+
+
+@pytest.mark.parametrize("text", ["Research, Zurich", "a]", "a}", "x: y", "[", "{a: b}", "no", "#", "a #b", "'", '"'])
+def test_a_project_with_any_name_is_one_member(text: str) -> None:
+    """A comma or a bracket in its name ends no item."""
+    members = [{"project": text, "domain": text}]
+    for name in ("members", "m" * 120):
+        assert yaml.safe_load(yaml_text({name: members})) == {name: members}
+
+
 @pytest.mark.parametrize("text", AWKWARD)
 def test_no_reader_of_yaml_takes_text_for_something_else(text: str) -> None:
     """Except for numbers and dates, which this loader keeps as they are written, another library reads the same."""
