@@ -35,6 +35,8 @@ MAX_RESPONSE_BYTES: Final = 128 * 2**20
 MAX_DOWNLOAD_SECONDS: Final = 300.0
 MAX_ENTRIES: Final = 10_000
 """Of one list, such as the comments of a pull request."""
+MAX_EMPTY_PAGES: Final = 20
+"""Of one list, in a row: a list whose empty pages always name a next one has no end."""
 MAX_ERROR_BYTES: Final = 64 * 2**10
 MAX_MESSAGE_CHARS: Final = 300
 """Of the text of a forge in a message."""
@@ -103,7 +105,7 @@ class Client:
         self, path: str, need: str, query: Mapping[str, str] | None = None, *, name: str = "", size: int = 100
     ) -> Iterator[Any]:
         """The entries of all pages of ``size`` entries; those of the list ``name``, if a page is an object."""
-        count, page = 0, 1
+        count, page, empty = 0, 1, 0
         while True:
             given = {**(query or {}), "per_page": str(size), "page": str(page)}
             found, answer = self._request("GET", path, need, query=given)
@@ -111,11 +113,13 @@ class Client:
             if not isinstance(entries, list):  # as an empty list, it would hide a comment that exists
                 raise ForgeError(f"{self._describe('GET', path)}: the response is not a list", _WRONG_ADDRESS)
             yield from entries
-            count, page = count + len(entries), page + 1
+            count, page, empty = count + len(entries), page + 1, 0 if entries else empty + 1
             if "next" not in answer.links:
                 return
-            if count >= MAX_ENTRIES or page > MAX_ENTRIES:
-                where = self._describe("GET", path)
+            where = self._describe("GET", path)
+            if empty >= MAX_EMPTY_PAGES:
+                raise ForgeError(f"{where}: the list has {MAX_EMPTY_PAGES} empty pages and no end", _WRONG_ADDRESS)
+            if count >= MAX_ENTRIES:
                 raise ForgeError(f"{where}: the list has more than {MAX_ENTRIES:,} entries", "remove some of them")
 
     def download(self, path: str, need: str, *, max_bytes: int) -> bytes:

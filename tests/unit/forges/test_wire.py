@@ -233,6 +233,14 @@ def test_lists_have_a_limit(double: ForgeDouble, client: Client) -> None:
     assert {one["host"] for one in double.state["requests"]} == {"api"}
 
 
+def test_empty_pages_have_a_limit_too(double: ForgeDouble, client: Client) -> None:
+    """They never reach the limit of entries."""
+    double.add_fault("issues", 200, times=10_001, body="[]", headers={"Link": f'<{double.elsewhere}/x>; rel="next"'})
+    with pytest.raises(ForgeError, match="the list has 20 empty pages and no end"):
+        list(client.list(USER, HINT, QUERY))
+    assert len(double.state["requests"]) == 20
+
+
 def test_a_login_of_netrc_does_not_replace_the_token(
     double: ForgeDouble, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
