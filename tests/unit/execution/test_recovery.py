@@ -368,6 +368,19 @@ def test_a_change_during_the_wait_for_a_copy_stops_the_run_before_it_writes(tmp_
     assert read_revisions(current(backend, "a")) == read_revisions(image)
 
 
+def test_the_stores_that_a_copy_changed_are_no_change_by_another_user(tmp_path: Path) -> None:
+    """The plan was made while the copy was at work, and relies on the stores of that time."""
+    backend = RunningCopy(Store(tmp_path / "store"), "copying")
+    assert apply(plan_builds(backend, tmp_path, a=1)).report.succeeded
+    backend.begin(image := current(backend, "a"))
+    plan = plan_builds(backend, tmp_path, a=2).plan()
+    relies = tuple(replace(one, values={**one.values, "stores": ("a",)}) for one in plan.relies)
+    assert [one.image_id for one in relies] == [image.id]
+    recover(backend, replace(plan, relies=relies), jobs=1, check_lease=lambda: None)
+    assert current(backend, "a").stores == ()
+    assert read_revisions(current(backend, "a")) != read_revisions(image)
+
+
 def test_only_a_copy_is_waited_for(tmp_path: Path) -> None:
     """An import fills an image that has no data yet. At its end the service does not write back an old guard."""
 
