@@ -16,6 +16,7 @@ from imagesync.lease.taking import hold, take
 from tests import command, forked
 from tests.command import Result
 from tests.forging import fit_digest
+from tests.terminal import Terminal
 from tests.waiting import wait_until
 
 
@@ -185,6 +186,21 @@ def test_stale_leases_are_listed_and_deleted(workspace: LeaseWorkspace) -> None:
     (workspace.folder / "base.yaml").unlink()
     assert workspace.run("unlock", "--stale", "--yes").stdout.endswith("\nDeleted: 1.\n")
     assert (len(workspace.backend.leases("old")), len(workspace.backend.leases("base"))) == (0, 1)
+
+
+def test_a_lease_that_a_run_uses_during_the_question_is_kept(workspace: LeaseWorkspace) -> None:
+    """It is named, it does not count as deleted, and the exit code says that something is left."""
+    for catalog in ("old", "older"):
+        take(workspace.backend, catalog, timeout=0, warn=workspace.texts.append, is_new=lambda: True).release()
+    with Terminal("unlock", "--stale", "--store", "store", folder=workspace.folder) as terminal:
+        terminal.wait_for("Delete these 2 leases? [y/N]: ")
+        used = take(workspace.backend, "old", timeout=0, warn=workspace.texts.append, is_new=lambda: False)
+        terminal.type("y\n")
+        assert terminal.wait() == 1
+        assert "catalog old: a run used its lease meanwhile; it was kept" in terminal.text
+        assert terminal.text.endswith("\nDeleted: 1.\n")
+    used.release()
+    assert [len(workspace.backend.leases(catalog)) for catalog in ("old", "older")] == [1, 0]
 
 
 def test_unlock_takes_a_saved_plan_too(workspace: LeaseWorkspace) -> None:
