@@ -369,7 +369,7 @@ def test_a_change_during_the_wait_for_a_copy_stops_the_run_before_it_writes(tmp_
 
 
 def test_the_stores_that_a_copy_changed_are_no_change_by_another_user(tmp_path: Path) -> None:
-    """The plan was made while the copy was at work, and relies on the stores of that time."""
+    """The plan was made during the copy, and relies on the stores of that time."""
     backend = RunningCopy(Store(tmp_path / "store"), "copying")
     assert apply(plan_builds(backend, tmp_path, a=1)).report.succeeded
     backend.begin(image := current(backend, "a"))

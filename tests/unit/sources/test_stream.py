@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagesync.errors import ChecksumMismatch, FormatMismatch, SourceError
+from imagesync.formats.inspection import HEAD
 from imagesync.model.catalog import Checksum, Compression, FileSource, Fingerprint, Method, Transfer, UrlSource
 from imagesync.sources import SourceStream, open_source
 from imagesync.sources.stream import make_plausibility
@@ -123,6 +124,17 @@ def test_wrong_data_is_never_handed_on_whole(case: str) -> None:
         assert sum(map(len, given_out)) < max(len(data), 1)
         if case not in ("another footer", "cut vhdx"):
             assert given_out == []
+
+
+@pytest.mark.parametrize("kind", ["qcow2", "vmdk", "vhd", "vdi"])
+@pytest.mark.parametrize("size", [20_000, HEAD - 1, HEAD])
+def test_a_small_file_of_another_format_is_refused_too(kind: str, size: int) -> None:
+    """Although it ends before the format of a larger one is judged."""
+    disk_format, container_format, data = DISGUISED[f"raw that is {kind}"]
+    small = data[:size]
+    for blocks in ([small], [small[:5000], small[5000:]]):
+        with pytest.raises(FormatMismatch, match=f"the data is {kind}, not raw"):
+            next(iter(stream(blocks, disk_format=disk_format, container_format=container_format)))
 
 
 def test_a_wrong_format_is_seen_before_the_rest_is_read() -> None:
