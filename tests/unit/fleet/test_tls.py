@@ -4,13 +4,15 @@ import socket
 import ssl
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from imagesync.fleet.roles import Role
-from imagesync.fleet.tls import FleetSecurity
 from tests.fleet.certificates import Authority
+
+if TYPE_CHECKING:
+    from imagesync.fleet.tls import FleetSecurity
 
 pytestmark = pytest.mark.fleet
 
@@ -30,8 +32,10 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return made
 
 
-def secure(authority: Authority, role: Role, file: str = "") -> FleetSecurity:
+def secure(authority: Authority, role: Role, file: str = "") -> "FleetSecurity":
     """The settings of a process; ``file``: the name of its certificate, by default that of its role."""
+    from imagesync.fleet.tls import FleetSecurity
+
     own = str(authority.folder / f"{file or role.value}.pem")
     return FleetSecurity(role, authority=str(authority.folder / "ca.pem"), own=own)
 
