@@ -199,6 +199,19 @@ def test_a_file_of_plans_is_shown_and_applied(folder: Path) -> None:
     assert "has no plan for target x" in run("apply", "plans.json", "--target", "x", folder=folder, code=64).stderr
 
 
+def test_a_target_whose_plan_was_refused_is_not_applied_from_the_file(folder: Path) -> None:
+    """The limits are not asked again: the file says that this plan exceeds them."""
+    run("apply", "m.yaml", "--target", "us", "--yes", folder=folder)
+    (folder / "m.yaml").write_text(MANIFEST.replace("container_format: bare", "container_format: bare, min_ram: 9"))
+    before = listed(folder, "us")
+    run("plan", "m.yaml", "--all-targets", "--max-update", "1", "-o", "plans.json", folder=folder, code=1)
+    run("apply", "plans.json", "--yes", "--max-failed-targets", "3", "-o", "report.json", folder=folder, code=1)
+    assert outcomes(folder / "report.json") == {"eu": "done", "us": "failed", "lab": "done"}
+    assert listed(folder, "us") == before
+    (problem,) = read(folder / "report.json")["targets"][1]["problems"]
+    assert "the limit is 1" in problem["message"]
+
+
 def test_the_plan_of_one_target_is_no_file_of_several(folder: Path) -> None:
     """The error names the options."""
     run("plan", "m.yaml", "--target", "eu", "-o", "plan.json", folder=folder)
