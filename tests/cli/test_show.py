@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from imagesync import open_backend
+from imagesync.cli.commands.show import is_plan
 from tests import forked
 from tests.command import Result
 
@@ -116,3 +117,24 @@ def test_nothing_is_written(showcase: Showcase) -> None:
     before = backend.images()
     assert "drift       name: was Image web, is now x" in showcase.run("web").stdout
     assert (backend.images(), backend.leases("base")) == (before, leases)
+
+
+@pytest.mark.parametrize(
+    ("word", "is_saved"),
+    [
+        ("plan.json", True),
+        ("PLAN.JSON", True),
+        ("missing.json", True),
+        ("saved", True),
+        ("folder", False),
+        ("noble", False),
+    ],
+)
+def test_which_word_means_a_saved_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str, is_saved: bool
+) -> None:
+    """A file, or a name that ends with .json; a folder may have the name of a key."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "saved").touch()
+    assert is_plan(word) == is_saved
