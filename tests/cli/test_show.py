@@ -10,6 +10,7 @@ from imagesync import open_backend
 from imagesync.cli.commands.show import is_plan
 from tests import forked
 from tests.command import Result
+from tests.fault.mirror import mirror
 
 
 class Showcase:
@@ -107,6 +108,19 @@ def test_other_sources_are_not_asked(showcase: Showcase) -> None:
     text = showcase.run("other", "--no-source-check").stdout
     assert "There is not yet an image of this key." in text
     assert "+ other  create" in text
+
+
+def test_for_a_removed_key_no_source_is_asked(showcase: Showcase) -> None:
+    """Not that of a new key either. With the key of the source, it is."""
+    del showcase.images["web"]
+    with mirror() as server:
+        url = server.publish("/x.raw", b"\xe1" * 3000)
+        showcase.images["new"] = {"source": {"url": url, "checksum": "sha256:" + "0" * 64}, "name": "x"}
+        showcase.write()
+        assert "next        the next apply deletes it" in showcase.run("web").stdout
+        assert server.queries == []
+        showcase.run("new")
+        assert server.queries != []
 
 
 def test_nothing_is_written(showcase: Showcase) -> None:
