@@ -192,6 +192,20 @@ def test_a_row_shows_few_fields_and_all_that_change_access() -> None:
     assert "\n! - visibility  private → public\n```\n\n</details>" in text
 
 
+@pytest.mark.parametrize("limit", [GITHUB, 6_000])
+def test_the_details_are_in_the_order_of_the_rows(limit: int) -> None:
+    """What says most is first in both, so it is not what is left out of a comment that is too long."""
+    quiet = tuple(Line(f"f{number}", "1 → 2") for number in range(4))
+    access = Line("visibility", "private → public", is_loud=True)
+    blocks = [Block(CHANGE, (f"q{number:03}",), "x", quiet) for number in range(MAX_OPEN_ROWS + 60)]
+    loud = [Block(CHANGE, (name,), "x", (access, *quiet)) for name in ("za", "zb")]
+    text = format_markdown(make(blocks=(*blocks, *loud)), max_bytes=limit)
+    rows, _, details = text.partition(" lists of fields</summary>")
+    assert rows.index("za") < rows.index("zb") < rows.index("q000")
+    assert details.index("za") < details.index("zb")
+    assert "q000" not in details or details.index("zb") < details.index("q000")
+
+
 def test_a_row_names_the_first_images_and_the_details_all() -> None:
     """A row with hundreds of names would hide the others."""
     names = tuple(f"image-{number}" for number in range(94))
