@@ -39,6 +39,8 @@ def numbered(count: int) -> dict[str, str]:
         {},
         {"name": None},
         {"name": "n" * 255},
+        {"name": "образ" * 51},
+        {"tags": ["中" * 255]},
         {"tags": ["t" * 255]},
         {"p" * 255: "v"},
         {"p": "v" * 100_000},
