@@ -15,6 +15,7 @@ from imagesync.render.markdown_text import (
     mark_code,
     mark_html_name,
     mark_sentence,
+    read_marker,
 )
 from imagesync.text import make_printable
 from tests.markdown_pages import OURS, PARSERS, Page, read_page
@@ -205,6 +206,19 @@ def test_a_marker_is_one_comment(catalog: str, target: str) -> None:
         page = read_page(marker, parser)
         assert page.comments == [marker[4:-3]]
         assert page.text.strip() == ""
+
+
+@pytest.mark.parametrize("unit", ["x", "ä", "_", "-", "~"])
+@pytest.mark.parametrize("number", [95, 96, 97, 500])
+def test_the_marker_of_a_long_name_is_read_back(unit: str, number: int) -> None:
+    """Else each run would write a new comment. Two long names with one beginning have two markers."""
+    name = unit * number
+    marker = format_marker(name, f"{name}1")
+    found = read_marker(f"{marker}\nThe plan")
+    assert found is not None
+    assert found[0] == marker
+    assert max(len(found[1]), len(found[2])) <= MAX_MARKER_CHARS
+    assert found[1] != found[2]
 
 
 @given(st.lists(st.tuples(TEXTS, TEXTS), unique=True, min_size=2, max_size=2))

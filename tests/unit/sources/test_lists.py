@@ -97,6 +97,7 @@ iQIzBAEBCAAdFiEE{B}
         f"disk.qcow2 12345 {A}\nother 6 {B}\n",
         f"disk.qcow2 {A} 12345\nother {B} 6\n",
         f"| File | SHA256 |\n|---|---|\n| disk.qcow2 | `{A}` |\n| other | {B} | 6 |\n",
+        f"disk.qcow2 | 123456 | {A}\nother | 6 | {B}\n",
         f"{A},disk.qcow2\n{B},other\n",
         f'"Algorithm","Hash","Path"\r\n"SHA256","{A.upper()}","D:\\out\\disk.qcow2"\r\n',
         f"\\{B}  out\\\\disk.qcow2\n{A}  disk.qcow2\n",
