@@ -54,26 +54,24 @@ def test_a_page_has_what_users_of_an_image_need() -> None:
 def test_only_a_deactivated_image_is_called_so(status: Status) -> None:
     """One that has no data yet is not."""
     page = PageReader(format_page([Entry(replace(IMAGE, status=status))], "Images", "cloud eu", NOW))
-    shown = "public|deactivated" if status is Status.DEACTIVATED else "public"
-    assert page.cells[len(USUAL) + 4] == shown
+    cell = "public|deactivated" if status is Status.DEACTIVATED else "public"
+    assert page.cells[len(USUAL) + 4] == cell
 
 
 @pytest.mark.parametrize(
-    ("disk", "ram", "size", "needs", "shown"),
+    ("disk", "ram", "size", "needs", "cell"),
     [
         (0, 0, None, "", ""),
         (1, 0, 0, "1 GB disk", "0 B"),
         (0, 1, 2**10, "1 MB RAM", "1.0 KiB"),
     ],
 )
-def test_an_image_without_needs_has_an_empty_cell(
-    disk: int, ram: int, size: int | None, needs: str, shown: str
-) -> None:
+def test_an_image_without_needs_has_an_empty_cell(disk: int, ram: int, size: int | None, needs: str, cell: str) -> None:
     """And one without data has no size."""
     image = replace(IMAGE, min_disk=disk, min_ram=ram, size=size, name=None, properties={})
     page = PageReader(format_page([Entry(image)], "Images", "cloud eu", NOW))
     cells = page.cells[len(USUAL) :]
-    assert (cells[0], cells[2], cells[3]) == ("(no name)", needs, shown)
+    assert (cells[0], cells[2], cells[3]) == ("(no name)", needs, cell)
 
 
 def test_a_page_has_everything_in_itself() -> None:
