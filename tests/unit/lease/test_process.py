@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +32,13 @@ def test_a_running_process_has_not_ended() -> None:
     assert here.host
     assert here.pid == str(os.getpid())
     assert not has_ended(here, here)
+
+
+def test_a_process_of_another_container_is_not_one_of_this_host() -> None:
+    """It may have the same host name, and pids of its own: the boot of a holder has the namespace of its pids."""
+    boot, _, namespace = identify_process().boot.partition(" ")
+    assert boot == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert namespace == os.readlink("/proc/self/ns/pid")
 
 
 def test_a_dead_process_has_ended(other: Holder) -> None:

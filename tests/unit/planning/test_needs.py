@@ -115,6 +115,21 @@ def test_sizes_are_compared_in_mebibytes() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("limit", "grade", "text"),
+    [
+        (-1, Grade.OK, "0 images used, no limit"),
+        (0, Grade.PROBLEM, "0 of 0 images used; the next apply needs at least 2 more"),
+        (1, Grade.PROBLEM, "0 of 1 images used; the next apply needs at least 2 more"),
+        (2, Grade.OK, "0 of 2 images used; the next apply needs at least 2 more"),
+    ],
+)
+def test_only_a_negative_limit_is_none(limit: int, grade: Grade, text: str) -> None:
+    """A project with a quota of 0 may have no image at all."""
+    (check,) = judge_quotas({"image_count_total": Usage(0, limit)}, Needs(lacking=("a",)), has_lease=False)
+    assert (check.grade, check.found) == (grade, text)
+
+
 def test_a_service_without_quotas() -> None:
     """Nothing to compare."""
     assert grades(judge_quotas({}, Needs(lacking=("a",)), has_lease=False)) == {"quotas": Grade.OK}
