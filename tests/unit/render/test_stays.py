@@ -1,14 +1,14 @@
 """The lines on superseded images that stay."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from imagesync.model.catalog import Status
 from imagesync.model.plan import Candidate, Deactivate, Fate, Kept, Plan, Reason
 from imagesync.planning.steps import make_step
-from imagesync.render.stays import MAX_LISTED, describe_kept, list_candidates, list_kept
+from imagesync.render.stays import EXPIRY_DAYS, MAX_LISTED, describe_kept, list_candidates, list_expiries, list_kept
 from imagesync.render.style import Detail
 from imagesync.render.text import format_plan
 from tests.unit.factories import NOW, TARGET, candidate, catalog, inventory, live, plan, retired, spec
@@ -114,3 +114,19 @@ def test_many_candidates_that_are_published_are_only_named() -> None:
     assert len(text.splitlines()) < 20
     assert "(staging)" not in text
     assert all(key in text for key in keys)
+
+
+def test_of_many_images_that_expire_the_first_days_are_listed() -> None:
+    """Those that expire tomorrow are not hidden behind the others; a wrong day of a record is left out."""
+    days = {f"k{number:02}": f"2026-12-{28 - number:02}" for number in range(27)} | {"bad": "soon"}
+    now = datetime(2026, 12, 1, 9, 30, tzinfo=UTC)
+    heading, *lines, more = list_expiries(days, now, whole=False)
+    assert heading == f"Expiring within {EXPIRY_DAYS} days:"
+    assert [line.split()[0] for line in lines] == [f"k{number}" for number in range(26, 26 - MAX_LISTED, -1)]
+    assert lines[0].split(maxsplit=1)[1] == "2026-12-02 (in 1 day)"
+    within = sum(
+        (date.fromisoformat(day) - now.date()).days <= EXPIRY_DAYS for key, day in days.items() if key != "bad"
+    )
+    assert more == f"  and {within - MAX_LISTED} more"
+    assert len(list_expiries(days, now, whole=True)) == 28
+    assert list_expiries(days, None, whole=True) == []
