@@ -217,6 +217,19 @@ def test_an_import_that_runs_or_waits_to_be_verified_is_continued(attrs: dict[st
 
 
 @pytest.mark.parametrize(
+    ("digests", "status"), [((), Status.IMPORTING), ((), Status.ACTIVE), ((digest("a"),), Status.IMPORTING)]
+)
+def test_an_import_from_another_url_is_not_taken_up(digests: tuple[Checksum, ...], status: Status) -> None:
+    """Without a digest, only the URL says which content it is. With one, data that is complete is verified instead."""
+    before = fetched(*digests)
+    source = UrlSource(("https://y.example/b.raw",), transfer=before.source.transfer or Transfer())
+    plan = made(replace(before, source=source), staged(before, status=status))
+    creates = [step.action for step in plan.steps if isinstance(step.action, Create)]
+    assert [create.fill for create in creates] == [None]
+    assert {type(step.action).__name__ for step in plan.steps} == {"Create", "Delete"}
+
+
+@pytest.mark.parametrize(
     "now",
     [
         fetched(digest("b")),
