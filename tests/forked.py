@@ -8,12 +8,19 @@ import os
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
+from typing import Protocol
 
 from tests.command import TIMEOUT, Result, minimal_environment
 from tests.fault.fork_server import ForkServer
 from tests.json_outputs import check_documents
+
+
+class CommandRuns(Protocol):
+    """What runs the command of a test to its end."""
+
+    def run(self, words: tuple[str, ...], folder: Path | None, env: Mapping[str, str], seconds: float, /) -> Result:
+        """Run ``imagesync WORDS`` to its end; AssertionError if it does not end in time."""
 
 
 class ForkedRuns(ForkServer):
@@ -39,13 +46,21 @@ class ForkedRuns(ForkServer):
         return result
 
 
-@cache
-def _runs() -> ForkedRuns:
-    """The runs of this process, as long as it lives."""
-    folder = tempfile.TemporaryDirectory(prefix="imagesync-forked-")
-    runs = ForkedRuns(Path(folder.name))
-    atexit.register(folder.cleanup)
-    return runs
+_chosen: list[CommandRuns] = []
+"""What runs the commands of this process, as long as it lives."""
+
+
+def use(runs: CommandRuns) -> None:
+    """Run all later commands of this process with ``runs``."""
+    _chosen[:] = [runs]
+
+
+def _runs() -> CommandRuns:
+    if not _chosen:
+        folder = tempfile.TemporaryDirectory(prefix="imagesync-forked-")
+        atexit.register(folder.cleanup)
+        use(ForkedRuns(Path(folder.name)))
+    return _chosen[0]
 
 
 def run(

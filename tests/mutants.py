@@ -2,10 +2,10 @@
 notices.
 
 The defects are those of ``tests/defects.py``. First, all tests run once, and the program records which test runs which
-line. Then each defect is planted in a fork of that process. The fork runs the tests of the changed line until one
-fails: first those of the module's own file, then the fast ones. A defect outside of functions (a table, a default) is
-planted in a fork that imports imagesync again. Runs processes, and writes into a temporary folder; it does not change
-the working tree.
+line, also in a command that the test runs. Then each defect is planted in a fork of that process. The fork runs the
+tests of the changed line until one fails: first those of the module's own file, then the fast ones. A defect outside of
+functions (a table, a default) is planted in a fork that imports imagesync again. Runs processes, and writes into a
+temporary folder; it does not change the working tree.
 """
 
 import argparse
@@ -25,7 +25,7 @@ import time
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType
@@ -39,6 +39,8 @@ ROOT: Final = Path(__file__).parents[1]
 PACKAGE: Final = ROOT / "imagesync"
 WIDE_TESTS: Final = ("tests/property", "tests/contract")
 """The tests of each room besides its own. Not ``tests/cases``: one ``--update-cases`` would accept a defect."""
+COMMAND_TESTS: Final = "tests/cli"
+"""For the rooms cli and render."""
 MAX_BYTES: Final = 4 * 2**30
 """The address space of a fork: a defect may request memory without end."""
 GRACE_SECONDS: Final = 15
@@ -139,9 +141,31 @@ class ForkedTests:
             yield item.nodeid
 
 
+LINES: Final[dict[tuple[str, int], set[str]]] = {}
+"""File and line -> the tests that run it, as the process records them while it watches."""
+CURRENT: Final = [""]
+"""The test that runs."""
+
+
+def _use_own_forks() -> None:
+    """Run the commands of tests in forks of this process, which have the defect."""
+    from tests import forked, own_forks
+
+    def list_lines() -> Iterator[str]:
+        yield from (f"{line} {file}" for (file, line), tests in LINES.items() if CURRENT[0] in tests)
+
+    def add_lines(lines: Iterable[str]) -> None:
+        for number, _, file in (line.partition(" ") for line in lines):
+            LINES.setdefault((file, int(number)), set()).add(CURRENT[0])
+
+    forked.use(own_forks.OwnForks(list_lines, add_lines))
+
+
 def run_pytest(paths: Sequence[str], work: Callable[[ForkedTests], None]) -> None:
     """Collect tests, and call ``work``, which runs them."""
     from hypothesis import Phase, settings
+
+    _use_own_forks()
 
     settings.register_profile("mutants", database=None, derandomize=True, phases=[Phase.explicit, Phase.generate])
     settings.load_profile("mutants")
@@ -175,13 +199,13 @@ def fork(work: Callable[[], int], seconds: float) -> int | None:
 def watch_lines(runner: ForkedTests, rooms: Sequence[str]) -> LinesSeen:
     """Run every test, and record the lines of the rooms that it runs; for other rooms only the first lines of
     functions."""
-    seen, current = LinesSeen(), [""]
+    seen = LinesSeen(LINES)
     inside = tuple(str((ROOT / room).resolve()) for room in rooms)
     package = str(PACKAGE)
     calls: Counter[CodeType] = Counter()
 
     def note(frame: FrameType, event: str, _: object) -> Any:
-        seen.lines.setdefault((frame.f_code.co_filename, frame.f_lineno), set()).add(current[0])
+        LINES.setdefault((frame.f_code.co_filename, frame.f_lineno), set()).add(CURRENT[0])
         return note
 
     def enter(frame: FrameType, event: str, _: object) -> Any:
@@ -190,7 +214,7 @@ def watch_lines(runner: ForkedTests, rooms: Sequence[str]) -> LinesSeen:
             calls[frame.f_code] += 1
             return note(frame, event, _) if calls[frame.f_code] <= MAX_TRACED_CALLS else None
         if name.startswith(package):
-            seen.lines.setdefault((name, frame.f_lineno), set()).add(current[0])
+            LINES.setdefault((name, frame.f_lineno), set()).add(CURRENT[0])
         return None
 
     for name in runner.items:
@@ -199,7 +223,7 @@ def watch_lines(runner: ForkedTests, rooms: Sequence[str]) -> LinesSeen:
             seen.seconds[name] = time.perf_counter() - started
     threading.settrace(enter)
     for name in runner.items:
-        current[0] = name
+        CURRENT[0] = name
         calls.clear()
         sys.settrace(enter)
         for _ in runner.run([name]):
@@ -274,6 +298,7 @@ FUNCTIONS: Final[dict[tuple[str, str, int], list[FunctionType]]] = {}
 
 def list_functions() -> None:
     """Collect every loaded function of imagesync, also wrapped ones."""
+    gc.unfreeze()
     for item in gc.get_objects():
         if isinstance(item, FunctionType) and item.__code__.co_filename.startswith(str(PACKAGE)):
             code = item.__code__
@@ -397,7 +422,8 @@ def find_tests(rooms: Sequence[str]) -> list[str]:
         parts = Path(room).parts[1:]
         folder = Path("tests/unit", *parts[:1])
         own.append(str(folder) if len(parts) and (ROOT / folder).is_dir() else "tests/unit")
-    return [*dict.fromkeys(own), *WIDE_TESTS]
+    commands = [COMMAND_TESTS] if any(Path(room).parts[1:2] in {("cli",), ("render",)} for room in rooms) else []
+    return [*dict.fromkeys(own), *WIDE_TESTS, *commands]
 
 
 def read_options() -> argparse.Namespace:
