@@ -1,14 +1,17 @@
 """The columns of a listing."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from imagesync.errors import UsageError
+from imagesync.model.catalog import Role, Status, Visibility
 from imagesync.model.image import LiveImage, MemberState
 from imagesync.model.listing import Entry
+from imagesync.model.record import read
 from imagesync.render.columns import COLUMNS, PLAIN, USUAL, choose_columns
-from tests.unit.factories import NOW, live, retired, spec
+from tests.unit.factories import NOW, live, retired, rewrite, spec
 
 
 def test_columns_have_the_given_order() -> None:
@@ -101,3 +104,144 @@ def test_a_long_cell_is_cut_at_its_limit() -> None:
         (column,) = choose_columns("name", ())
         text = column.show(Entry(LiveImage("x", name="y" * size)), NOW)
         assert text == ("y" * 200 if size == 200 else f"{'y' * 199}…")
+
+
+WHOLE_IMAGE = live(
+    spec("key"),
+    "image-1",
+    Role.RETIRED,
+    4,
+    name="a\x1b name",
+    size=3 * 2**20,
+    virtual_size=5 * 2**30,
+    min_disk=6,
+    min_ram=7,
+    protected=True,
+    tags=frozenset("zyx"),
+    checksum="5" * 32,
+    os_hash_algo="sha512",
+    os_hash_value="6" * 128,
+    stores=("s2", "s1"),
+    updated_at="2026-11-02T00:00:00Z",
+    owner="owner-1",
+    disk_format="qcow2",
+    container_format="ovf",
+    visibility=Visibility.SHARED,
+    status=Status.DEACTIVATED,
+)
+CELLS: dict[str, tuple[Any, str | None]] = {
+    "name": ("a\x1b name", "a\\x1b name"),
+    "build": ("base/key retired", None),
+    "status": ("deactivated", "deactivated protected"),
+    "visibility": ("shared", None),
+    "size": (3 * 2**20, "3.0 MiB"),
+    "age": ("2026-11-01T00:00:00Z", "22 days ago"),
+    "project": ("project name", None),
+    "members": (["m2 accepted", "m1 pending"], "m2 accepted, m1 pending"),
+    "drift": (["min_ram", "tags"], "2 values"),
+    "id": ("image-1", None),
+    "key": ("key", None),
+    "catalog": ("base", None),
+    "role": ("retired", None),
+    "generation": (4, "4"),
+    "retired": ("2026-11-20T12:00:00+00:00", None),
+    "source": ("https://o.example/x", None),
+    "hidden": (False, "no"),
+    "protected": (True, "yes"),
+    "owner": ("owner-1", None),
+    "created": ("2026-11-01T00:00:00Z", None),
+    "updated": ("2026-11-02T00:00:00Z", None),
+    "disk_format": ("qcow2", None),
+    "container_format": ("ovf", None),
+    "min_disk": (6, "6"),
+    "min_ram": (7, "7"),
+    "virtual_size": (5 * 2**30, "5.0 GiB"),
+    "tags": (["x", "y", "z"], "x, y, z"),
+    "checksum": ("5" * 32, None),
+    "os_hash_algo": ("sha512", None),
+    "os_hash_value": ("6" * 128, None),
+    "stores": (["s2", "s1"], "s2, s1"),
+}
+"""The value of each column for programs, and its text; None: the same text."""
+
+
+def make_whole_entry() -> Entry:
+    """An image with another value in each column."""
+    record = read(WHOLE_IMAGE)
+    assert record is not None
+    managed = replace(record.managed, origin="https://o.example/x", retired="2026-11-20T12:00:00+00:00")
+    members = (MemberState("m2", "accepted"), MemberState("m1", "pending"))
+    return Entry(rewrite(WHOLE_IMAGE, managed=managed), "project name", members, ("min_ram", "tags"))
+
+
+def test_each_column_has_its_own_field() -> None:
+    """Of two that are alike, none has the value of the other one."""
+    entry = make_whole_entry()
+    assert {name: column.value(entry) for name, column in COLUMNS.items()} == {
+        name: value for name, (value, _) in CELLS.items()
+    }
+    assert {name: column.show(entry, NOW) for name, column in COLUMNS.items()} == {
+        name: value if text is None else text for name, (value, text) in CELLS.items()
+    }
+    assert list(COLUMNS) == list(CELLS)
+
+
+def test_a_copied_record_is_no_build() -> None:
+    """The image has no key, catalog or role of its own; the text says whose record it is."""
+    entry = replace(make_whole_entry(), image=replace(make_whole_entry().image, id="other"))
+    assert {name for name, column in COLUMNS.items() if column.value(entry) is None} == {
+        *("key", "catalog", "role", "generation", "retired", "source"),
+    }
+    assert COLUMNS["build"].show(entry, NOW) == "(a copy of the record of base/key)"
+
+
+def test_without_the_name_of_a_project_people_read_its_id() -> None:
+    """Programs have the column of the owner."""
+    column, entry = COLUMNS["project"], Entry(LiveImage("x", owner="o\x1b"))
+    assert (column.value(entry), column.show(entry, NOW)) == (None, "o\\x1b")
+
+
+def test_drift_that_was_not_compared_is_not_the_same_as_none() -> None:
+    """For programs; people read an empty cell."""
+    entries = [Entry(LiveImage("x"), drift=drift) for drift in (None, (), ("name",))]
+    column = COLUMNS["drift"]
+    assert [(column.value(entry), column.show(entry, NOW)) for entry in entries] == [
+        (None, ""),
+        ([], ""),
+        (["name"], "1 value"),
+    ]
+
+
+def test_which_columns_a_narrow_terminal_leaves_out_first() -> None:
+    """The name, the build and the id are never left out, nor is a column that a user chose."""
+    ranks = {name: column.rank for name, column in COLUMNS.items() if column.rank}
+    assert ranks == {"status": 1, "size": 2, "visibility": 3, "age": 4, "project": 5}
+    assert {name for name, column in COLUMNS.items() if column.wraps} == {
+        *("name", "build", "status", "project", "members", "key", "source", "tags", "stores"),
+    }
+    assert {name for name, column in COLUMNS.items() if column.is_number} == {
+        *("size", "generation", "min_disk", "min_ram", "virtual_size"),
+    }
+
+
+def test_the_columns_that_no_user_chose() -> None:
+    """Programs depend on their names and order."""
+    assert USUAL == ("name", "build", "status", "visibility", "size", "age", "project", "id")
+    assert (
+        *("id", "name", "catalog", "key", "role", "generation", "status", "visibility", "hidden", "protected"),
+        *("size", "disk_format", "container_format", "min_disk", "min_ram", "tags", "owner", "project", "created"),
+        "updated",
+    ) == PLAIN
+
+
+def test_spaces_and_case_of_a_choice_do_not_count() -> None:
+    """Also in the middle; the first wrong name is quoted as it was written."""
+    assert [one.name for one in choose_columns("NAME , Min_Ram,properties.A.b", ())] == [
+        *("name", "min_ram", "properties.A.b"),
+    ]
+    with pytest.raises(UsageError) as found:
+        choose_columns("id,Nmae,zzz", USUAL)
+    assert str(found.value).startswith("--columns: 'Nmae' is not a column; did you mean name? there are name, ")
+    assert str(found.value).endswith(", os_hash_value, stores, and properties.NAME for a property")
+    with pytest.raises(UsageError, match=r"^--columns has id twice; name each column once$"):
+        choose_columns("id,name, id,name", USUAL)

@@ -1,5 +1,6 @@
 """A table fits the terminal and loses no value without saying so."""
 
+import pytest
 from rich.cells import cell_len
 
 from imagesync.render.table import Head, lay_out
@@ -50,4 +51,113 @@ def test_wide_characters_take_two_columns() -> None:
     assert all(cell_len(line) <= 20 for line in narrow.lines)
     assert "".join(line[:-1] if line.endswith("x") else line for line in narrow.lines[1:]).replace(" ", "") == (
         "日本語" * 10
+    )
+
+
+LONG = "Ubuntu 24.04 with a long name"
+ONE, TWO = "1" * 36, "2" * 36
+
+
+@pytest.mark.parametrize(
+    ("width", "lines"),
+    [
+        (
+            70,
+            (
+                f"NAME                      STATUS  {'ID'}",
+                f"a                         active  {ONE}",
+                f"Ubuntu 24.04 with a long  queued  {TWO}",
+                "name",
+            ),
+        ),
+        (69, (f"NAME                           {'ID'}", f"a                              {ONE}", f"{LONG}  {TWO}")),
+        (
+            56,
+            (
+                f"NAME                {'ID'}",
+                f"a                   {ONE}",
+                f"Ubuntu 24.04 with   {TWO}",
+                "a long name",
+            ),
+        ),
+        (
+            50,
+            (
+                f"NAME          {'ID'}",
+                f"a             {ONE}",
+                f"Ubuntu 24.04  {TWO}",
+                "with a long",
+                "name",
+            ),
+        ),
+    ],
+)
+def test_the_lines_of_a_narrow_table(width: int, lines: tuple[str, ...]) -> None:
+    """A column is left out before a name has less than 24 columns; then the name has at least 12."""
+    assert lay_out(HEADS, ROWS, width).lines == lines
+    if width == 50:
+        assert lay_out(HEADS, ROWS, 10).lines == lines
+
+
+def test_a_table_fits_up_to_its_last_column() -> None:
+    """At the whole width nothing is left out; one less leaves out the column of the highest rank."""
+    short = [["a", "active", "1.0 KiB", ONE], ["b" * 24, "queued", "12.0 GiB", TWO]]
+    width = max(map(len, lay_out(HEADS, short, None).lines))
+    assert lay_out(HEADS, short, width) == lay_out(HEADS, short, None)
+    assert lay_out(HEADS, short, width - 1).left_out == ("SIZE",)
+
+
+def test_cells_that_are_wrapped_share_the_rest_of_the_line() -> None:
+    """The one that needs the least is whole first. Numbers stay at the right, also beside several lines."""
+    heads = [Head("A", wraps=True), Head("N", is_number=True), Head("B", wraps=True), Head("C", wraps=True)]
+    wide = "日本語日本語日本語日本語"
+    rows = [["one two three four five six seven", "1", "one two three four", wide], ["a", "23", "", "c"]]
+    assert lay_out(heads, rows, 64).lines == (
+        "A                N  B                   C",
+        f"one two three    1  one two three four  {wide}",
+        "four five six",
+        "seven",
+        "a               23                      c",
+    )
+    assert lay_out(heads, rows, 60).lines == (
+        "A              N  B                 C",
+        f"one two        1  one two three     {wide}",
+        "three four        four",
+        "five six",
+        "seven",
+        "a             23                    c",
+    )
+
+
+def test_a_table_without_rows_has_its_heading() -> None:
+    """Also if the heading is wider than every cell."""
+    assert lay_out(HEADS, [], 30).lines == ("NAME  STATUS  SIZE  ID",)
+    assert lay_out([Head("IS_NUMBER", is_number=True), Head("X")], [["1", "y"]], None).lines == (
+        "IS_NUMBER  X",
+        "        1  y",
+    )
+
+
+def test_of_columns_with_one_rank_the_first_is_left_out() -> None:
+    """Columns without a rank stay, however narrow the terminal is; those that are left out keep their order."""
+    heads = [Head("AAAA", rank=2), Head("BBBB", rank=1), Head("CCCC"), Head("DDDD", rank=2)]
+    found = [lay_out(heads, [], width) for width in (22, 21, 16, 15, 10, 9, 1)]
+    assert [one.left_out for one in found] == [
+        *((), ("AAAA",), ("AAAA",), ("AAAA", "DDDD"), ("AAAA", "DDDD")),
+        *(("AAAA", "BBBB", "DDDD"), ("AAAA", "BBBB", "DDDD")),
+    ]
+
+
+def test_only_a_word_that_fits_no_line_is_broken() -> None:
+    """At a hyphen no word is broken, because a key may have some."""
+    heads = [Head("KEY", wraps=True), Head("X")]
+    assert lay_out(heads, [["one-two-three-four five", "x"]], 22).lines == (
+        "KEY                  X",
+        "one-two-three-four   x",
+        "five",
+    )
+    assert lay_out(heads, [["one-two-three-four five", "x"]], 18).lines == (
+        "KEY              X",
+        "one-two-three-f  x",
+        "our five",
     )
