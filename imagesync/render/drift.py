@@ -133,13 +133,13 @@ def _explain(drift: Drift) -> str:
 
 
 def _format_time(text: str, now: datetime) -> str:
-    """The service's time, and how long ago that was."""
+    """The service's time in UTC, and how long ago that was; a time without a zone is UTC."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return make_printable(text)
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return f"{moment:%Y-%m-%d %H:%M} UTC ({format_age(moment, now)})"
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC ({format_age(moment, now)})"
 
 
 def describe_unknown(keys: Sequence[str]) -> str:
