@@ -60,7 +60,7 @@ def make_report_document(report: Report, *, now: datetime, detail: Detail = Deta
         name_target(plan.target_name, plan.target),
         f"Run for catalog {make_printable(plan.catalog)} on {describe_place(plan)}",
         format_closing(report, errors="the errors"),
-        alerts=tuple(replace(alert, words=_put_in_past(alert.words)) for alert in _list_alerts(done)),
+        alerts=tuple(replace(alert, words=put_in_past(alert.words)) for alert in _list_alerts(done)),
         errors=tuple(errors),
         blocks=() if detail is Detail.SUMMARY else (*_make_unfinished(others, results, plan.places), *finished),
         sections=() if detail is Detail.SUMMARY else tuple(_make_section(_list_notes(plan, whole=whole))),
@@ -97,7 +97,8 @@ def _name(row: Row) -> str:
     return make_printable(row.label or row.key)
 
 
-def _put_in_past(words: str) -> str:
+def put_in_past(words: str) -> str:
+    """The words of an alarm about a run that is over; what follows a colon is still true."""
     head, colon, rest = words.partition(":")
     return " ".join(_PAST.get(word, word) for word in head.split(" ")) + colon + rest
 

@@ -85,3 +85,21 @@ def test_a_line_end_does_not_end_a_command() -> None:
     *_, last = format_annotations(list_findings(make_problems(11)), "imagesync validate a\r\n::add-mask::b")
     assert last.endswith("imagesync validate a%0D%0A::add-mask::b")
     assert [one.name for one in read_commands(last)] == ["error"]
+
+
+def test_errors_are_before_the_warnings_that_are_counted() -> None:
+    """The command that counts has the level of the worst of those that it counts, and no place."""
+    lines = format_all(make_problems(9), make_problems(3))
+    assert [line.partition(" ")[0] for line in lines] == ["::error"] * 9 + ["::warning::and"]
+    assert lines[-1] == f"::warning::and 3 more problems; list all with: {LIST_ALL}"
+    assert lines[8] == "::error file=a.yaml,line=9,col=1,title=images.a9::is wrong"
+    assert format_all(make_problems(10), make_problems(1))[-1] == (
+        f"::error::and 2 more problems; list all with: {LIST_ALL}"
+    )
+
+
+def test_percent_is_escaped_first() -> None:
+    """In a property, a colon and a comma, too; in the text they stay."""
+    text = "50%: a,b"
+    (line,) = format_all([Diagnostic(text, 2, 0, text, text)])
+    assert line == "::error file=50%25%3A a%2Cb,line=2,title=50%25%3A a%2Cb::50%25: a,b"

@@ -68,3 +68,28 @@ def test_a_problem_that_hides_others_is_worse(problem: Diagnostic, severity: str
 def test_a_warning_is_minor() -> None:
     """It does not fail the job."""
     assert [one["severity"] for one in make_report(PROBLEM, warnings=(PROBLEM,))] == ["major", "minor"]
+
+
+def test_each_finding_has_its_own_fields() -> None:
+    """In the order of the findings; a problem without a place in the file has no colon before its text."""
+    problems = (PROBLEM, Diagnostic("b.yaml", 0, 0, "", "cannot be read"))
+    warnings = (Diagnostic("c.yaml", 4, 1, "", "is old", "write it anew"),)
+    findings = list_findings(problems, warnings)
+    assert findings_to_code_quality(findings) == [
+        {
+            "description": description,
+            "check_name": check,
+            "fingerprint": finding.fingerprint,
+            "severity": severity,
+            "location": {"path": path, "lines": {"begin": line}},
+        }
+        for finding, (description, check, severity, path, line) in zip(
+            findings,
+            [
+                ("cannot be read", "imagesync-file", "blocker", "b.yaml", 1),
+                ("images.a.name: unknown key; did you mean nam?", "imagesync-image", "major", "images/a.yaml", 7),
+                ("is old; write it anew", "imagesync-structure", "minor", "c.yaml", 4),
+            ],
+            strict=True,
+        )
+    ]

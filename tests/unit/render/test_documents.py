@@ -13,7 +13,7 @@ from imagesync.model.report import Outcome, Report, StepResult
 from imagesync.planning.staging import stage_plan
 from imagesync.render.changes import Alarm
 from imagesync.render.document import Alert, Command, Document, Section, Subject
-from imagesync.render.documents import make_failure_document, make_plan_document, make_report_document
+from imagesync.render.documents import make_failure_document, make_plan_document, make_report_document, put_in_past
 from imagesync.render.style import Detail
 from imagesync.render.text import format_plan
 from tests.unit.factories import NOW, candidate, catalog, inventory, live, plan, plan_input, retired, spec
@@ -371,3 +371,139 @@ def test_a_lone_note_is_a_section_without_title() -> None:
     assert (kept.title, kept.lines) == ("", ("Retired builds kept: 1.",))
     whole, *_ = make_plan_document(plan(catalog(spec("a")), found), now=NOW, detail=Detail.WHOLE).sections
     assert (whole.title, whole.lines) == ("Retired builds kept", ("a  old  kept without limit (keep 1)",))
+
+
+PROBLEMS = tuple(
+    PlanError(key, Diagnostic("a.yaml", line, 5, f"images.{key}", "wrong\x1b", "correct it"))
+    for line, key in enumerate("yx", 3)
+)
+SENTENCES = ("a.yaml:3:5: images.y: wrong\\x1b; correct it", "a.yaml:4:5: images.x: wrong\\x1b; correct it")
+COPIES = (
+    "1 image carries a copy of another image's record, as snapshots of servers do; imagesync does not change them; "
+    "to list their ids, pass -v"
+)
+
+
+def make_rich() -> Plan:
+    """A plan with something of everything that a document has."""
+    images = [
+        live(spec("a", "a"), generation=2),
+        retired(spec("a", "c"), "old", days=1),
+        live(spec("e")),
+        candidate(spec("b", "d"), "cand"),
+    ]
+    wanted = catalog(spec("a", min_ram=7), spec("b", "d", **PUBLIC), spec("c"), spec("d", expires="2026-12-01"))
+    made = plan(wanted, inventory(*images, copies=(replace(live(spec("a")), id="copy"),)))
+    places = {"a": "m.yaml:1:1", "b": "m\x1b.yaml:2:1"}
+    return replace(made, errors=PROBLEMS, notes=("n1\x1b", "n2"), places=places, target_name="eu")
+
+
+@pytest.mark.parametrize("detail", list(Detail))
+def test_the_whole_document_of_a_plan(detail: Detail) -> None:
+    """Its sections have an order, and its lines are printable; a summary has no blocks and no sections."""
+    document = make_plan_document(make_rich(), now=NOW, refusals=["no\x1b", "never"], detail=detail)
+    blocks = document.blocks
+    expiring = "Expiring" if detail is Detail.WHOLE else "Expiring within 30 days"
+    sections = (
+        Section("Candidates", ("b  cand  staged 2026-11-01T00:00:00Z (22 days ago), published by this plan",)),
+        Section("Retired builds kept", ("a  old  kept without limit (keep 1)",)),
+        Section(expiring, ("d  2026-12-01 (in 8 days)",)),
+        Section("Notes", ("n1\\x1b", "n2", COPIES)),
+    )
+    assert replace(document, blocks=()) == Document(
+        Subject.PLAN,
+        "base",
+        "eu",
+        "Plan for catalog base on target eu (store ./lab, project local)",
+        "Plan: 3 to create, 1 to update, 1 to delete; 0 unchanged. 8.0 KiB to upload. 4 images declared, 2 owned. "
+        "2 images with an error.",
+        alerts=(Alert("become public", ("b",)), Alert("are deleted", ("e",), is_loss=True)),
+        errors=("no\\x1b", "never", *SENTENCES),
+        sections=() if detail is Detail.SUMMARY else sections,
+        closing=("Apply skips 2 images with an error, and exits with code 1 even if all other steps succeed.",),
+    )
+    if detail is Detail.SUMMARY:
+        assert blocks == ()
+        return
+    assert [(block.kind.words, block.labels, block.what) for block in blocks] == [
+        ("update", ("a",), ""),
+        ("create, candidate published", ("b",), "with cand, no upload"),
+        ("create", ("c",), "4.0 KiB from c.raw"),
+        ("create", ("d",), "4.0 KiB from d.raw"),
+        ("delete, not in the manifest", ("e",), "4.0 KiB"),
+    ]
+    assert {(block.outcome, block.error, block.place) for block in blocks} == {("", "", "")}
+    image = ["image: id-a"] if detail is Detail.WHOLE else []
+    assert [f"{line.name}: {line.text}" for line in blocks[0].lines] == [*image, "min_ram: 0 → 7"]
+    assert [f"{line.name}: {line.text}" for line in blocks[-1].lines] == ["image: id-e"]
+
+
+@pytest.mark.parametrize("detail", list(Detail))
+def test_the_whole_document_of_a_run(detail: Detail) -> None:
+    """Only what is done makes an alert; each image that is not done has its place and its errors."""
+    made = make_rich()
+    outcomes = {"b": Outcome.DEFERRED, "c": Outcome.FAILED, "d": Outcome.INTERRUPTED}
+    results = tuple(
+        StepResult(step, outcomes.get(step.action.key, Outcome.DONE), "id", "no\x1b" * (step.action.key == "c"))
+        for step in made.steps
+    )
+    run = Report(made, results, leftover=("x: \x1b", "y: on"))
+    document = make_report_document(run, now=NOW, detail=detail)
+    assert replace(document, blocks=()) == Document(
+        Subject.REPORT,
+        "base",
+        "eu",
+        "Run for catalog base on target eu (store ./lab, project local)",
+        "Failed: 1 updated, 1 deleted; not done: 3 to create; 2 images skipped because of an error. "
+        "Fix the errors and run apply again.",
+        alerts=(Alert("were deleted", ("e",), is_loss=True),),
+        errors=(*SENTENCES, "not as planned: x: \\x1b", "not as planned: y: on"),
+        sections=() if detail is Detail.SUMMARY else (Section("Notes", ("n1\\x1b", "n2", COPIES)),),
+    )
+    if detail is Detail.SUMMARY:
+        assert document.blocks == ()
+        return
+    assert [
+        (block.labels, block.kind.verb, block.what, block.outcome, block.error, block.place)
+        for block in document.blocks
+    ] == [
+        (("c",), "create", "4.0 KiB from c.raw", "failed", "no\\x1b", ""),
+        (("d",), "create", "4.0 KiB from d.raw", "interrupted", "", ""),
+        (("b",), "create", "with cand, no upload", "deferred", "", "m\\x1b.yaml:2:1"),
+        (("a",), "update", "", "done", "", ""),
+        (("e",), "delete", "4.0 KiB", "done", "", ""),
+    ]
+    assert [f"{line.name}: {line.text}" for line in document.blocks[1].lines][:2] == [
+        *("visibility: private", "format: raw in bare"),
+    ]
+
+
+def test_each_alarm_in_the_past() -> None:
+    """The words after a colon are still true."""
+    actions = [
+        (Alarm.PUBLIC, "became public"),
+        (Alarm.COMMUNITY, "became visible to all projects (community)"),
+        (Alarm.NOT_PUBLIC, "were no longer public"),
+        (Alarm.PROTECTED, "became protected"),
+        (Alarm.NOT_PROTECTED, "were no longer protected"),
+        (Alarm.RELEASED, "were released: they stay, and no catalog owns them"),
+        (Alarm.DEACTIVATED, "were deactivated"),
+        (Alarm.HIDDEN, "were hidden"),
+        (Alarm.OLD_DELETED, "had old builds that were deleted"),
+        (Alarm.DELETED, "were deleted"),
+    ]
+    assert [put_in_past(alarm.value) for alarm in Alarm] == [words for _, words in actions]
+    assert [alarm for alarm, _ in actions] == list(Alarm)
+
+
+def test_the_whole_document_of_a_failure() -> None:
+    """One problem is in the singular; the names for the marker are as they are."""
+    problem = Diagnostic("a\x1b.yaml", 3, 5, "images.x", "gone")
+    assert make_failure_document("plan", "ba\x1bse", "eu\x1b", [problem]) == Document(
+        Subject.FAILURE,
+        "ba\x1bse",
+        "eu\x1b",
+        "imagesync plan failed for catalog ba\\x1bse on eu\\x1b",
+        "1 problem.",
+        errors=("a\\x1b.yaml:3:5: images.x: gone",),
+    )

@@ -146,7 +146,7 @@ def test_a_known_value_is_shown_even_if_it_is_zero_or_false() -> None:
     ],
 )
 def test_the_time_of_the_last_update_is_utc(updated: str, text: str) -> None:
-    """Whatever its zone; a text that is no time is shown as it is."""
+    """Whatever its zone; a text that cannot be read as a time is shown as it is."""
     drift = replace(FOUND[0], updated=updated)
     assert describe_image(drift, NOW) == f"image id-a, last update {text}"
     lines = format_drift(DriftReport((drift,), 1), "Catalog base", command_of, now=NOW).splitlines()
@@ -191,7 +191,7 @@ def test_the_sentence_about_keys_that_were_not_checked(keys: tuple[str, ...], na
     ],
 )
 def test_values_and_images_are_counted(found: tuple[Drift, ...], text: str) -> None:
-    """A deleted image is no changed value; two images of a key are two."""
+    """A deleted image is counted apart; two images of a key are two."""
     assert count_found(DriftReport(found, 1)) == text
     assert count_drift(DriftReport(found, 1)) == f"{f'drift: {text}' if text else 'no drift'}; 1 image checked"
     assert count_checked(DriftReport(found, 0)) == "0 images checked"

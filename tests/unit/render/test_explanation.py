@@ -4,16 +4,23 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from imagesync.errors import Diagnostic
-from imagesync.model.catalog import OnExpire, Place, UrlSource, Visibility
-from imagesync.model.explanation import ContentState, Explanation
+from imagesync.model.catalog import Content, Fingerprint, OnExpire, Place, Role, Status, UrlSource, Visibility
+from imagesync.model.drift import Drift, Remedy
+from imagesync.model.explanation import Build, ContentState, Explanation
 from imagesync.model.image import LiveImage
-from imagesync.model.plan import FieldChange, PlanError
+from imagesync.model.plan import Candidate, Fate, FieldChange, Kept, Plan, PlanError
 from imagesync.model.policy import OnReplace
 from imagesync.model.record import read
 from imagesync.planning.explanation import explain_key
 from imagesync.planning.planner import make_plan
+from imagesync.render.blocks import Kind
+from imagesync.render.changes import Line
+from imagesync.render.document import Section, Subject
 from imagesync.render.explanation import explanation_to_json, format_explanation, make_explanation_document
+from imagesync.render.style import Ink
 from imagesync.text import escape_commands
 from tests.ci_logs import HOSTILE, find_commands
 from tests.unit.factories import (
@@ -226,3 +233,277 @@ def test_json_of_a_refused_plan_and_of_an_error() -> None:
     assert (document["refusals"], document["errors"]) == (["too many"], ["a.yaml:1:2: x: gone"])
     document = explanation_to_json(replace(found, plan=None, spec=None), "base", {})
     assert [document[name] for name in ("declared", "steps", "notes", "errors")] == [None, [], [], []]
+
+
+def make_build(image: LiveImage, content: ContentState | None, **attrs: Any) -> Build:
+    """A build with the record of its image."""
+    record = read(image)
+    assert record is not None
+    return Build(image, record, content, **attrs)
+
+
+def make_builds() -> tuple[Build, ...]:
+    """One build of each standing; each has other words."""
+    current = live(
+        spec("a"),
+        "now",
+        generation=2,
+        hidden=True,
+        protected=True,
+        visibility=Visibility.SHARED,
+        size=None,
+        updated_at="2026-11-22T12:00:00+02:00",
+        checksum="5" * 32,
+        os_hash_algo="sha512",
+        os_hash_value="6" * 128,
+    )
+    current = replace(current, properties={**current.properties, "imagesync_rev_2": "the-last-run"})
+    old = rewrite(retired(spec("a", "c"), "old", 1, days=3), digests=(digest("c"), digest("e")))
+    old = rewrite(old, declared=(digest("d"), digest("f")))
+    record = read(old)
+    assert record is not None
+    old = rewrite(old, managed=replace(record.managed, origin="https://o.example/x"))
+    dying = live(spec("a", "d"), "dying", Role.DELETING, created_at="some day", size=0, protected=True)
+    return (
+        make_build(
+            current,
+            ContentState.TAMPERED,
+            drift=(
+                Drift("a", "now", ("min_ram",), 1, 2, Remedy.NONE),
+                Drift("a", "now", ("members",), "m\x1b", None, Remedy.APPLY),
+            ),
+            changes=(FieldChange(("min_disk",), 5, 7), FieldChange(("tags",), ("x",), ("y\x1b",))),
+            steps=("update:a:now",),
+        ),
+        make_build(
+            candidate(spec("a", "b"), "cand", status=Status.DEACTIVATED),
+            ContentState.UNKNOWN,
+            steps=("delete:a:cand",),
+            candidate=Candidate("a", "cand", "", Fate.REJECTED),
+        ),
+        make_build(old, ContentState.MISSING, kept=Kept("a", "old", 2, 30, until="2026-12-20")),
+        make_build(dying, None, steps=("update:a:dying", "delete:a:dying")),
+    )
+
+
+WRITTEN = ("written", "last by run an-earlier-run (update 1)")
+NO_ORIGIN = ("source", "not recorded (only URLs are)")
+CREATED = ("created", "2026-11-01 00:00 UTC (22 days ago)")
+FIELDS: dict[tuple[str, str], list[tuple[str, str]]] = {
+    ("Current build", "generation 2, image now"): [
+        ("state", "active, shared, hidden, protected, no data"),
+        CREATED,
+        ("updated", "2026-11-22 10:00 UTC (26 hours ago)"),
+        ("written", "last by run the-last-run (update 2)"),
+        NO_ORIGIN,
+        ("known", str(digest("a"))),
+        ("service", f"md5:{'5' * 32}, sha512:{'6' * 128}"),
+        ("content", "changed in the service: it is not the data that imagesync published"),
+        ("drift", "min_ram: was 1, is now 2 (no longer in the manifest)"),
+        ("drift", "member m\\x1b: was set, is now removed (the manifest changed, too)"),
+        ("manifest", "min_disk: 5 → 7"),
+        ("manifest", "tags: + y\\x1b, - x"),
+    ],
+    ("Candidate", "generation 9, image cand"): [
+        ("state", "deactivated, private, hidden, 4.0 KiB"),
+        *(CREATED, WRITTEN, NO_ORIGIN),
+        ("known", str(digest("b"))),
+        ("content", "unknown: no known digest can be compared with a declared one; apply hashes the source"),
+        ("next", "rejected, because it was deactivated; it is not published"),
+    ],
+    ("Retired build", "generation 1, image old"): [
+        ("state", "active, private, hidden, 4.0 KiB"),
+        CREATED,
+        ("retired", "2026-11-20 12:00 UTC (3 days ago)"),
+        WRITTEN,
+        ("source", "https://o.example/x"),
+        ("known", f"{digest('c')}, {digest('e')}"),
+        ("unverified", f"{digest('d')}, {digest('f')}"),
+        ("content", "the service does not have all of its data"),
+        ("next", "kept until 2026-12-20 (keep 2, 30 days)"),
+    ],
+    ("Build that an earlier run began to delete", "generation 1, image dying"): [
+        ("state", "active, private, protected, 0 B"),
+        ("created", "some day"),
+        *(WRITTEN, NO_ORIGIN),
+        ("known", str(digest("d"))),
+        ("next", "the next apply deletes it"),
+    ],
+}
+"""What people read of each of these builds."""
+
+
+def test_every_field_of_each_build() -> None:
+    """In this order; the text and the document have the same."""
+    found = Explanation("k\x1b", None, make_builds(), None)
+    expected = ["k\\x1b: catalog base on here", "  declared    no: the manifest does not have this key"]
+    for (title, what), fields in FIELDS.items():
+        expected += ["", f"{title}: {what}", *(f"  {name:<12}{text}" for name, text in fields)]
+    assert lines(found) == [*expected, "", "Next apply:"]
+    document = make_explanation_document(found, "c\x1b", None, TARGET, now=NOW)
+    assert (document.subject, document.catalog, document.target) == (Subject.IMAGE, "c\x1b", "./lab")
+    assert document.title == "Image k\\x1b of catalog c\\x1b on store ./lab, project local"
+    assert document.summary == "4 builds."
+    declared, *builds = document.blocks
+    assert (declared.labels, declared.what) == (("Declared",), "")
+    assert declared.lines == (Line("declared", "no: the manifest does not have this key"),)
+    assert [(*block.labels, block.what) for block in builds] == list(FIELDS)
+    assert [[(line.name, line.text) for line in block.lines] for block in builds] == list(FIELDS.values())
+    assert {block.kind for block in document.blocks} == {Kind(Ink.STATE, "", "")}
+
+
+@pytest.mark.parametrize(
+    ("fate", "text"),
+    [
+        (Fate.PUBLISHED, "the next apply publishes it"),
+        (Fate.WAITING, "the next apply publishes it"),
+        (Fate.DROPPED, "the next apply drops it"),
+        (Fate.UNWANTED, "no longer declared, the next apply drops it"),
+        (Fate.REJECTED, "rejected, because it was deactivated; it is not published"),
+    ],
+)
+def test_each_fate_of_a_candidate(fate: Fate, text: str) -> None:
+    """It may be kept, too. JSON has the word of it."""
+    kept = Kept("a", "cand", 1)
+    build = make_build(candidate(spec("a")), None, candidate=Candidate("a", "cand", "", fate), kept=kept)
+    found = Explanation("a", None, (build,), None)
+    assert [line for line in lines(found) if "next  " in line] == [
+        f"  next        {text}",
+        "  next        kept without limit (keep 1)",
+    ]
+    (document,) = explanation_to_json(found, "base", {})["builds"]
+    assert (document["fate"], document["kept_until"], document["content"]) == (fate.value, None, None)
+
+
+def test_each_state_of_content_has_its_words() -> None:
+    """A build that is not declared has none."""
+    words = {
+        ContentState.SAME: "as declared",
+        ContentState.CHANGED: "not the declared build",
+        ContentState.UNKNOWN: "unknown: no known digest can be compared with a declared one; apply hashes the source",
+        ContentState.TAMPERED: "changed in the service: it is not the data that imagesync published",
+        ContentState.MISSING: "the service does not have all of its data",
+    }
+    for state in (None, *ContentState):
+        found = Explanation("a", None, (make_build(live(spec("a")), state),), None)
+        expected = [] if state is None else [f"  content     {words[state]}"]
+        assert [line for line in lines(found) if "content  " in line] == expected
+
+
+def test_json_of_each_build() -> None:
+    """A program reads what people read, and the values that text shortens."""
+    document = explanation_to_json(Explanation("a", None, make_builds(), None), "base", {})
+    current, other, old, dying = document["builds"]
+    assert [one["role"] for one in document["builds"]] == ["current", "candidate", "retired", "deleting"]
+    assert [one["content"] for one in document["builds"]] == ["tampered", "unknown", "missing", None]
+    assert (current["size"], current["updated_at"], current["run"]) == (
+        *(None, "2026-11-22T12:00:00+02:00", "the-last-run"),
+    )
+    assert current["service_digests"] == [f"md5:{'5' * 32}", f"sha512:{'6' * 128}"]
+    assert [(one["path"], one["was"], one["now"], one["remedy"]) for one in current["drift"]] == [
+        (["min_ram"], 1, 2, "none"),
+        (["members"], "m\x1b", None, "apply"),
+    ]
+    assert (other["status"], other["os_hidden"], other["protected"], other["fate"]) == (
+        *("deactivated", True, False, "rejected"),
+    )
+    assert (old["kept_until"], old["retired_at"], old["source"]) == (
+        *("2026-12-20", "2026-11-20T12:00:00+00:00", "https://o.example/x"),
+    )
+    assert old["digests"] == [str(digest("c")), str(digest("e"))]
+    assert old["unverified_digests"] == [str(digest("d")), str(digest("f"))]
+    assert (dying["os_hidden"], dying["protected"], dying["size"], dying["retired_at"]) == (False, True, 0, None)
+    assert dying["steps"] == ["update:a:dying", "delete:a:dying"]
+    unwritten = replace(live(spec("a")), created_at="", updated_at="")
+    unwritten = replace(unwritten, properties={n: v for n, v in unwritten.properties.items() if "_rev_" not in n})
+    (bare,) = explanation_to_json(Explanation("a", None, (make_build(unwritten, None),), None), "base", {})["builds"]
+    assert (bare["created_at"], bare["updated_at"], bare["run"]) == (None, None, None)
+    text = lines(Explanation("a", None, (make_build(unwritten, None),), None))
+    assert "  created     unknown" in text
+    assert not any("written" in line or "updated" in line for line in text)
+
+
+@pytest.mark.parametrize(
+    ("attrs", "fields"),
+    [
+        (
+            {"source": UrlSource(("https://u:p@x.org/a?t=1", "https://y.org/b"))},
+            [
+                "declared    yes",
+                "name        a",
+                "source      https://x.org/a, https://y.org/b",
+                f"digest      {digest('a')}",
+            ],
+        ),
+        (
+            {"name": "n\x1b", "fingerprint": Fingerprint((digest("b"), digest("c")))},
+            ["declared    yes", "name        n\\x1b", "source      a.raw", f"digest      {digest('b')}, {digest('c')}"],
+        ),
+        (
+            {"source": Content.NO_DATA, "fingerprint": Fingerprint(()), "places": {"image": Place("m.yaml", 7, 3)}},
+            [
+                "declared    m.yaml:7:3",
+                "name        a",
+                "source      none: apply transfers no data",
+                "digest      none is declared or listed",
+            ],
+        ),
+    ],
+)
+def test_what_is_declared(attrs: dict[str, Any], fields: list[str]) -> None:
+    """The place, the name, the source without secrets, and the digests."""
+    found = Explanation("a", spec("a", **attrs), (), None)
+    assert lines(found) == [
+        "a: catalog base on here",
+        *(f"  {field}" for field in fields),
+        *("", "There is not yet an image of this key.", "", "Next apply:"),
+    ]
+    document = make_explanation_document(found, "base", "lab", TARGET, now=NOW)
+    assert [f"{line.name:<12}{line.text}" for line in document.blocks[0].lines] == fields
+    assert (document.summary, document.sections[0].lines) == ("There is not yet an image of this key.", ())
+
+
+def test_the_remarks_on_the_next_apply_in_their_order() -> None:
+    """Refusals, that nothing is to do, notes, errors with their effect, and the expiry."""
+    plan = Plan("base", TARGET, notes=("a note\x1b", "another"), expires={"a": "2027-01-01"})
+    error = PlanError("a", Diagnostic("a.yaml", 1, 2, "x", "gone"))
+    wanted = spec("a", expires="2027-01-01")
+    expiry = "the image expires on 2027-01-01; the first apply on or after that day does this: hide"
+    refusals = ["the plan is refused: no\\x1b", "the plan is refused: never"]
+    notes, effect = (
+        ["a note\\x1b", "another"],
+        ("Apply skips 1 image with an error, and exits with code 1 even if all other steps succeed."),
+    )
+    found = Explanation("a", wanted, (), plan, ("no\x1b", "never"))
+    failed = replace(found, plan=replace(plan, errors=(error,)))
+    for one, remarks in (
+        (found, [*refusals, "nothing to do", *notes, expiry]),
+        (failed, [*refusals, *notes, "Error: a.yaml:1:2: x: gone", effect, expiry]),
+        (replace(found, plan=replace(plan, expires={})), [*refusals, "nothing to do", *notes]),
+        (replace(found, spec=replace(wanted, expires=None)), [*refusals, "nothing to do", *notes]),
+        (replace(found, plan=None), refusals),
+    ):
+        text = lines(one)
+        assert text[text.index("Next apply:") + 1 :] == [f"  {remark}" for remark in remarks]
+        document = make_explanation_document(one, "base", "lab", TARGET, now=NOW)
+        assert document.sections == (Section("Next apply", tuple(remarks)),)
+    as_json = explanation_to_json(failed, "base", {})
+    assert as_json["notes"] == ["a note\x1b", "another"]
+    assert as_json["declared"]["on_expire"] is None
+
+
+def test_titles_are_bold_and_long_lines_continue_below_their_text() -> None:
+    """A terminal of 50 columns; names of fields are not below each other's text."""
+    found = Explanation("a", spec("a", name="word " * 12), make_builds()[:1], None)
+    text = format_explanation(found, "catalog base on " + "x" * 40, NOW, lambda ink, text: f"<{ink.name} {text}>", 50)
+    assert text.splitlines()[:7] == [
+        "<BOLD a: catalog base on>",
+        f"<BOLD   {'x' * 40}>",
+        "  declared    yes",
+        "  name        word word word word word word word",
+        "                word word word word word",
+        "  source      a.raw",
+        "  digest",
+    ]
+    assert "<BOLD Current build: generation 2, image now>" in text.splitlines()
+    assert text.splitlines()[-1] == "<BOLD Next apply:>"

@@ -111,3 +111,68 @@ def test_a_text_without_a_remedy() -> None:
     """No separator is left over."""
     (found,) = list_findings([replace(PROBLEM, hint="")])
     assert (found.text, found.level, type(found.rule)) == ("unknown key", Level.ERROR, Rule)
+
+
+def test_a_fingerprint_is_the_same_in_each_version() -> None:
+    """Else a platform would report each old problem as new. Of equal problems, the number is part of it."""
+    found = list_findings([PROBLEM, replace(PROBLEM, line=9)])
+    assert [one.fingerprint for one in found] == [
+        "e2a9e1834e877e769e6fb6531d2e1ec6",
+        "d53a8ddb53619ef9e3a99dac4f168b62",
+    ]
+
+
+def test_each_rule_in_its_order() -> None:
+    """Ids never change. While a file cannot be read or is not a manifest, the problems of its content are unknown."""
+    assert [(rule.id, rule.name) for rule in RULES] == [
+        ("file", "UnreadableFile"),
+        ("structure", "WrongStructure"),
+        ("catalog", "WrongCatalog"),
+        ("policy", "WrongPolicy"),
+        ("target", "WrongTarget"),
+        ("defaults", "WrongDefaults"),
+        ("profile", "WrongProfile"),
+        ("value", "WrongValue"),
+        ("image", "WrongImage"),
+        ("source", "WrongSource"),
+        ("removed", "WrongRemovedKey"),
+    ]
+    assert [rule.id for rule in RULES if rule.hides_others] == ["file", "structure"]
+    usual = "Do what the message says. To see every field and its limits, run: imagesync schema"
+    assert {rule.id: rule.remedy for rule in RULES if rule.remedy != usual} == {
+        "file": "Correct the path or its permissions, or split a manifest that is too large."
+    }
+
+
+def test_findings_of_one_rule_are_sorted_by_file_then_line_then_column() -> None:
+    """Lines are compared as numbers: 10 is after 9. A warning of a worse rule is still after each error."""
+    places = [("b.yaml", 1, 1), ("a.yaml", 10, 1), ("a.yaml", 9, 12), ("a.yaml", 9, 2)]
+    problems = [replace(PROBLEM, file=file, line=line, column=column) for file, line, column in places]
+    found = list_findings(problems, [replace(PROBLEM, where="", line=0)])
+    assert [(one.problem.file, one.problem.line, one.problem.column) for one in found] == [
+        *reversed(places),
+        ("images.yaml", 0, 3),
+    ]
+    assert [one.level for one in found] == [Level.ERROR] * 4 + [Level.WARNING]
+
+
+@pytest.mark.parametrize(
+    ("where", "same"),
+    [
+        ("images.a.name (and 12 more)", True),
+        ("images.a.name (and more)", False),
+        ("images.a.name (and 3 more).x", False),
+        ("images.a.name(and 3 more)", False),
+    ],
+)
+def test_only_the_number_of_further_images_is_no_part_of_a_fingerprint(where: str, *, same: bool) -> None:
+    """At the end of the place."""
+    assert (fingerprint(replace(PROBLEM, where=where)) == fingerprint(PROBLEM)) is same
+
+
+def test_a_warning_has_the_fingerprint_of_the_error() -> None:
+    """Unless both are there; the text has the hint after the message."""
+    ((one,), (other,)) = list_findings([PROBLEM]), list_findings([], [PROBLEM])
+    assert (one.fingerprint, other.level) == (other.fingerprint, Level.WARNING)
+    assert one.text == "unknown key; did you mean nam?"
+    assert len({found.fingerprint for found in list_findings([PROBLEM], [PROBLEM])}) == 2

@@ -25,6 +25,7 @@ from imagesync.render.junit import (
     format_reported_junit,
     format_runs_junit,
 )
+from imagesync.version import __version__
 from tests.ci_logs import HOSTILE, find_commands
 from tests.unit.factories import NOW, catalog, inventory, live, plan, spec
 
@@ -331,3 +332,135 @@ def test_any_text_is_well_formed_and_stays_in_its_place(text: str) -> None:
     assert names == {
         *("testsuites", "testsuite", "properties", "property", "testcase", "failure", "error", "system-out")
     }
+
+
+def make_bad_report() -> Report:
+    """A run with keys that cannot be planned, a failed replacement, a skipped create and more."""
+    errors = (PlanError("x", PROBLEM), PlanError("y", replace(PROBLEM, message="wrong", hint="")))
+    made = replace(make(), target_name="eu", errors=errors)
+    (new, old), (other,) = ([step for step in made.steps if step.action.key == key] for key in "ab")
+    results = (
+        StepResult(new, Outcome.FAILED, None, "no room\x1b", None, 1.2344),
+        StepResult(old, Outcome.FAILED, None, "away", "create:a", 0.25),
+        StepResult(other, Outcome.SKIPPED, None, "", "create:a", 0.0),
+    )
+    return Report(made, results, leftover=("c: off", "d: on"), stopped="lease lost")
+
+
+def test_the_whole_report_of_a_run() -> None:
+    """Numbers, names and times are where readers expect them; each error of a change is in its message."""
+    assert (
+        format_report_junit(make_bad_report(), now=NOW)
+        == f"""\
+<?xml version='1.0' encoding='utf-8'?>
+<testsuites name="imagesync" tests="8" failures="5" errors="1" skipped="2" time="1.484">
+  <testsuite name="imagesync.base.eu" tests="8" failures="5" errors="1" skipped="2" time="1.484" \
+timestamp="2026-11-23T12:00:00">
+    <properties>
+      <property name="imagesync" value="{__version__}" />
+      <property name="catalog" value="base" />
+      <property name="target" value="eu" />
+    </properties>
+    <testcase classname="imagesync.base.eu" name="x: cannot be planned" time="0.000">
+      <failure message="{PROBLEM}" type="failure">{PROBLEM}</failure>
+    </testcase>
+    <testcase classname="imagesync.base.eu" name="y: cannot be planned" time="0.000">
+      <failure message="a.yaml:3:5: images.x: wrong" type="failure">a.yaml:3:5: images.x: wrong</failure>
+    </testcase>
+    <testcase classname="imagesync.base.eu" name="a: replace, new build" time="1.484">
+      <failure message="no room\\x1b; away" type="failure">no room\\x1b; away</failure>
+      <system-out>4.0 KiB from a.raw
+old build: hidden, kept without limit (keep 1)</system-out>
+    </testcase>
+    <testcase classname="imagesync.base.eu" name="b: create" time="0.000">
+      <skipped message="skipped, because create:a was not done" />
+      <system-out>4.0 KiB from b.raw
+visibility: private
+format: raw in bare</system-out>
+    </testcase>
+    <testcase classname="imagesync.base.eu" name="z: delete, not in the manifest" time="0.000">
+      <skipped message="not started" />
+      <system-out>4.0 KiB
+image: id-z</system-out>
+    </testcase>
+    <testcase classname="imagesync.base.eu" name="final listing" time="0.000">
+      <failure message="not as planned: c: off" type="failure">not as planned: c: off</failure>
+    </testcase>
+    <testcase classname="imagesync.base.eu" name="final listing (2)" time="0.000">
+      <failure message="not as planned: d: on" type="failure">not as planned: d: on</failure>
+    </testcase>
+    <testcase classname="imagesync.base.eu" name="run" time="0.000">
+      <error message="lease lost" type="error">lease lost</error>
+    </testcase>
+  </testsuite>
+</testsuites>"""
+    )
+
+
+def test_each_suite_has_its_own_numbers_and_the_root_their_sums() -> None:
+    """Names are printable. Catalog and target are properties of each suite."""
+    runs = [
+        TargetRun("eu\x1b", TargetOutcome.FAILED, make_bad_report()),
+        TargetRun("us", TargetOutcome.NOT_STARTED, problems=(PROBLEM, DEAD)),
+        TargetRun("ap", TargetOutcome.FAILED, make_report(Outcome.FAILED)),
+    ]
+    root = ElementTree.fromstring(format_runs_junit("base", runs, now=NOW).encode())
+    numbers = ("tests", "failures", "errors", "skipped", "time")
+    assert [root.get(name) for name in numbers] == ["10", "6", "1", "3", "1.484"]
+    assert [[suite.get(name) for name in ("name", *numbers)] for suite in root] == [
+        ["imagesync.base.eu\\x1b", "8", "5", "1", "2", "1.484"],
+        ["imagesync.base.us", "1", "0", "0", "1", "0.000"],
+        ["imagesync.base.ap", "1", "1", "0", "0", "0.000"],
+    ]
+    assert [[(one.get("name"), one.get("value")) for one in suite.iter("property")] for suite in root] == [
+        [("imagesync", __version__), ("catalog", "base"), ("target", target)] for target in ("eu\\x1b", "us", "ap")
+    ]
+    (skipped,) = root[1].iter("skipped")
+    secret = "(35 characters, not shown: looks like a secret)"
+    assert skipped.attrib == {"message": f"{PROBLEM}; no answer from {secret}; check the network"}
+
+
+def test_a_plan_begins_with_why_it_is_refused() -> None:
+    """Then its errors, then its changes. A plan without changes says how many images are right."""
+    made = replace(make(), errors=(PlanError("x", PROBLEM),))
+    _, cases = read(format_plan_junit(made, now=NOW, refusals=("too many", "far too many")))
+    assert list(cases) == [
+        *("the limits of the policy", "the limits of the policy (2)", "x: cannot be planned"),
+        *("a: replace, new build", "b: create", "z: delete, not in the manifest"),
+    ]
+    assert cases["the limits of the policy (2)"].result[0].message == "far too many"
+    idle = plan(catalog(spec("a")), inventory(live(spec("a"))))
+    words = "No changes. 1 image matches the manifest."
+    assert read(format_plan_junit(idle, now=NOW))[1]["no changes"].system_out == words
+    assert read(format_report_junit(Report(idle, ()), now=NOW))[1]["no changes"].system_out == words
+
+
+def test_a_step_that_several_steps_waited_for_is_named_once() -> None:
+    """Two causes are both named."""
+    made = make()
+    new, old = (step for step in made.steps if step.action.key == "a")
+    for cause, message in (("x", "because x was not done"), ("y", "because x was not done, because y was not done")):
+        results = (StepResult(new, Outcome.SKIPPED, cause="x"), StepResult(old, Outcome.SKIPPED, cause=cause))
+        _, cases = read(format_report_junit(Report(made, results), now=NOW))
+        assert cases["a: replace, new build"].result[0].message == f"skipped, {message}"
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_each_outcome_of_a_merged_step_is_a_result(outcome: Outcome) -> None:
+    """With its words, if there is no error."""
+    step = ReportedStep("create:a", "create", "a", outcome, "", "", "", 0.5, 0)
+    found = list_results(format_reported_junit("base", [ReportedRun("eu", TargetOutcome.DONE, steps=(step,))], now=NOW))
+    kinds = {Outcome.DONE: [], Outcome.FAILED: ["Failure"], Outcome.INTERRUPTED: ["Error"]}
+    expected = [(kind, outcome.words) for kind in kinds.get(outcome, ["Skipped"])]
+    assert found == {"imagesync.base.eu": {"a: create": expected}}
+
+
+def test_a_problem_without_a_place_is_named_by_its_kind() -> None:
+    """Of a manifest, or of the whole command."""
+    run = ReportedRun("eu", TargetOutcome.FAILED, errors=(DEAD,))
+    (cases,) = list_results(format_reported_junit("base", [run], now=NOW)).values()
+    assert list(cases) == ["manifest: cannot be planned"]
+    (cases,) = list_results(format_failure_junit("apply", [DEAD, PROBLEM], now=NOW, target="eu")).values()
+    assert cases == {"apply": [("Error", str(DEAD))], "apply: images.x": [("Error", str(PROBLEM))]}
+    suite, _ = read(format_failure_junit("apply", [PROBLEM], now=NOW, target="eu"))
+    assert suite.name == "imagesync.eu"

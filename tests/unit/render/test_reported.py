@@ -10,11 +10,13 @@ from imagesync.model.image import Identity
 from imagesync.model.report import Outcome
 from imagesync.model.reported import ReportedRun, ReportedStep
 from imagesync.model.targets import TargetOutcome
+from imagesync.render.blocks import Kind
 from imagesync.render.document import Alert, Collection, Document, TargetGroup
 from imagesync.render.markdown import format_markdown
 from imagesync.render.page import format_page
-from imagesync.render.reported import format_reported, make_reported_collection
+from imagesync.render.reported import count_steps, format_reported, make_reported_collection
 from imagesync.render.run_result import runs_to_json
+from imagesync.render.style import Ink
 from imagesync.schemas import load_schema
 from imagesync.text import escape_commands
 from tests.ci_logs import HOSTILE, find_commands
@@ -192,3 +194,110 @@ def test_no_text_of_a_report_is_interpreted(kind: str) -> None:
     printed = format_reported(runs)
     assert printed.replace("\n", "").isprintable()
     assert list(find_commands(escape_commands(printed))) == []  # the guard of the output does it
+
+
+def test_colors_and_lines_of_a_narrow_terminal() -> None:
+    """Names of targets and the last sentence are bold; further lines are set in deeper than the next entry."""
+    text = format_reported([DONE, BAD, SAME, OFF], lambda ink, text: f"<{ink.name} {text}>", width=30)
+    assert text == (
+        "<BOLD eu:>\n"
+        "  Steps: 2 done. 2.0 KiB\n"
+        "      uploaded.\n"
+        "<BOLD same:>\n"
+        "  No changes.\n"
+        "<BOLD us:>\n"
+        "  failed      create:b: HTTP\n"
+        "      409\n"
+        "  skipped     update:b:x\n"
+        "  Error: a.yaml:3:5: images.x:\n"
+        "      gone; correct it\n"
+        "  Error: not as planned: c:\n"
+        "      off\n"
+        "  Steps: 1 done, 1 failed, 1\n"
+        "      skipped. 2.0 KiB\n"
+        "      uploaded.\n"
+        "<BOLD ap:>\n"
+        "  Error: no answer; check the\n"
+        "      network\n"
+        "  Failed.\n"
+        "<BOLD 4 targets: 1 done, 1>\n"
+        "<BOLD   unchanged, 2 failed (us,>\n"
+        "<BOLD   ap).>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("action", "kind"),
+    [
+        ("create", Kind(Ink.ADD, "+", "create")),
+        ("update", Kind(Ink.CHANGE, "~", "update")),
+        ("deactivate", Kind(Ink.STATE, "○", "deactivate")),
+        ("reactivate", Kind(Ink.STATE, "●", "reactivate")),
+        ("delete", Kind(Ink.REMOVE, "-", "delete")),
+    ],
+)
+def test_each_action_has_its_sign_and_color(action: str, kind: Kind) -> None:
+    """As in a plan. What a step waited for is only with that step."""
+    steps = (replace(CREATE, action=action), replace(CREATE, action=action, cause="create:\x1b", key="k\x1b"))
+    first, second = make(replace(DONE, steps=steps)).groups[0].first.blocks
+    assert (first.kind, first.labels) == (kind, ("a",))
+    assert (second.kind, second.labels) == (kind._replace(why="because create:\\x1b was not done"), ("k\\x1b",))
+
+
+def test_steps_are_counted_in_the_order_of_their_outcomes() -> None:
+    """Whatever the order of the steps; only bytes of steps that are done are uploaded."""
+    steps = tuple(replace(CREATE, outcome=outcome) for outcome in [*reversed(Outcome), Outcome.DONE, Outcome.FAILED])
+    words = "2 done, 2 failed, 1 deferred, 1 skipped, 1 interrupted, 1 not started"
+    run = replace(DONE, steps=steps)
+    assert count_steps(run) == f"Steps: {words}. 4.0 KiB uploaded."
+    assert count_steps(replace(run, steps=steps[:2])) == "Steps: 1 interrupted, 1 not started."
+    assert count_steps(replace(run, steps=())) == ""
+    assert make(run).rows[0].changes == f"steps: {words}"
+    assert [block.outcome for block in make(run).groups[0].first.blocks] == [
+        *("failed", "failed", "interrupted", "skipped", "deferred", "not started", "done", "done"),
+    ]
+
+
+def test_every_error_of_a_run_in_its_order() -> None:
+    """Problems of the target, then of keys, then differences, then why it stopped; all printable."""
+    run = ReportedRun(
+        "eu",
+        TargetOutcome.LOST,
+        problems=(DEAD, replace(DEAD, message="no\x1broute")),
+        errors=(PROBLEM, replace(PROBLEM, line=9)),
+        leftover=("c: off", "d: \x1b"),
+        stopped="lease\x1b lost",
+    )
+    errors = [
+        "no answer; check the network",
+        "no\\x1broute; check the network",
+        "a.yaml:3:5: images.x: gone; correct it",
+        "a.yaml:9:5: images.x: gone; correct it",
+        "not as planned: c: off",
+        "not as planned: d: \\x1b",
+        "lease\\x1b lost",
+    ]
+    assert [group.first for group in make(run).errors] == errors
+    assert format_reported([run]).splitlines() == [
+        "eu:",
+        *(f"  Error: {text}" for text in errors),
+        *("  Lost.", "1 target: 1 lost (eu)."),
+    ]
+
+
+def test_each_deleted_key_is_in_the_alert_once() -> None:
+    """In the order of the run; deletions that are not done are not in it, nor are other actions."""
+    keys = ("z", "b\x1b", "z", "c")
+    steps = [replace(DELETE, key=key, id=f"delete:{at}") for at, key in enumerate(keys)]
+    steps += [replace(DELETE, key="d", outcome=Outcome.FAILED, error="x"), replace(CREATE, key="e")]
+    (alert,) = make(replace(DONE, steps=tuple(steps))).alerts
+    assert alert.first == Alert("had images that were deleted", ("z", "b\\x1b", "c"), is_loss=True)
+
+
+@pytest.mark.parametrize("outcome", list(TargetOutcome))
+def test_a_target_without_steps_has_its_outcome_in_words(outcome: TargetOutcome) -> None:
+    """One with steps has their number."""
+    words = "No changes." if outcome is TargetOutcome.UNCHANGED else f"{outcome.words.capitalize()}."
+    bare, full = ReportedRun("eu", outcome), ReportedRun("eu", outcome, steps=(DELETE,))
+    assert format_reported([bare]).splitlines()[:2] == ["eu:", f"  {words}"]
+    assert format_reported([full]).splitlines()[:2] == ["eu:", "  Steps: 1 done."]

@@ -90,3 +90,42 @@ def test_a_viewer_finds_no_link_and_no_placeholder_in_a_message() -> None:
     """SARIF has both in plain text; text of a manifest must not become one."""
     (found,) = make_run(Diagnostic("a.yaml", 1, 1, "", "[click](https://evil.example) {0} {a} [0]"))["results"]
     assert found["message"] == {"text": "[click] (https://evil.example) { 0} {a} [0]"}
+
+
+def test_the_whole_log() -> None:
+    """With the schema, the text of each rule, the meaning of the base, and the name of the fingerprint."""
+    findings = list_findings([PROBLEM], [Diagnostic("b.yaml", 9, 2, "policy.x", "no effect")])
+    log = findings_to_sarif(findings, 3)
+    (run,) = log.pop("runs")
+    assert log == {
+        "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
+        "version": "2.1.0",
+    }
+    assert run.pop("tool")["driver"]["rules"] == [
+        {
+            "id": rule.id,
+            "name": rule.name,
+            "shortDescription": {"text": rule.text},
+            "fullDescription": {"text": rule.text},
+            "help": {"text": rule.remedy},
+        }
+        for rule in RULES
+    ]
+    image, policy = run.pop("results")
+    assert [image["partialFingerprints"], policy["partialFingerprints"]] == [
+        {"problemHash/v1": one.fingerprint} for one in findings
+    ]
+    assert (policy["ruleId"], policy["ruleIndex"], policy["message"]) == (
+        *("policy", 3, {"text": "policy.x: no effect"}),
+    )
+    assert run == {
+        "invocations": [{"executionSuccessful": True, "exitCode": 3}],
+        "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "The root of the repository."}}},
+        "columnKind": "unicodeCodePoints",
+    }
+
+
+def test_each_link_and_each_placeholder_is_broken() -> None:
+    """Also those of the place and of the hint, and of any number; other braces stay."""
+    (found,) = make_run(Diagnostic("a.yaml", 1, 1, "images.{0}", "{12} {1x} {} [a](b)", "[c](d) {3}"))["results"]
+    assert found["message"] == {"text": "images.{ 0}: { 12} {1x} {} [a] (b); [c] (d) { 3}"}

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -130,3 +131,152 @@ def test_of_many_images_that_expire_the_first_days_are_listed() -> None:
     assert more == f"  and {within - MAX_LISTED} more"
     assert len(list_expiries(days, now, whole=True)) == 28
     assert list_expiries(days, None, whole=True) == []
+
+
+@pytest.mark.parametrize(
+    ("kept", "now", "text"),
+    [
+        (Kept("a", "i", 2, 90, retires=True), None, "kept from its retirement (keep 2, 90 days)"),
+        (Kept("a", "i", 2, 10**9, retires=True), NOW, "kept from its retirement (keep 2, 1000000000 days)"),
+        (Kept("a", "i", 2, 90, until="2027-01-02", retires=True), NOW, "kept until 2027-01-02 (keep 2, 90 days)"),
+        (Kept("a", "i", 2, 90), None, "kept since an unknown day (keep 2, 90 days)"),
+        (Kept("a", "i", 3, None, retires=True), NOW, "kept without limit (keep 3)"),
+        (Kept("a", "i", 0, None, until="2027-01-02"), NOW, "kept until the next apply (keep 0)"),
+        (Kept("a", "i", 2, 40, retires=True), NOW, "kept until 2027-01-02 (keep 2, 40 days)"),
+        (
+            Kept("a", "i", 3, 7, until="2027-01-02", protected=True),
+            NOW,
+            "kept because it is protected (--allow-protected deletes it)",
+        ),
+    ],
+)
+def test_the_rule_by_which_an_image_is_kept(kept: Kept, now: datetime | None, text: str) -> None:
+    """Without a clock, or with a day that no calendar has, there is no date."""
+    assert describe_kept(kept, now) == text
+
+
+def make_kept(*keys: str, steps: str = "", **attrs: Any) -> Plan:
+    """A plan that keeps images of these keys and has a step of each key of ``steps``."""
+    kept = tuple(Kept(key, f"id-{at}", 1, **attrs) for at, key in enumerate(keys))
+    return Plan("base", TARGET, tuple(make_step(Deactivate(key, "i"), Reason.DRIFT) for key in steps), kept=kept)
+
+
+def test_the_lines_of_retired_builds() -> None:
+    """Of keys that change; those that this plan retires are in its rows. Ids are below each other."""
+    made = make_kept("a", "long", "b", "c", steps="ab")
+    made = replace(made, kept=(*made.kept, Kept("a", "new", 1, retires=True)))
+    rule = "kept without limit (keep 1)"
+    assert list(list_kept(made, NOW, whole=False)) == [
+        "Retired builds kept:",
+        f"  a  id-0  {rule}",
+        f"  b  id-2  {rule}",
+        "  and 2 more, of keys that this plan does not change",
+    ]
+    assert list(list_kept(made, NOW, whole=True)) == [
+        "Retired builds kept:",
+        f"  a     id-0  {rule}",
+        f"  long  id-1  {rule}",
+        f"  b     id-2  {rule}",
+        f"  c     id-3  {rule}",
+    ]
+    assert list(list_kept(make_kept("a", "b"), NOW, whole=False)) == ["Retired builds kept: 2."]
+    for whole in (True, False):
+        assert list(list_kept(make_kept("a", steps="a", retires=True), NOW, whole=whole)) == []
+
+
+def test_many_retired_builds_are_a_line_for_each_rule() -> None:
+    """Sorted by it, with three of its keys; a key with two builds is named once, but both are counted."""
+    keys = [*"abcdefg", "a", "b"]
+    made = make_kept(*keys, steps="abcdefgz")
+    others = tuple(Kept("z", f"z{at}", 1, 9, until=f"2027-01-0{at}") for at in (2, 1, 2))
+    assert list(list_kept(replace(made, kept=(*others, *made.kept)), NOW, whole=False)) == [
+        "Retired builds kept:",
+        "  1 build kept until 2027-01-01 (keep 1, 9 days): z",
+        "  2 builds kept until 2027-01-02 (keep 1, 9 days): z",
+        "  9 builds kept without limit (keep 1): a, b, c and 6 more",
+    ]
+
+
+EXPIRY_NOW = datetime(2026, 12, 1, 23, 30, tzinfo=UTC)
+
+
+def test_the_days_until_images_expire() -> None:
+    """Thirty days are listed, one more is not; images of one day are sorted by key, and days that are over are first."""
+    days = {"later": "2027-01-01", "b\x1b": "2026-12-31", "today": "2026-12-01", "a": "2026-12-31"}
+    days |= {"past": "2026-11-30", "before": "2026-11-21", "bad": "2026-13-01"}
+    soon = [
+        "  before   2026-11-21 (10 days ago)",
+        "  past     2026-11-30 (1 day ago)",
+        "  today    2026-12-01 (today)",
+        "  a        2026-12-31 (in 30 days)",
+        "  b\\x1b  2026-12-31 (in 30 days)",
+    ]
+    lines = list_expiries(days, EXPIRY_NOW, whole=False)
+    assert [line.split() for line in lines] == [
+        *(line.split() for line in ("Expiring within 30 days:", *soon)),
+    ]
+    assert list_expiries({"a": "2026-12-31", "bcd": "2026-12-02"}, EXPIRY_NOW, whole=False) == [
+        "Expiring within 30 days:",
+        "  bcd  2026-12-02 (in 1 day)",
+        "  a    2026-12-31 (in 30 days)",
+    ]
+    whole = list_expiries(days, EXPIRY_NOW, whole=True)
+    assert (whole[0], len(whole), whole[-1].split()) == ("Expiring:", 7, ["later", "2027-01-01", "(in", "31", "days)"])
+    assert list_expiries({"later": "2027-01-01"}, EXPIRY_NOW, whole=False) == []
+    assert list_expiries({}, EXPIRY_NOW, whole=True) == []
+
+
+@pytest.mark.parametrize("number", [MAX_LISTED, MAX_LISTED + 1])
+def test_so_many_expiries_are_listed(number: int) -> None:
+    """With all details every one."""
+    days = {f"k{at:02}": "2026-12-02" for at in range(number)}
+    lines = list_expiries(days, EXPIRY_NOW, whole=False)
+    assert len(lines) == 1 + MAX_LISTED + (number > MAX_LISTED)
+    assert (lines[-1] == "  and 1 more") is (number > MAX_LISTED)
+    assert len(list_expiries(days, EXPIRY_NOW, whole=True)) == 1 + number
+
+
+def test_each_candidate_has_its_fate() -> None:
+    """One line each, ids below each other; without a clock there is no age."""
+    keys = ("a", "long", "c", "d", "e")
+    found = [
+        Candidate(key, f"id-{key}", f"2026-11-2{at}T12:00:00Z", fate)
+        for at, (key, fate) in enumerate(zip(keys, Fate, strict=True))
+    ]
+    assert list(list_candidates(found, NOW)) == [
+        "Candidates:",
+        "  a     id-a  staged 2026-11-20T12:00:00Z (3 days ago), published by this plan",
+        "  long  id-long  staged 2026-11-21T12:00:00Z (2 days ago), dropped by this plan",
+        "  c     id-c  staged 2026-11-22T12:00:00Z (24 hours ago), the next apply publishes it",
+        "  d     id-d  staged 2026-11-23T12:00:00Z (just now), no longer declared, the next apply drops it",
+        "  e     id-e  staged 2026-11-24T12:00:00Z (just now), rejected, not published",
+    ]
+    assert list(list_candidates(found[:1], None)) == [
+        "Candidates:",
+        "  a  id-a  staged 2026-11-20T12:00:00Z, published by this plan",
+    ]
+    assert list(list_candidates([], NOW)) == []
+
+
+@pytest.mark.parametrize("number", [MAX_LISTED, MAX_LISTED + 1])
+def test_so_many_candidates_have_a_line_each(number: int) -> None:
+    """More only with all details."""
+    found = [Candidate(f"k{at}", "i", "", Fate.DROPPED) for at in range(number)]
+    assert len(list(list_candidates(found, NOW, whole=False))) == (2 if number > MAX_LISTED else 1 + number)
+    assert len(list(list_candidates(found, NOW, whole=True))) == 1 + number
+
+
+def test_groups_of_candidates_name_those_that_no_row_names() -> None:
+    """In the order of the fates; a lone candidate is named in the singular."""
+    fates = [Fate.REJECTED, Fate.UNWANTED, Fate.WAITING, *[Fate.DROPPED] * 4, *[Fate.REJECTED] * 4, Fate.PUBLISHED]
+    found = [Candidate(f"k{at:02}", "i", "", fate) for at, fate in enumerate(fates)]
+    assert list(list_candidates(found, NOW, whole=False)) == [
+        "Candidates:",
+        "  1 published by this plan: k11",
+        "  4 dropped by this plan: k03, k04, k05 and 1 more",
+        "  1 the next apply publishes it: k02",
+        "  1 no longer declared, the next apply drops it: k01",
+        "  5 rejected, not published: k00, k07, k08, k09, k10",
+    ]
+    more = [*found, Candidate("z", "i", "", Fate.UNWANTED)]
+    assert "  2 no longer declared, the next apply drops them: k01, z" in list_candidates(more, NOW, whole=False)

@@ -10,12 +10,16 @@ from imagesync.model.plan import Deactivate, Delete, Kind, Plan, PlanError, Reac
 from imagesync.planning.staging import stage_plan
 from imagesync.planning.steps import make_step
 from imagesync.render.summary import (
+    VERBS,
     count_changes,
+    describe_effect,
     describe_errors,
     format_changes,
     format_counts,
     format_headings,
+    format_scope,
     format_total,
+    list_errors,
     note_copies,
 )
 from tests.unit.factories import TARGET, catalog, digest, inventory, live, plan, plan_input, spec
@@ -101,3 +105,55 @@ def test_the_total_of_several_targets() -> None:
     unknown = plan(catalog(spec("a", fingerprint=Fingerprint((digest("a"),)))), inventory())
     assert format_total([two, unknown]) == "In total 3 to create, 1 to delete. Upload size unknown."
     assert format_total([Plan("base", TARGET, COUNTED[:1])] * 2) == "In total 2 to move."
+
+
+SECRET = "ghp_" + "aB3dE5gH7jK9mN1pQ3sT5vX7zA9cE1fG3hJ5"
+
+
+def test_errors_are_printable_and_have_no_secret() -> None:
+    """In the order of the plan."""
+    problems = [Diagnostic("b\x1b.yaml", 2, 1, "images", SECRET), Diagnostic("a.yaml", 1, 1, "", "wrong", "mend it")]
+    errors = tuple(PlanError("k", problem) for problem in problems)
+    found = list(list_errors(Plan("base", TARGET, errors=errors)))
+    hidden = f"({len(SECRET)} characters, not shown: looks like a secret)"
+    assert found == [f"b\\x1b.yaml:2:1: images: {hidden}", "a.yaml:1:1: wrong; mend it"]
+    assert list(describe_effect(Plan("base", TARGET))) == []
+
+
+@pytest.mark.parametrize(("number", "words"), [(1, "1 image carries"), (2, "2 images carry"), (12, "12 images carry")])
+def test_the_sentence_about_copied_records(number: int, words: str) -> None:
+    """It counts them, because there may be thousands."""
+    assert note_copies([f"id-{at}" for at in range(number)]) == [
+        f"{words} a copy of another image's record, as snapshots of servers do; imagesync does not change them; "
+        "to list their ids, pass -v"
+    ]
+
+
+def test_the_heading_of_one_plan_and_of_several() -> None:
+    """Numbers of images are with the place; plans with different numbers have a line each."""
+    one = Plan("base", TARGET, target_name="eu", wanted=1, owned=2)
+    other = replace(one, target_name="us", wanted=2, owned=1)
+    assert format_scope(one) == "1 image declared, 2 owned"
+    assert format_scope(other) == "2 images declared, 1 owned"
+    place = "(store ./lab, project local)"
+    assert format_headings([one]) == [f"Catalog base on target eu {place}: 1 image declared, 2 owned"]
+    assert format_headings([one, replace(one, target_name="us")]) == [
+        f"Catalog base on targets eu {place}, us {place}: 1 image declared, 2 owned"
+    ]
+    assert format_headings([one, other]) == [
+        "Catalog base on targets",
+        f"  eu {place}: 1 image declared, 2 owned",
+        f"  us {place}: 2 images declared, 1 owned",
+    ]
+
+
+def test_plans_with_no_bytes_to_upload_or_of_another_kind() -> None:
+    """Bytes are of creates only; only an apply has the number of unchanged images."""
+    made = Plan("base", TARGET, COUNTED[1:2], unchanged=3, kind=Kind.ROLLBACK)
+    assert format_counts(made) == "Plan: 1 to update; no other changes."
+    assert format_counts(replace(made, kind=Kind.STAGE)) == "Plan: 1 to update; no other changes."
+    unknown = plan(catalog(spec("a", fingerprint=Fingerprint((digest("a"),)))), inventory())
+    assert format_counts(unknown) == "Plan: 1 to create; 0 unchanged. Upload size unknown."
+    assert format_counts(unknown, [unknown]) == ("Plan for each target: 1 to create; 0 unchanged. Upload size unknown.")
+    assert format_total([made]) == "In total 1 to update."
+    assert VERBS == ("move", "create", "update", "replace", "deactivate", "reactivate", "delete", "stage")
