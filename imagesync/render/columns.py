@@ -159,7 +159,8 @@ def choose_columns(words: str | None, usual: Sequence[str]) -> tuple[Column, ...
     """The columns that ``--columns`` names, in its order; ``usual`` without it. UsageError for an unknown or repeated name."""
     names = [word.strip() for word in words.split(",")] if words is not None else list(usual)
     found = tuple(map(_find_column, names))
-    if twice := [name for name in names if names.count(name) > 1]:
+    each = [column.name for column in found]
+    if twice := [name for name in each if each.count(name) > 1]:
         raise UsageError(f"--columns has {show_key(twice[0])} twice", "name each column once")
     return found
 

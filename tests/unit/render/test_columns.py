@@ -245,3 +245,10 @@ def test_spaces_and_case_of_a_choice_do_not_count() -> None:
     assert str(found.value).endswith(", os_hash_value, stores, and properties.NAME for a property")
     with pytest.raises(UsageError, match=r"^--columns has id twice; name each column once$"):
         choose_columns("id,name, id,name", USUAL)
+
+
+def test_a_column_in_another_case_is_the_same_column() -> None:
+    """Two properties that differ in case are two."""
+    with pytest.raises(UsageError, match=r"^--columns has id twice; name each column once$"):
+        choose_columns("name,ID,Id", USUAL)
+    assert len(choose_columns("properties.a,properties.A", ())) == 2
