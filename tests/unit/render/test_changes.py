@@ -91,6 +91,15 @@ def test_drift_is_marked() -> None:
         (("visibility",), "private", "public", True, True),
         (("visibility",), "public", "private", True, True),
         (("visibility",), "private", "shared", False, True),
+        (("visibility",), "community", "private", True, True),
+        (("visibility",), None, "community", True, True),
+        (("visibility",), "shared", None, False, True),
+        (("protected",), None, False, True, True),
+        (("owner",), "a", "b", False, True),
+        (("status",), "active", "deactivated", False, True),
+        (("tags",), (), ("a",), False, False),
+        (("properties", "owner"), "a", "b", False, False),
+        (("properties", "protected"), "a", "b", False, False),
         (("protected",), True, False, True, True),
         (("hidden",), False, True, False, True),
         (("members",), (), ("a",), False, True),
@@ -258,3 +267,63 @@ def test_the_access_of_a_new_image(fields: dict[str, Any], text: str, alarms: li
     staged = next(describe_new_image(create(fields, stage=True), whole=False))
     assert staged == Line("visibility", text, is_named=True)
     assert list(list_alarms_of_new(create(fields))) == alarms
+
+
+def test_the_words_of_each_alarm() -> None:
+    """Each completes a sentence about images; the first that a reviewer reads is what all users get."""
+    assert [alarm.value for alarm in Alarm] == [
+        "become public",
+        "become visible to all projects (community)",
+        "are no longer public",
+        "become protected",
+        "are no longer protected",
+        "are released: they stay, and no catalog owns them",
+        "are deactivated",
+        "are hidden",
+        "have old builds that are deleted",
+        "are deleted",
+    ]
+
+
+def test_what_is_left_of_two_long_values() -> None:
+    """Twelve characters that are the same, 72 in all, and eight digits of the digest of the whole value."""
+    before, after = f"{'a' * 80}b{'c' * 80}", f"{'a' * 80}d"
+    digest = hashlib.sha256(before.encode()).hexdigest()[:8]
+    assert line(("name",), before, after, mark_drift=True) == (
+        f"…{'a' * 12}b{'c' * 59}… (161 characters, sha256 {digest}…) → …{'a' * 12}d  (drift)"
+    )
+
+
+def test_several_changes_keep_their_order() -> None:
+    """Only drift is marked, and only if it is asked for; a set may be marked, too."""
+    changes = [
+        FieldChange(("tags",), ("b", "a"), ("a", "c"), Reason.DRIFT),
+        FieldChange(("min_ram",), 1, 2, Reason.MANIFEST_CHANGED),
+        FieldChange(("min_disk",), 3, 4, Reason.DRIFT),
+    ]
+    for mark, drift in ((True, "  (drift)"), (False, "")):
+        found = describe_changes(changes, mark_drift=mark, whole=False)
+        assert [(one.name, one.text) for one in found] == [
+            ("tags", f"+ c, - b{drift}"),
+            ("min_ram", "1 → 2"),
+            ("min_disk", f"3 → 4{drift}"),
+        ]
+
+
+def test_the_lines_of_a_new_image_in_their_order() -> None:
+    """Access, format, owner, members, tags, properties; numbers have their units."""
+    new = create(
+        {"disk_format": "qcow2", "container_format": "ovf", "min_disk": 7, "min_ram": 9, "owner": "p"},
+        members=("m",),
+        tags=("t", "u"),
+        properties={"z": "1", "b": "2"},
+    )
+    assert list(describe_new_image(new, whole=False)) == [
+        ACCESS,
+        Line("format", "qcow2 in ovf, min_disk 7 GB, min_ram 9 MB"),
+        Line("owner", "p", is_named=True),
+        Line("members", "+ m", is_named=True),
+        Line("tags", "t, u"),
+        Line("properties.z", "1"),
+        Line("properties.b", "2"),
+    ]

@@ -7,16 +7,17 @@ import pytest
 
 from imagesync.errors import Diagnostic
 from imagesync.model.catalog import Visibility
-from imagesync.model.plan import Plan, PlanError
+from imagesync.model.plan import Delete, Plan, PlanError, Reason
 from imagesync.model.policy import OnRemove, OnReplace, Policy
 from imagesync.model.report import Outcome, Report, StepResult
 from imagesync.planning.staging import stage_plan
+from imagesync.planning.steps import make_step
 from imagesync.render.changes import Alarm
 from imagesync.render.document import Alert, Command, Document, Section, Subject
 from imagesync.render.documents import make_failure_document, make_plan_document, make_report_document, put_in_past
 from imagesync.render.style import Detail
 from imagesync.render.text import format_plan
-from tests.unit.factories import NOW, candidate, catalog, inventory, live, plan, plan_input, retired, spec
+from tests.unit.factories import NOW, TARGET, candidate, catalog, inventory, live, plan, plan_input, retired, spec
 
 
 def find_alerts(document: Document) -> dict[str, tuple[str, ...]]:
@@ -507,3 +508,36 @@ def test_the_whole_document_of_a_failure() -> None:
         "1 problem.",
         errors=("a\\x1b.yaml:3:5: images.x: gone",),
     )
+
+
+def test_an_image_with_several_errors_has_them_all() -> None:
+    """Of each of its steps, each once; the place of another image is not used."""
+    made = replace(make_run(), places={"b": "x.yaml:2:1"})
+    errors = {"create:a": "no\x1broom", "update:a:id-a": "away"}
+    results = tuple(
+        StepResult(step, Outcome.FAILED if step.id in errors else Outcome.DONE, None, errors.get(step.id, ""))
+        for step in made.steps
+    )
+    first, *_ = make_report_document(Report(made, results), now=NOW).blocks
+    assert (first.labels, first.error, first.place) == (("a",), "no\\x1broom; away", "")
+
+
+def test_a_label_is_in_an_alert_once() -> None:
+    """Although two images of the key are deleted; those of other keys follow in the order of the rows."""
+    actions = [Delete("z", "1", 1), Delete("z", "2", 1), Delete("a\x1b", "3", 1)]
+    made = Plan("base", TARGET, tuple(make_step(action, Reason.REMOVED) for action in actions))
+    (alert,) = make_plan_document(made, now=NOW).alerts
+    assert alert == Alert("are deleted", ("a\\x1b", "z"), is_loss=True)
+
+
+@pytest.mark.parametrize("detail", [Detail.USUAL, Detail.WHOLE])
+def test_notes_that_differ_only_in_their_key_are_joined(detail: Detail) -> None:
+    """Unless all details are shown; in a plan and in a report."""
+    notes = tuple(f"{key}: is old" for key in "abcd")
+    made = replace(plan(catalog(), inventory()), notes=(*notes, "x: is new"))
+    expected = (*notes, "x: is new") if detail is Detail.WHOLE else ("a, b, c, d: is old", "x: is new")
+    for document in (
+        make_plan_document(made, now=NOW, detail=detail),
+        make_report_document(Report(made, ()), now=NOW, detail=detail),
+    ):
+        assert document.sections == (Section("Notes", expected),)

@@ -627,7 +627,7 @@ WHAT: list[tuple[dict[str, Any], str]] = [
     ({"source": replace(FILE, transfer=Transfer(method=Method.GLANCE_DIRECT))}, "4.0 KiB from x\\x1b.raw, imported"),
     ({"source": replace(FILE, transfer=Transfer(stores=("b", "c\x1b")))}, "4.0 KiB from x\\x1b.raw, into b, c\\x1b"),
     ({"source": replace(FILE, transfer=Transfer(all_stores=True))}, "4.0 KiB from x\\x1b.raw, into all stores"),
-    ({"source": URL}, "4.0 KiB from 1.img"),
+    ({"source": URL}, "4.0 KiB from 1"),
     ({"source": URL, "fingerprint": Fingerprint(())}, "from 1.img"),
     ({"source": URL, "fingerprint": Fingerprint((), size=0)}, "0 B from 1.img"),
     ({"source": UrlSource(("https://u:p@h.example/?s=1", "https://x/1", "https://y/1"))}, "4.0 KiB from h.example, 1"),
@@ -677,3 +677,76 @@ def test_images_that_may_be_used_instead_are_named(attrs: dict[str, Any]) -> Non
     row = make_row(create(may_hold=("i", "j"), **attrs), Reason.CONTENT_UNKNOWN)
     found = [line for line in row.lines if "same data" in line.text]
     assert found == [Line("", f"if image {one} has the same data, it is used instead", is_named=True) for one in "ij"]
+
+
+def test_all_urls_of_a_new_image_with_all_details() -> None:
+    """In the order of the manifest, after the digests; the same host twice is one host."""
+    urls = ("https://u:p@h.example/1?t=x", "https://h.example/2\x1b", "http://o.example:8/3")
+    new = create(source=UrlSource(urls), fingerprint=Fingerprint((digest("a"), SHA512)))
+    assert describe(make_row(new, Reason.NEW, whole=True))[2:] == [
+        f"content: {digest('a')}",
+        f"content: {SHA512}",
+        "source: https://h.example/1",
+        "source: https://h.example/2\\x1b",
+        "source: http://o.example:8/3",
+    ]
+
+
+def test_the_label_of_a_retired_build_with_another_name() -> None:
+    """Both are in the label and in the text, the name first."""
+    values: dict[str, Value] = {
+        "name": "x\x1b",
+        f"properties.{ROLE}": Role.RETIRED.value,
+        f"properties.{MANAGED}": '{"g":3}',
+    }
+    row = make_row(Delete("a", "i", 2048), Reason.OUTDATED, relies={"i": values, "j": {"name": "y"}})
+    assert (row.what, row.label) == ("x\\x1b, retired build 3, 2.0 KiB", "a (x\\x1b, retired build 3)")
+
+
+def test_lines_of_a_new_build_in_their_order() -> None:
+    """Changes, the status, images that may be used instead, hosts or digests, and the fates of the old builds."""
+    new = create(
+        {"status": "deactivated"},
+        replaces=("o", "p"),
+        changes=(RAM,),
+        may_hold=("o",),
+        source=UrlSource(("https://h.example/1",)),
+    )
+    steps: list[tuple[Action, Reason]] = [
+        (update(HIDE, image_id="o"), Reason.SUPERSEDED),
+        (Delete("a", "p", 1), Reason.SUPERSEDED),
+    ]
+    relies: dict[str, dict[str, Value]] = {"o": {"status": "queued"}, "p": {"status": "active"}}
+    (row,) = list_rows((new, Reason.CONTENT_UNKNOWN), *steps, relies=relies)
+    assert describe(row) == [
+        "min_ram: 0 → 7",
+        "status: active → deactivated",
+        "if image o has the same data, it is used instead",
+        "host: h.example",
+        "old build: hidden, kept",
+        "old build: deleted",
+    ]
+    assert (row.kind, row.what) == (Kind(Ink.CHANGE, "±", "replace", "compared first"), "4.0 KiB from 1")
+
+
+def test_two_keys_do_not_mix() -> None:
+    """Each has its own old builds, alarms and steps; keys are sorted as text."""
+    rows = list_rows(
+        (create(key="b", replaces=("x",)), Reason.CONTENT_CHANGED),
+        (create(key="a10", replaces=("y",)), Reason.CONTENT_CHANGED),
+        (Delete("b", "x", 1), Reason.SUPERSEDED),
+        (update(HIDE, key="a10", image_id="y"), Reason.SUPERSEDED),
+        (update(RAM, key="a9"), Reason.DRIFT),
+        kept=(Kept("a10", "y", 2, 5, retires=True), Kept("b", "x", 9, 9, retires=True)),
+    )
+    assert [(row.key, row.kind.verb, describe(row)[-1], row.alarms, row.steps) for row in rows] == [
+        (
+            "a10",
+            "replace",
+            "old build: hidden, kept until 2026-11-28 (keep 2, 5 days)",
+            (),
+            ("create:a10", "update:a10:y"),
+        ),
+        ("a9", "update", "min_ram: 0 → 7", (), ("update:a9:i",)),
+        ("b", "replace", "old build: deleted", (Alarm.OLD_DELETED,), ("create:b", "delete:b:x")),
+    ]

@@ -280,3 +280,8 @@ def test_groups_of_candidates_name_those_that_no_row_names() -> None:
     ]
     more = [*found, Candidate("z", "i", "", Fate.UNWANTED)]
     assert "  2 no longer declared, the next apply drops them: k01, z" in list_candidates(more, NOW, whole=False)
+
+
+def test_the_limits_of_the_lists() -> None:
+    """So many lines a reader of a plan sees at most, and so many days before."""
+    assert (MAX_LISTED, EXPIRY_DAYS) == (10, 30)

@@ -161,3 +161,35 @@ def test_only_a_word_that_fits_no_line_is_broken() -> None:
         "one-two-three-f  x",
         "our five",
     )
+
+
+def test_words_are_whole_if_they_just_fit() -> None:
+    """With one column less, the other cell gets what is left, and the word is broken."""
+    heads, rows = [Head("A", wraps=True), Head("B", wraps=True)], [["aaaa-bbbb-cccc-dddd ee", "one two threes"]]
+    assert lay_out(heads, rows, 33).lines == (
+        "A                    B",
+        "aaaa-bbbb-cccc-dddd  one two",
+        "ee                   threes",
+    )
+    assert lay_out(heads, rows, 32).lines == (
+        "A                 B",
+        "aaaa-bbbb-cccc-d  one two threes",
+        "ddd ee",
+    )
+
+
+def test_the_cell_that_lacks_the_least_is_widened_first() -> None:
+    """Not the shortest one. In a terminal that is too narrow no column is narrower than its cells allow."""
+    title = "A TITLE OF TWENTY-SIX CHARS"
+    row = [f"{'a' * 10} {'b' * 10} {'c' * 8}", "one two three four five"]
+    assert lay_out([Head(title, wraps=True), Head("B", wraps=True)], [row], 46).lines == (
+        f"{title}     B",
+        f"{row[0]}  one two three",
+        " " * 32 + "four five",
+    )
+    narrow = lay_out([Head("ID"), Head("NAME", wraps=True), Head("X")], [["1" * 20, "one two three four", "x"]], 10)
+    assert narrow.lines == (
+        "ID                    NAME          X",
+        f"{'1' * 20}  one two       x",
+        " " * 22 + "three four",
+    )
