@@ -25,11 +25,14 @@ def group_notes(notes: Iterable[str], *, whole: bool) -> list[str]:
 
 
 def _join_alike(notes: Iterable[str], fewest: int, reduce: Callable[[str], str]) -> list[str]:
-    groups: dict[str, list[str]] = {}
+    """A note without a key is about the whole plan, and stays alone."""
+    groups: dict[tuple[str, bool], list[str]] = {}
     for note in notes:
         _, colon, text = note.partition(": ")
-        groups.setdefault(reduce(text) if colon else note, []).append(note)
-    return [note for text, group in groups.items() for note in _join(text, group, fewest)]
+        groups.setdefault((reduce(text), True) if colon else (note, False), []).append(note)
+    return [
+        note for (text, has_key), group in groups.items() for note in (_join(text, group, fewest) if has_key else group)
+    ]
 
 
 def _join(text: str, group: list[str], fewest: int) -> list[str]:
