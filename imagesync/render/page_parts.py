@@ -210,7 +210,7 @@ def _format_block(anchor: str, block: Block, *, is_open: bool) -> Iterator[str]:
 def _format_head(block: Block) -> str:
     """The first line: sign, verb, image, description, outcome, what becomes public or protected, and the error."""
     kind, labels = block.kind, block.labels
-    loud = [f"! {line.name}: {line.text}" for line in block.lines if line.is_loud]
+    loud = [f"! {line.name}: {line.text}" if line.name else f"! {line.text}" for line in block.lines if line.is_loud]
     sign = f'<span class="sign" aria-hidden="true">{escape(kind.sign)}</span>' if kind.sign else ""
     parts = [
         ("b", "verb", kind.verb),
