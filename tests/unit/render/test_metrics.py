@@ -11,16 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from imagesync.errors import Diagnostic
-from imagesync.model.drift import Drift, DriftReport, Remedy
-from imagesync.model.plan import PlanError
+from imagesync.errors import Diagnostic, ImagesyncError, Unavailable
+from imagesync.model.drift import Drift, DriftReport, PlaceDrift, Remedy
+from imagesync.model.image import Identity
+from imagesync.model.plan import Plan, PlanError
 from imagesync.model.report import Outcome, Report, StepResult
 from imagesync.model.targets import PlannedTarget, TargetOutcome, TargetRun
 from imagesync.render.metrics import (
+    MAX_KEPT_LINES,
     METRICS,
     Measures,
     format_metrics,
     measure_drift,
+    measure_drifts,
     measure_failure,
     measure_plan,
     measure_plans,
@@ -315,3 +318,165 @@ def test_the_alerts_use_metrics_and_labels_that_exist() -> None:
         assert set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"])) <= written
         assert set(re.findall(r"(\w+)=\"", rule["expr"])) <= written
     assert all(outcome.value in text for outcome in Outcome)
+
+
+def test_the_whole_text_of_a_file() -> None:
+    """Metrics in their order, each with help and type; lines sorted; times with milliseconds, and numbers as they are."""
+    samples = {
+        "imagesync_images": {"unchanged": 3, "declared": 12},
+        "imagesync_uploaded_bytes": {"": 12345678901234},
+        "imagesync_failures": {"": 0},
+    }
+    earlier = format_metrics(measures(command="plan", succeeded=False, samples={"imagesync_images": {"owned": 1}}))
+    text = format_metrics(measures(samples=samples, catalog='b"\\\n', ended=LATER), earlier)
+    own = 'catalog="b\\"\\\\\\\\n",target="lab",command="apply"'
+    other = 'catalog="base",target="lab",command="plan"'
+    lines = {
+        "imagesync_last_run_timestamp_seconds": [f"{{{own}}} 1795435290.500", f"{{{other}}} 1795435290.500"],
+        "imagesync_last_success_timestamp_seconds": [f"{{{own}}} 1795435290.500"],
+        "imagesync_last_run_duration_seconds": [f"{{{own}}} 90.500", f"{{{other}}} 90.500"],
+        "imagesync_last_run_success": [f"{{{own}}} 1", f"{{{other}}} 0"],
+        "imagesync_images": [
+            f'{{{own},state="declared"}} 12',
+            f'{{{own},state="unchanged"}} 3',
+            f'{{{other},state="owned"}} 1',
+        ],
+        "imagesync_failures": [f"{{{own}}} 0"],
+        "imagesync_uploaded_bytes": [f"{{{own}}} 12345678901234"],
+    }
+    expected = [
+        line
+        for name, found in lines.items()
+        for line in (f"# HELP {name} {METRICS[name]}", f"# TYPE {name} gauge", *(f"{name}{one}" for one in found))
+    ]
+    assert text == "\n".join([*expected, ""])
+
+
+def test_only_so_many_lines_of_other_runs_are_kept() -> None:
+    """Else a file could grow without end. The last line counts only with its end."""
+    line = 'imagesync_failures{{catalog="c{}",target="y",command="plan"}} 1\n'
+    text = "".join(line.format(number) for number in range(MAX_KEPT_LINES + 2))
+    kept = format_metrics(measures(), text)
+    assert kept.count('catalog="c') == MAX_KEPT_LINES
+    assert f'catalog="c{MAX_KEPT_LINES - 1}"' in kept
+    fewer = format_metrics(measures(), line.format(1) + line.format(2).rstrip("\n"))
+    assert ('catalog="c1"' in fewer, 'catalog="c2"' in fewer) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("value", "is_kept"),
+    [
+        ("-1", True),
+        ("0.123456", True),
+        ("9" * 18, True),
+        ("9" * 19, False),
+        ("1.1234567", False),
+        ("+1", False),
+        ("", False),
+    ],
+)
+def test_a_kept_value_is_a_number_as_this_module_writes_it(value: str, is_kept: bool) -> None:
+    """All others are of another program."""
+    line = f'imagesync_failures{{catalog="x",target="y",command="plan"}} {value}\n'
+    assert (line in format_metrics(measures(), line)) is is_kept
+
+
+def make_busy_plan(**attrs: Any) -> Plan:
+    """A plan whose counts all differ: 7 declared, 5 owned, 3 unchanged, 1 candidate, 2 retired."""
+    wanted = catalog(*(spec(key) for key in "abcdefg"))
+    found = inventory(
+        *(live(spec(key)) for key in "abc"),
+        *(live(spec(key, "b")) for key in "de"),
+        candidate(spec("f")),
+        *(retired(spec("a", digit), f"old-{digit}", days=1) for digit in "12"),
+    )
+    return replace(plan(wanted, found), **attrs)
+
+
+def test_each_state_has_its_own_number() -> None:
+    """Keys are counted at the start of the run; candidates and retired images are builds."""
+    made = make_busy_plan()
+    samples = measure_plan(made, started=NOW, ended=LATER).samples
+    report = measure_report(Report(made, ()), command="apply", started=NOW, ended=LATER).samples
+    assert samples["imagesync_images"] == report["imagesync_images"]
+    assert samples["imagesync_images"] == {
+        "declared": made.wanted,
+        "owned": made.owned,
+        "unchanged": made.unchanged,
+        "candidate": len(made.candidates),
+        "retired": len(made.kept),
+    }
+    assert len(set(samples["imagesync_images"].values())) == 5
+    assert list(samples) == ["imagesync_images", "imagesync_pending_changes", "imagesync_failures"]
+
+
+def test_every_kind_of_failure_of_a_report_counts() -> None:
+    """Failed and interrupted steps, errors of keys, left-overs, and that the run stopped; skipped steps do not."""
+    made = make_busy_plan(errors=(PlanError("x", Diagnostic("a", 1, 1, "", "gone")),) * 5)
+    outcomes = (Outcome.FAILED, Outcome.INTERRUPTED, Outcome.SKIPPED, Outcome.DONE)
+    results = tuple(StepResult(step, one, bytes_sent=2) for step, one in zip(made.steps[:4], outcomes, strict=True))
+    report = Report(made, results, leftover=("a", "b"))
+    found = measure_report(report, command="rotate", started=NOW, ended=LATER)
+    assert found.samples["imagesync_failures"] == {"": 1 + 1 + 5 + 2}
+    assert found.samples["imagesync_uploaded_bytes"] == {"": 8}
+    assert (found.command, found.catalog, found.target, found.started, found.ended, found.succeeded) == (
+        "rotate",
+        "base",
+        "./lab",
+        NOW,
+        LATER,
+        False,
+    )
+    stopped = measure_report(replace(report, stopped="lost"), command="apply", started=NOW, ended=LATER)
+    assert stopped.samples["imagesync_failures"] == {"": 1 + 1 + 5 + 2 + 1}
+    done = Report(plan(catalog(spec("a")), inventory(live(spec("a")))), ())
+    assert measure_report(done, command="apply", started=NOW, ended=LATER).succeeded
+
+
+def test_the_labels_of_a_plan_are_those_of_its_target() -> None:
+    """Its name, else the label of its place."""
+    made = make_busy_plan()
+    for name, target in ((None, "./lab"), ("eu", "eu")):
+        found = measure_plan(replace(made, target_name=name), started=NOW, ended=LATER)
+        assert (found.command, found.catalog, found.target, found.started, found.ended) == (
+            "plan",
+            "base",
+            target,
+            NOW,
+            LATER,
+        )
+        assert found.succeeded
+
+
+def test_each_target_of_a_drift_has_its_own_values() -> None:
+    """One that could not be checked has failed."""
+    drift = Drift("a", "id", ("name",), "x", "y", Remedy.DRIFT_ONLY)
+    here = Identity("store", "/lab", "lab")
+    found: dict[str, PlaceDrift | ImagesyncError] = {
+        "eu": PlaceDrift(DriftReport((drift,) * 3, 5), here),
+        "lost": Unavailable("no answer"),
+        "us": PlaceDrift(DriftReport((), 9), here),
+    }
+    assert measure_drifts("base", found, started=NOW, ended=LATER) == (
+        Measures("drift", "base", "eu", NOW, LATER, True, {"imagesync_drifted_values": {"": 3}}),
+        Measures("drift", "base", "lost", NOW, LATER, False, {"imagesync_failures": {"": 1}}),
+        Measures("drift", "base", "us", NOW, LATER, True, {"imagesync_drifted_values": {"": 0}}),
+    )
+
+
+def test_problems_and_refusals_of_a_target_add_up() -> None:
+    """With the errors of its plan; a target without a plan has one failure, whatever number of problems it has."""
+    problem = Diagnostic("", 0, 0, "", "no answer")
+    made = make_busy_plan(errors=(PlanError("x", problem),) * 3, target_name="other")
+    planned = [
+        PlannedTarget("eu", made, problems=(problem,) * 2, refusals=("a", "b")),
+        PlannedTarget("us", None, problems=(problem,) * 2),
+    ]
+    eu, us = measure_plans("base", planned, started=NOW, ended=LATER)
+    assert (eu.target, eu.succeeded, eu.samples["imagesync_failures"]) == ("eu", False, {"": 3 + 1 + 2})
+    assert us == Measures("plan", "base", "us", NOW, LATER, False, {"imagesync_failures": {"": 1}})
+    report = Report(replace(made, errors=()), tuple(StepResult(step, Outcome.FAILED) for step in made.steps[:2]))
+    run = TargetRun("eu", TargetOutcome.FAILED, report, problems=(problem,) * 4)
+    (measured,) = measure_runs("adopt", "base", [run], started=NOW, ended=LATER)
+    assert (measured.command, measured.target) == ("adopt", "eu")
+    assert (measured.succeeded, measured.samples["imagesync_failures"]) == (False, {"": 2 + 4})

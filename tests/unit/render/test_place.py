@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from imagesync.model.image import Identity
-from imagesync.render.place import describe_place, place_to_json
+from imagesync.render.place import describe_place, describe_places, describe_target, name_target, place_to_json
 from tests.unit.factories import catalog, inventory, plan, spec
 
 PLAN = plan(catalog(spec("a")), inventory())
@@ -38,3 +38,53 @@ def test_the_place_for_other_programs() -> None:
         "project_name": "images",
         "label": "alice",
     }
+
+
+def test_each_name_of_a_place_is_printable() -> None:
+    """Of the target, the project and the location; the kind of a cloud is called cloud, and every other as it is."""
+    odd = Identity("glance", "loc\x1b", "id-1", "pro\x1b", "R1")
+    assert describe_target("tar\x1b", odd) == "target tar\\x1b (cloud loc\\x1b, project pro\\x1b)"
+    assert describe_target(None, odd) == "cloud loc\\x1b, project pro\\x1b"
+    assert describe_target("", Identity("memory", "loc", "id-1")) == "memory loc"
+    assert describe_target("a", Identity("memory", "loc", "id-1", label="lab")) == "target a (memory lab)"
+
+
+@pytest.mark.parametrize(
+    ("scopes", "lines"),
+    [
+        ([("cloud eu", "3 images")], ["Catalog b\\x1b on cloud eu: 3 images"]),
+        ([("target eu (cloud e)", "3 images")], ["Catalog b\\x1b on target eu (cloud e): 3 images"]),
+        (
+            [
+                ("target eu (cloud e)", "3 images"),
+                ("target us (cloud u)", "3 images"),
+                ("target x (store x)", "3 images"),
+            ],
+            ["Catalog b\\x1b on targets eu (cloud e), us (cloud u), x (store x): 3 images"],
+        ),
+        (
+            [
+                ("target eu (cloud e)", "3 images"),
+                ("target us (cloud u)", "3 images"),
+                ("target x (store x)", "4 images"),
+            ],
+            [
+                "Catalog b\\x1b on targets",
+                "  eu (cloud e): 3 images",
+                "  us (cloud u): 3 images",
+                "  x (store x): 4 images",
+            ],
+        ),
+    ],
+    ids=["one", "one target", "equal", "the last differs"],
+)
+def test_places_with_one_scope_are_one_line(scopes: list[tuple[str, str]], lines: list[str]) -> None:
+    """Several are targets, which the line says once; the name of the catalog is printable."""
+    assert describe_places("b\x1b", scopes) == lines
+
+
+def test_the_short_name_of_a_target() -> None:
+    """Its own, else the label of the place, else its location, as they are."""
+    assert name_target("prod", CLOUD) == "prod"
+    assert [name_target(name, CLOUD) for name in (None, "")] == ["alice", "alice"]
+    assert name_target(None, replace(CLOUD, label="")) == "https://keystone.example/v3"

@@ -27,3 +27,46 @@ def test_a_store_below_the_folder_is_shown_without_it() -> None:
     found = TargetList("a", ((Target("b", store="/x/y/z"), 1), (Target("c", store="/xy"), 1)))
     assert [line.split()[2] for line in format_targets(found, "/x").splitlines()[3:]] == ["y/z", "/xy"]
     assert targets_to_json(found)["targets"][0]["store"] == "/x/y/z"
+
+
+def test_the_whole_table_and_its_json() -> None:
+    """In the order of the manifest; numbers are aligned to the right, and one target is the default."""
+    targets = (
+        (Target("lab", store="/srv/lab"), 0),
+        (Target("eu-central", cloud="alice"), 1200),
+        (Target("us", cloud="bob"), 7),
+    )
+    found = TargetList("base", targets, default="eu-central")
+    assert format_targets(found, "/srv").splitlines() == [
+        "Catalog base: 3 targets",
+        "",
+        "TARGET      PLACE        IMAGES",
+        "lab         store lab         0",
+        "eu-central  cloud alice    1200  default",
+        "us          cloud bob         7",
+    ]
+    assert targets_to_json(found) == {
+        "catalog": "base",
+        "default": "eu-central",
+        "targets": [
+            {"name": "lab", "cloud": None, "store": "/srv/lab", "images": 0},
+            {"name": "eu-central", "cloud": "alice", "store": None, "images": 1200},
+            {"name": "us", "cloud": "bob", "store": None, "images": 7},
+        ],
+    }
+
+
+def test_a_narrow_terminal_wraps_only_the_places() -> None:
+    """No name is cut."""
+    found = TargetList("base", ((Target("lab", store="/a place with many words"), 3),))
+    lines = format_targets(found, "/x", 30).splitlines()
+    assert max(map(len, lines)) <= 30
+    assert lines[3].split()[:1] == ["lab"]
+    assert " ".join(line[5:22].strip() for line in lines[3:]) == "store /a place with many words"
+
+
+def test_a_catalog_without_targets_is_a_sentence() -> None:
+    """It says how to name a place; the JSON has an empty list and no default."""
+    found = TargetList("b\x1b", ())
+    assert format_targets(found, "/x") == "Catalog b\\x1b has no targets; name a place with --cloud or --store."
+    assert targets_to_json(found) == {"catalog": "b\x1b", "default": None, "targets": []}
