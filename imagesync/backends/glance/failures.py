@@ -92,8 +92,8 @@ def extract_message(body: str) -> str:
     """
     text = _extract_json_message(body[:20_000])
     text = re.sub(r"(?is)<(head|h1|title|style|script)\b.*?</\1>", " ", text)
-    general, _, detail = re.sub(r"(?i)(<br\s*/?>\s*){2,}", "\0", text).partition("\0")
-    return _strip_tags(detail) or _strip_tags(general) or "no reason given"
+    general, *detail = re.split(r"(?i)(?:<br\s*/?>\s*){2,}", text, maxsplit=1)
+    return _strip_tags("".join(detail)) or _strip_tags(general) or "no reason given"
 
 
 def _strip_tags(html: str) -> str:

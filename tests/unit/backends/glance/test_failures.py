@@ -15,6 +15,7 @@ from imagesync.backends.glance.failures import (
     extract_message,
     is_never_sent,
     list_causes,
+    suggest_for_certificate,
     translate_errors,
 )
 from imagesync.errors import (
@@ -55,6 +56,17 @@ PAGE = """<html>
         ('{"other": 1}', '{"other": 1}'),
         ("plain\x1b[31m words\r\n", "plain\\x1b[31m words"),
         ("", "no reason given"),
+        (" <p> . ; </p> ", "no reason given"),
+        ("<STYLE>\nb {}\n</STYLE><Script type='x'>\nrun()\n</Script><h1>Oops</h1><P>Both\nlines;</P>", "Both lines"),
+        ("<header>kept</header>", "kept"),
+        ("general<BR /> \n<br/><br>detail<br>more", "detail more"),
+        ("one<br>two", "one two"),
+        ("first<br><br>second<br><br>third", "second third"),
+        ("&lt;name&gt; &amp;lt; is wrong", "<name> &lt; is wrong"),
+        ('{"message": 7}', '{"message": 7}'),
+        ('{"error": "denied", "message": "why"}', "why"),
+        ('{"error": {"title": "x"}, "message": "why"}', '{"error": {"title": "x"}, "message": "why"}'),
+        ('["message"]', '["message"]'),
         ("[" * 30_000, "[" * 399 + "…"),
     ],
 )
@@ -107,6 +119,39 @@ def test_each_status_has_its_error_class(status: int, kind: type[BackendError]) 
     assert getattr(error, "status", status) == status
 
 
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (
+            302,
+            "the service returned a redirect (HTTP 302), which imagesync does not follow; correct the image endpoint of the "
+            "service catalog, or set image_endpoint_override in clouds.yaml",
+        ),
+        (400, "HTTP 400: because"),
+        (
+            401,
+            "HTTP 401: the service rejected the token; check that the user, the secret and the project of this cloud are "
+            "still valid",
+        ),
+        (403, "HTTP 403: because"),
+        (404, "HTTP 404: because"),
+        (409, "HTTP 409: because"),
+        (410, "HTTP 410: because"),
+        (
+            413,
+            "HTTP 413: because; delete images that are not needed, or ask the cloud's operator for a larger quota",
+        ),
+        (415, "HTTP 415: because"),
+        (418, "HTTP 418: because"),
+        (429, "HTTP 429: because; try again later"),
+        (500, "HTTP 500: because; try again later"),
+    ],
+)
+def test_the_whole_message_of_each_status(status: int, text: str) -> None:
+    """The request, the status, the service's reason, and what to do."""
+    assert str(error_from_answer(status, "<b>because</b>.", "GET /images/x", ("reader",))) == f"GET /images/x: {text}"
+
+
 DENIED = "You are not authorized to complete {} action."
 
 
@@ -153,7 +198,20 @@ DENIED = "You are not authorized to complete {} action."
             "the image service requires the role admin, and this user has only member: ask an administrator for the role, "
             "or use another user",
         ),
+        (
+            "Changing the owner by non admin is not allowed",
+            ("member",),
+            "the image service requires the role admin, and this user has only member: ask an administrator for the role, "
+            "or use another user",
+        ),
+        (
+            DENIED.format("modify_image"),
+            ("reader", "auditor"),
+            "the image service requires the role member, and this user has only auditor and reader: ask an administrator "
+            "for the role, or use another user",
+        ),
         ("Image x is protected and cannot be deleted.", ("member",), ""),
+        ("Image x is protected and cannot be deleted.", (), ""),
     ],
 )
 def test_the_hint_of_a_refusal_names_the_required_role(body: str, roles: tuple[str, ...], hint: str) -> None:
@@ -273,6 +331,105 @@ def test_each_exception_of_the_libraries_has_its_error_class(error: BaseExceptio
     assert type(found) is kind
     assert "S3CRET" not in str(found)
     assert re.search(message, str(found)), str(found)
+
+
+CHECK = "check the address and the network"
+CORRECT = "correct this cloud in clouds.yaml or OS_*"
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (
+            exceptions.Unauthorized("no"),
+            "the service rejected the credentials and answered: no (HTTP 401); check the user, the project and the secret "
+            "in clouds.yaml, secure.yaml or OS_*",
+        ),
+        (
+            exceptions.Forbidden("no"),
+            "no (HTTP 403); check the user and the project of this cloud, and the network's access rules",
+        ),
+        (
+            exceptions.NotFound("no"),
+            "no (HTTP 404); check auth_url, project and domains in clouds.yaml or OS_*",
+        ),
+        (
+            exceptions.NotFound("Could not find Application Credential: 7."),
+            "the identity service does not know the application credential of this cloud (HTTP 404); it was deleted, or "
+            "its id is wrong: create a new one",
+        ),
+        (
+            exceptions.BadRequest("no application credential"),
+            "no application credential (HTTP 400); check auth_url, project and domains in clouds.yaml or OS_*",
+        ),
+        (exceptions.ServiceUnavailable("no"), "no (HTTP 503); try again later"),
+        (
+            exceptions.EndpointNotFound("none"),
+            "none; check project, region_name and interface of this cloud in clouds.yaml or OS_*",
+        ),
+        (exceptions.ClientException("odd"), f"odd; {CORRECT}"),
+        (OSError("odd"), f"odd; {CORRECT}"),
+        (
+            exceptions.DiscoveryFailure("nothing at https://me:S3CRET@h/x?s=S3CRET"),
+            "the identity service was not found at this address: nothing at https://h/x; correct auth_url in clouds.yaml or "
+            "OS_AUTH_URL",
+        ),
+        (
+            caused(exceptions.DiscoveryFailure("nothing"), exceptions.ConnectFailure("lost")),
+            f"no connection: lost; {CHECK}",
+        ),
+        (
+            caused(
+                requests.ConnectionError("Max"), OSError(111, "outer"), OSError(113, "inner"), OSError("without text")
+            ),
+            f"no connection: inner; {CHECK}",
+        ),
+        (requests.ConnectionError(), f"no connection: ConnectionError; {CHECK}"),
+        (caused(requests.ConnectionError("x"), LookupError("the last.")), f"no connection: the last; {CHECK}"),
+        (
+            caused(requests.exceptions.SSLError("x"), ssl.SSLCertVerificationError(1, "certificate has expired")),
+            "its certificate is not trusted: certificate has expired; ask the cloud's operator to renew it, or correct the "
+            "clock of this host",
+        ),
+    ],
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_the_whole_message_of_each_exception(error: BaseException, text: str, is_first: bool) -> None:
+    """Also before the first request: only a wrong scheme depends on that."""
+    found = translate(error, is_first=is_first)
+    assert str(found) == f"cloud c: {text}"
+    assert found.__cause__ is error
+
+
+@pytest.mark.parametrize(
+    ("reason", "hint"),
+    [
+        ("certificate has expired", "ask the cloud's operator to renew it, or correct the clock of this host"),
+        ("certificate is not yet valid", "ask the cloud's operator to renew it, or correct the clock of this host"),
+        ("Hostname mismatch, it is for 'h'", "write the host name that the certificate has into the address"),
+        (
+            "self-signed certificate",
+            "set cacert of this cloud in clouds.yaml to the certificate file of the certificate authority",
+        ),
+    ],
+)
+def test_what_to_do_about_a_certificate(reason: str, hint: str) -> None:
+    """A new authority does not help against a wrong name or an old certificate."""
+    assert suggest_for_certificate(reason) == hint
+
+
+def test_an_error_is_that_of_a_later_request_unless_it_is_said() -> None:
+    """A wrong scheme may then be a proxy's error, and the write may have been executed."""
+    with pytest.raises(Unavailable, match="the server requires TLS"), translate_errors("cloud c"):
+        raise requests.ConnectionError("\x15\x03\x01")
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), TypeError("x"), KeyboardInterrupt(), MemoryError()])
+def test_a_defect_is_not_taken_for_a_wrong_setting(error: BaseException) -> None:
+    """Only errors of the libraries and of the system are translated."""
+    with pytest.raises(type(error)) as caught, translate_errors("cloud c"):
+        raise error
+    assert caught.value is error
 
 
 def test_the_answer_to_wrong_credentials_is_not_taken_for_a_secret() -> None:
