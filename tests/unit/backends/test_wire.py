@@ -7,17 +7,22 @@ import pytest
 from imagesync.backends.base import UpdateFields
 from imagesync.backends.wire import (
     DIGEST_FIELDS,
+    MAX_NUMBER,
+    NOT_IMAGE_API,
+    PLACEHOLDER,
+    WRITABLE,
     capabilities_from_wire,
     create_to_wire,
     image_from_wire,
     is_being_deleted,
+    make_strict,
     member_from_wire,
     tasks_from_wire,
     update_to_wire,
 )
 from imagesync.errors import BackendError, InvalidRequest
 from imagesync.model.catalog import Checksum, Fingerprint, Status, Visibility
-from imagesync.model.image import ImportTask, LiveImage, MemberState, Usage
+from imagesync.model.image import Capabilities, ImportTask, LiveImage, MemberState, Usage
 from imagesync.model.plan import Reason
 from imagesync.render.listing import image_to_json
 from tests.unit.factories import catalog, inventory, live, plan, spec
@@ -348,3 +353,290 @@ def test_an_image_is_being_deleted(status: str, *, expected: bool) -> None:
     """At once, or after the delay of the service."""
     assert is_being_deleted({"status": status}) is expected
     assert not is_being_deleted([status])
+
+
+def test_a_whole_image() -> None:
+    """Each field has its own value, so none can take the place of another."""
+    document = wire(
+        os_hidden=True,
+        protected=True,
+        virtual_size=9000,
+        checksum="AB" * 16,
+        os_hash_algo="SHA512",
+        os_hash_value="CD" * 64,
+        direct_url="file:///X",
+        locations=[],
+        stores="fast,,slow",
+        zone="z",
+        architecture=None,
+        count=0,
+        os_glance_z="1",
+        os_glance_a=["x"],
+    )
+    assert image_from_wire(document) == LiveImage(
+        id=IMAGE_ID,
+        name="n",
+        status=Status.ACTIVE,
+        visibility=Visibility.PRIVATE,
+        owner="p",
+        disk_format="qcow2",
+        container_format="bare",
+        min_disk=1,
+        min_ram=512,
+        protected=True,
+        hidden=True,
+        tags=frozenset({"a", "b"}),
+        properties={"count": "0", "zone": "z"},
+        size=4096,
+        virtual_size=9000,
+        checksum="ab" * 16,
+        os_hash_algo="sha512",
+        os_hash_value="cd" * 64,
+        created_at="2026-11-23T10:00:00Z",
+        updated_at="2026-11-23T10:00:01Z",
+        file=f"/v2/images/{IMAGE_ID}/file",
+        schema="/v2/schemas/image",
+        self=f"/v2/images/{IMAGE_ID}",
+        direct_url="file:///X",
+        locations="[]",
+        stores=("fast", "slow"),
+        service={"os_glance_a": '["x"]', "os_glance_z": "1"},
+        nulls=frozenset({"architecture"}),
+    )
+
+
+def test_an_image_with_the_least_fields() -> None:
+    """A field that is missing, or null, has its usual value."""
+    least = {"id": "x", "status": "queued", "visibility": "shared"}
+    assert image_from_wire(least) == LiveImage("x", visibility=Visibility.SHARED)
+    optional = ("name", "owner", "min_disk", "min_ram", "protected", "os_hidden", "tags", "size", "stores", "locations")
+    empty = {**least, **dict.fromkeys((*optional, "created_at", "updated_at"))}
+    assert image_from_wire(empty) == LiveImage(
+        "x", visibility=Visibility.SHARED, nulls=frozenset((*optional, "created_at", "updated_at"))
+    )
+
+
+def test_properties_are_sorted_by_name() -> None:
+    """So every text about them is the same in each run."""
+    image = image_from_wire(wire(b="2", a="1", c="3", os_glance_y="1", os_glance_x="2"))
+    assert (list(image.properties), list(image.service)) == (["a", "b", "c"], ["os_glance_x", "os_glance_y"])
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"size": "12"}, "the service returned size with the type str; expected int"),
+        ({"min_ram": True}, "the service returned min_ram with the type bool; expected int"),
+        ({"protected": 0}, "the service returned protected with the type int; expected bool"),
+        ({"tags": ["a", 1]}, "the service returned tags that are not all text"),
+        ({"tags": {}}, "the service returned tags with the type dict; expected list"),
+        ({"visibility": None}, "the service returned no visibility"),
+        ({"size": -1}, f"the service returned size -1; it must be 0 to {MAX_NUMBER}"),
+        ({"virtual_size": 2**63}, f"the service returned virtual_size {2**63}; it must be 0 to {MAX_NUMBER}"),
+        ({"created_at": "soon"}, "the service returned created_at 'soon', which is not an ISO 8601 time"),
+        ({"updated_at": "2026-13-01"}, "the service returned updated_at '2026-13-01', which is not an ISO 8601 time"),
+    ],
+)
+def test_the_whole_message_about_a_wrong_value(fields: dict[str, object], text: str) -> None:
+    """The image, the field, and what was expected."""
+    with pytest.raises(BackendError) as caught:
+        image_from_wire(wire(**fields))
+    assert str(caught.value) == f"image {IMAGE_ID}: {text}; {NOT_IMAGE_API}"
+
+
+@pytest.mark.parametrize(
+    ("fields", "shown"),
+    [({"status": "x" * 99}, f"status '{'x' * 58}…"), ({"visibility": "Public"}, "visibility 'Public'")],
+)
+def test_an_unknown_word_asks_for_a_newer_version(fields: dict[str, object], shown: str) -> None:
+    """It may be a word that the service has learned since; a long one is cut."""
+    with pytest.raises(BackendError) as caught:
+        image_from_wire(wire(**fields))
+    assert str(caught.value) == (
+        f"image {IMAGE_ID}: the service returned the unknown {shown}; update imagesync; if this is the latest version, "
+        "report a bug"
+    )
+
+
+@pytest.mark.parametrize(
+    ("document", "text"),
+    [
+        (None, "the image service returned an image that is not a JSON object"),
+        ({"name": "n"}, "the image 'n': the service returned no id"),
+        ({"name": ["n"], "id": 3}, "the image a list: the service returned id with the type int; expected str"),
+        ({"name": {}}, "the image a dict: the service returned no id"),
+        ({"id": "../x"}, "the service returned an image with the invalid id '../x'"),
+        ({"id": "x" * 256}, f"the service returned an image with the invalid id '{'x' * 58}…"),
+    ],
+)
+def test_an_image_without_a_valid_id(document: object, text: str) -> None:
+    """The message names it as well as it can."""
+    with pytest.raises(BackendError) as caught:
+        image_from_wire(document)
+    assert str(caught.value) == f"{text}; {NOT_IMAGE_API}"
+
+
+@pytest.mark.parametrize("image_id", ["a", "A.b_c-9", "x" * 255, "0", IMAGE_ID])
+def test_a_valid_id(image_id: str) -> None:
+    """Of at most 255 characters that are safe in a path."""
+    assert image_from_wire(wire(id=image_id)).id == image_id
+
+
+@pytest.mark.parametrize("image_id", ["", ".a", "-a", "_a", "a/b", "a b", "a\n", "é", "a?b", "a%2f"])
+def test_an_id_that_is_no_part_of_a_path_is_refused(image_id: str) -> None:
+    """Its requests would be for another resource."""
+    with pytest.raises(BackendError, match="invalid id"):
+        image_from_wire(wire(id=image_id))
+
+
+def test_the_largest_numbers_and_each_form_of_a_time() -> None:
+    """Zero, too; a service may write a time with a zone or without."""
+    image = image_from_wire(wire(size=MAX_NUMBER, virtual_size=0, min_disk=0, created_at="2026-11-23T10:00:00+01:00"))
+    assert (MAX_NUMBER, image.size, image.virtual_size, image.min_disk) == (2**63 - 1, 2**63 - 1, 0, 0)
+    assert image.created_at == "2026-11-23T10:00:00+01:00"
+    assert image_from_wire(wire(updated_at="2026-11-23T10:00:00.123")).updated_at == "2026-11-23T10:00:00.123"
+
+
+@pytest.mark.parametrize("name", ["locations", "x_deep"])
+def test_a_value_that_is_nested_too_deep_is_one_line(name: str) -> None:
+    """Nobody can write it again."""
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(
+        BackendError, match=r"^the image service returned JSON that is nested too deep; check that the image"
+    ):
+        image_from_wire(wire(**{name: deep}))
+
+
+VALUES: dict[str, Any] = {
+    "name": "n",
+    "container_format": "bare",
+    "disk_format": "raw",
+    "min_disk": 1,
+    "min_ram": 2,
+    "protected": True,
+    "visibility": "shared",
+    "hidden": False,
+    "owner": "o",
+}
+
+
+def test_every_field_that_a_request_can_set() -> None:
+    """A create and an update set the same fields; only ``hidden`` has another name at the service."""
+    fields = {("os_hidden" if name == "hidden" else name): value for name, value in VALUES.items()}
+    assert set(VALUES) == set(WRITABLE)
+    assert create_to_wire(VALUES) == fields  # type: ignore[arg-type]
+    assert update_to_wire(VALUES) == [  # type: ignore[arg-type]
+        {"op": "replace", "path": f"/{name}", "value": value} for name, value in sorted(fields.items())
+    ]
+    assert create_to_wire({}) == {}
+    assert create_to_wire({"tags": []}) == {"tags": []}
+    assert update_to_wire({"tags": []}) == [{"op": "replace", "path": "/tags", "value": []}]
+    assert update_to_wire({"tags": ["b", "a", "b"], "absent": True, "required": ()}) == [
+        {"op": "replace", "path": "/tags", "value": ["a", "b"]}
+    ]
+
+
+def test_properties_of_an_update_are_sorted_and_follow_the_fields() -> None:
+    """An empty text is a value, and no removal."""
+    assert update_to_wire({"properties": {"c": "", "a/~": "1", "b": None}, "name": "n"}) == [
+        {"op": "replace", "path": "/name", "value": "n"},
+        {"op": "add", "path": "/a~1~0", "value": "1"},
+        {"op": "add", "path": "/b", "value": PLACEHOLDER},
+        {"op": "remove", "path": "/b"},
+        {"op": "add", "path": "/c", "value": ""},
+    ]
+
+
+def test_the_older_form_of_a_patch_has_the_operation_as_a_name() -> None:
+    """Also of a field that becomes null."""
+    operations = update_to_wire({"name": None, "properties": {"p": "1", "q": None}})
+    assert make_strict(operations) == [
+        {"replace": "/name", "value": None},
+        {"add": "/p", "value": "1"},
+        {"add": "/q", "value": PLACEHOLDER},
+        {"remove": "/q"},
+    ]
+
+
+def test_the_whole_message_about_a_wrong_argument() -> None:
+    """Each unknown one is named, with those that are known."""
+    known = "name, container_format, disk_format, min_disk, min_ram, protected, visibility, hidden, owner"
+    with pytest.raises(InvalidRequest) as created:
+        create_to_wire({"size": 3, "min_dsk": 3, "required": ()})  # type: ignore[typeddict-unknown-key]
+    assert str(created.value) == (
+        f"create_image does not accept min_dsk, required, size; it accepts id, {known}, tags, properties"
+    )
+    with pytest.raises(InvalidRequest) as updated:
+        update_to_wire({"id": "x"})  # type: ignore[typeddict-unknown-key]
+    assert str(updated.value) == (
+        f"update_image does not accept id; it accepts {known}, required, absent, tags, properties"
+    )
+    with pytest.raises(InvalidRequest) as taken:
+        create_to_wire({"properties": {"size": "1", "checksum": "1", "a": "1"}})
+    assert str(taken.value) == "property 'checksum' has the name of a field of the service; rename the property"
+    with pytest.raises(InvalidRequest) as required:
+        update_to_wire({"properties": {"a": "1"}, "required": ["a", "b"]})
+    assert str(required.value) == (
+        "update_image: required names properties that are not in properties, or is used with absent; give each required "
+        "property in properties, and leave absent out"
+    )
+    with pytest.raises(InvalidRequest, match="is used with absent"):
+        update_to_wire({"properties": {"a": "1"}, "required": ["a"], "absent": True})
+
+
+@pytest.mark.parametrize("document", [{"member_id": 3}, {"member_id": "p", "status": 3}, [], None, {}])
+def test_a_member_of_another_form_is_an_error(document: object) -> None:
+    """It names what is wrong."""
+    with pytest.raises(BackendError, match=r"a member(:| that is not a JSON object)"):
+        member_from_wire(document)
+
+
+def test_all_capabilities_of_a_service() -> None:
+    """Each list has more than one entry; what has another form is left out."""
+    schema = {
+        "properties": {
+            "disk_format": {"enum": ["raw", None, "iso", 3]},
+            "container_format": {"enum": ["bare", "ova"]},
+            "size": {"readOnly": True},
+            "self": {"readOnly": True},
+            "name": {"readOnly": False},
+            "odd": {"readOnly": "true"},
+            "text": "x",
+        }
+    }
+    listed = [{"id": "fast"}, {"id": "ro", "read-only": True}, {"id": 3}, "x", {"id": "RO", "read-only": "True"}]
+    able = capabilities_from_wire(
+        schema,
+        {"import-methods": {"value": ["web-download", "copy-image", None]}},
+        {"stores": listed},
+        {"usage": {"b": {"usage": 2, "limit": 3}, "a": {"usage": 1, "limit": 5}, "c": 7}},
+    )
+    assert able == Capabilities(
+        frozenset({"raw", "iso"}),
+        frozenset({"bare", "ova"}),
+        frozenset({"size", "self"}),
+        frozenset({"web-download", "copy-image"}),
+        frozenset({"fast"}),
+        {"a": Usage(1, 5), "b": Usage(2, 3)},
+        hidden=False,
+        hash_is_final=False,
+    )
+    assert list(able.usage) == ["a", "b"]
+    assert capabilities_from_wire(None, None, None, None) == Capabilities()
+
+
+def test_imports_of_the_same_second_are_sorted_by_their_last_change() -> None:
+    """The last one is the newest."""
+    tasks = [{"id": name, "created_at": "c", "updated_at": name} for name in ("3", "1", "2")]
+    older = {"id": "0", "created_at": "b", "updated_at": "9"}
+    assert [task.id for task in tasks_from_wire({"tasks": [*tasks, older, "x"]})] == ["", "0", "1", "2", "3"]
+
+
+def test_a_status_is_compared_exactly() -> None:
+    """Only of an object, and only the two statuses of a deletion."""
+    assert not is_being_deleted({"status": "Deleted"})
+    assert not is_being_deleted({"deleted": True})
+    assert not is_being_deleted(None)
+    assert [is_being_deleted({"status": status.value}) for status in Status].count(True) == 2

@@ -11,6 +11,7 @@ import pytest
 from imagesync.backends.glance.api import Answer, Timeouts
 from imagesync.backends.glance.listing import (
     MAX_CONDITION_BYTES,
+    PARALLEL,
     TRIES,
     find_images,
     find_leases,
@@ -99,8 +100,11 @@ IMAGES = (
     image("b", owner="theirs", name="n", imagesync_catalog="base", imagesync_lease="base", os_hidden=True, tags=["t"]),
     image("f", owner="OURS", name="n", imagesync_catalog="base"),
     image("c", owner=None, name="other", visibility="community"),
+    image("g", owner="ours", name="l", imagesync_role="lease", os_hidden=True),
+    image("h", owner="theirs", name="l", imagesync_role="lease", os_hidden=True),
+    image("i", owner="ours", name="l", imagesync_role="Lease", os_hidden=True),
 )
-ALL = "abcdef"
+ALL = "abcdefghi"
 
 
 @pytest.mark.parametrize(
@@ -108,7 +112,7 @@ ALL = "abcdef"
     [
         (list_all, ALL, both()),
         (lambda api: find_images(api, Filter()), ALL, both(visibility="all")),
-        (lambda api: find_images(api, Filter(owner="ours")), "ade", both(visibility="all", owner="ours")),
+        (lambda api: find_images(api, Filter(owner="ours")), "adegi", both(visibility="all", owner="ours")),
         (lambda api: find_images(api, Filter(name="n")), "abdf", both(visibility="all", name="eq:n")),
         (lambda api: find_images(api, Filter(name="")), "", both(visibility="all", name="eq:")),
         (
@@ -150,14 +154,30 @@ ALL = "abcdef"
             "d",
             [{"visibility": "all", "name": 'in:"n","x"', "owner": "ours", "os_hidden": "false"}],
         ),
+        (
+            lambda api: find_leases(api, None, "ours"),
+            "g",
+            [{"visibility": "all", "imagesync_role": "lease", "owner": "ours", "os_hidden": "true"}],
+        ),
         (lambda api: find_named(api, ["other"], ""), "c", [{"name": 'in:"other"', "os_hidden": "false"}]),
+        (
+            lambda api: find_images(api, Filter(key="k", role="lease", owner="ours")),
+            "",
+            both(visibility="all", owner="ours", imagesync_key="k", imagesync_role="lease"),
+        ),
+        (lambda api: find_named(api, ["x"], "ours"), "", None),
+        (lambda api: find_named(api, ["Other", "n"], ""), "", None),
         (lambda api: find_named(api, [], "ours"), "", []),
     ],
 )
-def test_the_images_of_a_query(find: Callable[[Any], list[LiveImage]], ids: str, queries: list[dict[str, str]]) -> None:
+def test_the_images_of_a_query(
+    find: Callable[[Any], list[LiveImage]], ids: str, queries: list[dict[str, str]] | None
+) -> None:
     """Sorted by id, each once; a service may ignore case, or a filter that it does not know."""
     api = Fake(*IMAGES)
     assert "".join(found.id for found in find(api)) == ids
+    if queries is None:
+        return
     assert api.read_queries() == sorted(queries, key=lambda query: sorted(query.items()))
 
 
@@ -232,6 +252,122 @@ def test_a_listing_begins_again_if_the_images_change_meanwhile() -> None:
     with pytest.raises(Unavailable, match="the image list changed during each of 5 attempts; try again later"):
         list_all(api := Paged(TRIES), [])  # type: ignore[arg-type]
     assert api.tries == TRIES
+
+
+@pytest.mark.parametrize("first", [[image("a")], [WRONG]])
+def test_a_listing_whose_first_page_was_read_begins_again(first: list[dict[str, Any]]) -> None:
+    """Whether that page had an image, or only a record that cannot be read; another error is raised at once."""
+
+    class Cut(Fake):
+        def __init__(self, error: BackendError) -> None:
+            super().__init__()
+            self.error, self.tries = error, 0
+
+        def request(self, method: str, path: str, *, repeat: bool) -> Answer:
+            if "os_hidden=true" in path:
+                return Answer(200, {}, b'{"images": []}')
+            if "marker" in path:
+                raise self.error
+            self.tries += 1
+            return Answer(200, {}, json.dumps({"images": first, "next": f"{path}&marker=x"}).encode())
+
+    for error, kind, tries in (
+        (InvalidRequest("No image found with ID x", ""), Unavailable, TRIES),
+        (BackendError("odd", ""), BackendError, 1),
+        (Unavailable("busy"), Unavailable, 1),
+    ):
+        missing: list[str] = []
+        with pytest.raises(kind):
+            list_all(api := Cut(error), missing)  # type: ignore[arg-type]
+        assert (api.tries, missing) == (tries, [])
+
+
+FINDERS: dict[str, Callable[[Any], list[LiveImage]]] = {
+    "all": list_all,
+    "filter": lambda api: find_images(api, Filter()),
+    "owned": lambda api: find_owned(api, "base", ["ours"]),
+    "leases": lambda api: find_leases(api, "base", "ours"),
+    "named": lambda api: find_named(api, ["n"], "ours"),
+    "strays": lambda api: find_strays(api, "base", []),
+}
+
+
+@pytest.mark.parametrize("name", FINDERS)
+def test_the_first_page_of_each_query(name: str) -> None:
+    """A search that is only explained has small pages, and repeats no failed request."""
+    repeated: list[bool] = []
+
+    class Noted(Fake):
+        def request(self, method: str, path: str, *, repeat: bool) -> Answer:
+            repeated.append(repeat)
+            return super().request(method, path, repeat=repeat)
+
+    FINDERS[name](api := Noted())
+    assert {query["limit"] for query in api.queries} == {"100" if name == "strays" else "1000"}
+    assert set(repeated) == {name != "strays"}
+
+
+class Long(bytes):
+    """A body that is said to have 100 MiB."""
+
+    def __len__(self) -> int:
+        return 100 * 2**20
+
+
+@pytest.mark.parametrize("name", FINDERS)
+def test_how_many_bytes_each_query_may_read(name: str) -> None:
+    """Images of the projects that a catalog names may be large; those of others only cost memory."""
+    missing: list[str] = []
+
+    class Large(Fake):
+        def request(self, method: str, path: str, *, repeat: bool) -> Answer:
+            pages = {"images": []} if "marker" in path else {"images": [image("a")], "next": f"{path}&marker=a"}
+            return Answer(200, {}, Long(json.dumps(pages).encode()))
+
+        def decode(self, answer: Answer, _path: str) -> Any:
+            return json.loads(bytes(answer.body).decode())
+
+    if name == "strays":
+        assert find_strays(Large(), "base", missing) == []  # type: ignore[arg-type]
+        text = "image service: the listing /images has more than 10000 images or 64 MiB"
+        assert missing == [text] * 2
+    elif name in ("all", "filter"):
+        with pytest.raises(
+            BackendError, match=r"^image service: the listing /images has more than 100000 .* or 96 MiB;"
+        ):
+            FINDERS[name](Large())
+    else:
+        assert FINDERS[name](Large()) == []
+
+
+@pytest.mark.parametrize("name", ["all", "strays"])
+def test_visible_and_hidden_images_are_requested_at_the_same_time(name: str) -> None:
+    """Each request waits for the other; an image that both list is there once."""
+    barrier = threading.Barrier(2, timeout=30)
+    marked = {"imagesync_catalog": "base"}
+
+    def meet(_path: str) -> None:
+        barrier.wait()
+
+    api = Fake(image("b", **marked), image("a", **marked), image("b", os_hidden=True, **marked), fail=meet)
+    assert [found.id for found in FINDERS[name](api)] == ["a", "b"]
+
+
+def test_at_most_eight_requests_are_sent_at_the_same_time() -> None:
+    """However many owners there are."""
+    barrier, lock, now, most = threading.Barrier(PARALLEL, timeout=30), threading.Lock(), [0], [0]
+
+    def count(_path: str) -> None:
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        barrier.wait()
+        with lock:
+            now[0] -= 1
+
+    find_owned(api := Fake(fail=count), "base", [f"p{number}" for number in range(12)])  # type: ignore[arg-type]
+    assert (PARALLEL, len(api.queries)) == (8, 24)
+    assert most[0] == 8
 
 
 def refuse(error: Exception) -> Callable[[str], None]:

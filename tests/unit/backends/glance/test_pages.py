@@ -323,3 +323,165 @@ def test_the_next_page_is_on_the_same_service(link: str, path: str) -> None:
     assert to_path_below_version(link) == path
     with pytest.raises(BackendError, match="invalid link to the next page"):
         to_path_below_version("http://[")
+
+
+@pytest.mark.parametrize(("number", "is_allowed"), [(MAX_PAGES - 1, True), (MAX_PAGES, False)])
+def test_a_listing_has_at_most_ten_thousand_pages(number: int, is_allowed: bool) -> None:
+    """The last one is empty here."""
+    shelf = Shelf([0] * number)
+    if is_allowed:
+        assert len(ids_of(shelf, Bounds(page=1))) == number
+    else:
+        with pytest.raises(BackendError, match="repeats pages and never ends"):
+            ids_of(shelf, Bounds(page=1))
+    assert len(shelf.limits) == MAX_PAGES
+
+
+class Noted(Shelf):
+    """A shelf that notes the path of each request."""
+
+    paths: list[str]
+
+    def request(self, method: str, path: str, *, repeat: bool) -> Answer:
+        self.paths = [*getattr(self, "paths", []), path]
+        return super().request(method, path, repeat=repeat)
+
+
+QUERY = "/images?tag=a&tag=b&name=&os_hidden=true&limit=4"
+
+
+def read_with_query(shelf: Shelf, bounds: Bounds, missing: list[str] | None = None) -> list[int]:
+    """The images of a listing that has conditions."""
+    return [int(item["id"]) for item in Listing(shelf, QUERY, bounds, missing).read("images")]  # type: ignore[arg-type]
+
+
+def test_a_smaller_page_has_the_same_conditions() -> None:
+    """Each tag is one, and a name may be empty."""
+    shelf = Noted([300] * 6)
+    assert read_with_query(shelf, Bounds(page=4)) == [0, 1, 2, 3, 4, 5]
+    assert shelf.paths[:2] == [QUERY, QUERY.replace("limit=4", "limit=2")]
+    assert shelf.paths[2:] == [f"/images?marker=1&limit={limit}" for limit in (4, 2)] + ["/images?marker=3&limit=4"]
+
+
+class Plain(Noted):
+    """A shelf whose first pages do not fit, and that has no limit in its links."""
+
+    def request(self, method: str, path: str, *, repeat: bool) -> Answer:
+        super().request(method, path, repeat=repeat)
+        if "limit" not in path:
+            raise UnfitAnswer("too large", 5)
+        return Answer(200, {}, b'{"images": []}')
+
+
+def test_the_service_chooses_the_size_of_a_page_without_a_limit() -> None:
+    """The first request has none; the next one, for half as many images, has one."""
+    shelf = Plain([])
+    assert ids_of(shelf) == []
+    assert shelf.paths == ["/images", "/images?limit=500"]
+
+
+ALL_AFTER = "an image and all images after it"
+
+
+@pytest.mark.parametrize(
+    ("tail", "names", "paths"),
+    [
+        (b'\xbf\x80"}], "next": "/v2/images?marker=m&limit=1"}', "image m", ["/images?marker=m&limit=1"]),
+        (b'"tags": ["]"]}],\n "next": "/x/v2/images?marker=n"}', "image n", ["/images?marker=n&limit=1"]),
+        (b'}], "next": 3}', ALL_AFTER, []),
+        (b'}], "next": null}', ALL_AFTER, []),
+        (b"}], 3}", ALL_AFTER, []),
+        (b"}]}", ALL_AFTER, []),
+        (b"", ALL_AFTER, []),
+    ],
+)
+def test_the_link_after_a_skipped_record(tail: bytes, names: str, paths: list[str]) -> None:
+    """It follows the images; the tail may begin in the middle of a character."""
+
+    class Tailed(Noted):
+        def request(self, method: str, path: str, *, repeat: bool) -> Answer:
+            if "marker" in path:
+                self.paths = [*getattr(self, "paths", []), path]
+                return Answer(200, {}, b'{"images": []}')
+            raise UnfitAnswer("too large", 5)
+
+        def read_tail(self, path: str, largest: int) -> tuple[bytes, int]:
+            return tail, 5
+
+    shelf, missing = Tailed([]), list[str]()
+    assert ids_of(shelf, Bounds(page=1), missing) == []
+    assert missing == [f"{names}: too large"]
+    assert getattr(shelf, "paths", []) == paths
+
+
+def test_an_empty_page_ends_a_listing() -> None:
+    """Whatever link it has."""
+
+    class Empty(Noted):
+        def decode(self, answer: Answer, _path: str) -> Any:
+            return {"images": [], "next": "/v2/images?marker=x"}
+
+    shelf = Empty([1])
+    assert ids_of(shelf) == []
+    assert len(shelf.paths) == 1
+
+
+@pytest.mark.parametrize(
+    ("bounds", "sizes", "text"),
+    [
+        (
+            Bounds(items=3, size=5 * 2**20, page=4),
+            [1] * 9,
+            "the listing /images has more than 3 images or 5 MiB; use a filter to list fewer images",
+        ),
+        (
+            Bounds(dropped=2**21, page=4),
+            [2**20] * 9,
+            "the listing /images has more than 2 MiB in pages that are too large; use a filter to list fewer images",
+        ),
+    ],
+)
+def test_the_message_about_a_limit_has_the_limit(bounds: Bounds, sizes: list[int], text: str) -> None:
+    """And the path of the listing without its conditions."""
+    with pytest.raises(BackendError) as caught:
+        read_with_query(Shelf(sizes), bounds, [])
+    assert str(caught.value) == f"image service: {text}"
+    assert type(caught.value) is BackendError
+
+
+def test_the_other_messages_of_a_listing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has the service, the path without conditions, and what to do."""
+    shelf = Shelf([1] * 9)
+    shelf.seconds = 20.0
+    monkeypatch.setattr(time, "monotonic", lambda: shelf.now)
+    with pytest.raises(Unavailable) as late:
+        read_with_query(shelf, Bounds(page=4, seconds=19.6))
+    assert str(late.value) == (
+        "image service: the listing /images takes longer than 20 s; use a filter to list fewer images, or try again later"
+    )
+    with pytest.raises(BackendError) as endless:
+        read_with_query(Shelf([1] * 9, link=lambda _: QUERY), Bounds(page=4))
+    assert str(endless.value) == (
+        "image service: the listing /images repeats pages and never ends; report this to the cloud's operator"
+    )
+    with pytest.raises(BackendError) as large:
+        read_with_query(Shelf([2000]), Bounds(page=4))
+    assert str(large.value) == (
+        "image service: the record of one image cannot be read: too large; find the image of this project that has such "
+        "large properties, and remove some of them"
+    )
+
+
+def test_a_page_that_is_halved_often_ends_at_the_limit_of_dropped_bytes() -> None:
+    """It is checked before each further try."""
+    shelf = Shelf([100] * 64, largest=99)
+    with pytest.raises(BackendError, match="in pages that are too large"):
+        ids_of(shelf, Bounds(page=64, dropped=6400), [])
+    assert shelf.limits == [64, 32]
+
+
+def test_a_listing_is_of_anybody_unless_it_is_said() -> None:
+    """Its limit of images is that of a page of the service, and a failed request is repeated."""
+    shelf = Shelf([0] * 3)
+    assert len(list(Listing(shelf, "/images").read("images"))) == 3  # type: ignore[arg-type]
+    assert (shelf.limits, shelf.patient) == ([1000], [True])

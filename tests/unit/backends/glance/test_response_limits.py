@@ -43,6 +43,11 @@ def make_redirect(
         ("https://h/identity", "/identity/v3", True),
         ("http://h/identity", "https://h/identity/v3", True),
         ("http://h/identity", "http://h/identity/v3", True),
+        ("https://h/identity", "https://h:5000/v3", True),
+        ("https://H/identity", "//h/v3", True),
+        ("https://h/identity", "//other/v3", False),
+        ("https://h/identity", "https://h.other/v3", False),
+        ("https://h/identity", "https://me@other/h", False),
         ("https://h/identity", "http://h/identity/v3", False),
         ("https://h/identity", "ftp://h/identity/v3", False),
         ("https://h/identity", "https://other/identity/v3", False),
@@ -60,6 +65,15 @@ def test_only_a_redirect_to_the_same_host_and_not_to_plain_http_is_followed(
         return
     with pytest.raises(BackendError, match="which imagesync does not follow"):
         guard_answer(answer)
+    assert answer.raw.closed
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 300, 304, 306, 400, 404, 500])
+def test_another_status_is_not_a_redirect(status: int) -> None:
+    """The library follows only those with a target."""
+    answer = make_redirect("https://h/identity", "https://other/v3", token="t", method="POST", status=status)
+    guard_answer(answer)
+    assert answer.raw.read() == b"moved"
 
 
 @pytest.mark.parametrize("changed", [{"token": "t"}, {"method": "POST"}])
@@ -248,3 +262,46 @@ def test_a_redirect_without_a_target_is_refused(stream: bool) -> None:
     with pytest.raises(BackendError, match=rf"returned a redirect \(HTTP 302\) {message}, which imagesync") as caught:
         guard_answer(answer, stream=stream)
     assert "S3CRET" not in str(caught.value)
+    where = "POST" if not stream else "GET"
+    assert str(caught.value) == (
+        f"{where} https://h/identity: the service returned a redirect (HTTP 302) {message}, which imagesync does not "
+        "follow; check auth_url and the image endpoint (of the service catalog, or image_endpoint_override)"
+    )
+
+
+def test_a_refused_request_is_named_without_its_query(clock: list[float]) -> None:
+    """Its address may have a password or a token."""
+    body = Body(clock, [b"x"])
+    answer = answer_with(body, Content_Length="many", method="PUT")
+    answer.url = "https://me:S3CRET@h/v2/images?token=S3CRET"
+    with pytest.raises(BackendError) as caught:
+        guard_answer(answer)
+    assert str(caught.value) == (
+        "PUT https://h/v2/images: Content-Length of the response is not a number; check auth_url and the image endpoint "
+        "(of the service catalog, or image_endpoint_override)"
+    )
+
+
+@pytest.mark.parametrize("reader", [read_whole, read_tail])
+def test_the_limit_of_a_body_is_shown_in_mib(clock: list[float], reader: Callable[..., Any]) -> None:
+    """So is the limit of the time in seconds."""
+    with pytest.raises(UnfitAnswer) as caught:
+        reader(answer_with(Body(clock, [bytes(2**21)] * 2)), "GET /x", largest=3 * 2**20, seconds=999.0)
+    assert str(caught.value) == (
+        "GET /x: the response is larger than 3 MiB; check auth_url and the image endpoint (of the service catalog, or "
+        "image_endpoint_override)"
+    )
+    body = Body(clock, [b"x"] * 9)
+    with pytest.raises(Unavailable, match=r"^GET /x: no complete response within 2 s; try again later$"):
+        reader(answer_with(body), "GET /x", largest=99, seconds=2.4)
+    assert body.is_closed is (reader is read_whole)
+
+
+def test_a_lost_connection_at_the_end_of_a_body_has_its_cause(clock: list[float]) -> None:
+    """The message of the error is that of the library."""
+    error = ProtocolError("lost")
+    with pytest.raises(requests.ConnectionError, match="lost") as caught:
+        read_whole(answer_with(Body(clock, [b"x"], error)), "GET /x", largest=99, seconds=9.0)
+    assert caught.value.__cause__ is error
+    with pytest.raises(LookupError):
+        read_beginning(answer_with(Body(clock, [b"x"], LookupError("x"))), largest=99, seconds=9.0)

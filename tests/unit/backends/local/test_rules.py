@@ -6,6 +6,7 @@ import pytest
 
 from imagesync.backends.local import rules
 from imagesync.errors import Forbidden, InvalidRequest, QuotaExceeded
+from imagesync.model.image import Capabilities
 
 IMAGE_ID = "0a4d55a8-d778-4c4f-9b32-b8bd1ecd6d41"
 
@@ -68,6 +69,7 @@ def test_what_the_service_accepts(fields: dict[str, Any]) -> None:
         ({"name": 3}, InvalidRequest, "name is not text"),
         ({"tags": ["t", "t" * 256]}, InvalidRequest, "a tag is 256 characters long; the limit is 255"),
         ({"tags": ["t", 3]}, InvalidRequest, "a tag is not text"),
+        ({"tags": [None]}, InvalidRequest, "a tag is not text"),
         ({"p" * 256: "v"}, InvalidRequest, "a property's name is 256 characters long"),
         ({"q": "v", "p": 3}, InvalidRequest, "property 'p' is not text"),
         ({"q": "v", "p": None}, InvalidRequest, "property 'p' is not text"),
@@ -143,3 +145,71 @@ def test_properties_are_what_is_no_field_of_the_service() -> None:
     assert rules.get_properties(document) == {"p": "v", "imagesync_key": "k"}
     assert {"status", "checksum", "size", "os_hash_value", "created_at"} <= rules.READ_ONLY
     assert rules.CAPABILITIES.hash_is_final
+
+
+def test_the_values_that_the_service_knows() -> None:
+    """As it lists them in its schema by default."""
+    assert {"ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "ploop", "iso"} == rules.DISK_FORMATS
+    assert {"ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed"} == rules.CONTAINER_FORMATS
+    assert {"public", "private", "shared", "community"} == rules.VISIBILITIES
+    data = {"status", "created_at", "updated_at", "checksum", "os_hash_algo", "os_hash_value", "size", "virtual_size"}
+    assert data | {"file", "self", "schema", "direct_url", "locations"} == rules.READ_ONLY
+    assert (rules.MAX_ENTRIES, rules.MAX_NUMBER) == (128, 2**31 - 1)
+    assert (
+        Capabilities(rules.DISK_FORMATS, rules.CONTAINER_FORMATS, rules.READ_ONLY, hash_is_final=True)
+        == rules.CAPABILITIES
+    )
+
+
+FORMATS = "aki, ami, ari, iso, ploop, qcow2, raw, vdi, vhd, vhdx, vmdk"
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"disk_format": "qcow3"}, f"disk_format 'qcow3' is unknown; use one of {FORMATS}"),
+        (
+            {"container_format": "tar", "min_disk": -1},
+            "container_format 'tar' is unknown; use one of aki, ami, ari, bare, compressed, docker, ova, ovf",
+        ),
+        ({"visibility": "Public"}, "visibility 'Public' is unknown; use one of community, private, public, shared"),
+        ({"min_ram": "3"}, "min_ram '3' is not an integer from 0 to 2147483647; correct min_ram"),
+        ({"os_hidden": "true"}, "os_hidden 'true' is not true or false; write true or false"),
+        ({"name": 3}, "name is not text; write it as a string"),
+        ({"name": "n" * 300}, "name is 300 characters long; the limit is 255; shorten it"),
+        (
+            {"tags": ["ok", "a\U0001f600\ud800"]},
+            "a tag contains the character U+1F600, which the image service cannot save; remove that character",
+        ),
+        ({"p": 3.5}, "property 'p' is not text; write it as a string"),
+        ({**numbered(130), "tags": ["t"] * 129}, "130 properties; the limit is 128; remove some of them"),
+    ],
+)
+def test_the_whole_message_of_a_refused_record(fields: dict[str, Any], text: str) -> None:
+    """The image, the field, its value, and what to do."""
+    with pytest.raises((InvalidRequest, QuotaExceeded)) as caught:
+        rules.check_document(record(**fields))
+    assert str(caught.value) == f"image {IMAGE_ID}: {text}"
+
+
+def test_the_whole_message_of_a_refused_change() -> None:
+    """So does an upload and an id."""
+    with pytest.raises(Forbidden) as changed:
+        rules.check_change(record(status="active"), record(status="active", disk_format="iso"))
+    with pytest.raises(InvalidRequest) as lacking:
+        rules.check_uploadable(record(container_format=None))
+    with pytest.raises(InvalidRequest) as odd:
+        rules.check_new_id("../x")
+    assert [str(one.value) for one in (changed, lacking, odd)] == [
+        f"image {IMAGE_ID}: disk_format can only change while the image is queued; it is active; create a new image with "
+        "the other format",
+        f"image {IMAGE_ID}: container_format is not set, and an upload requires it; set container_format before the upload",
+        "the id '../x' is not a UUID; write 8-4-4-4-12 hexadecimal digits",
+    ]
+
+
+def test_a_format_that_is_set_for_the_first_time_is_a_change_too() -> None:
+    """The status before the change counts."""
+    with pytest.raises(Forbidden, match="container_format can only change"):
+        rules.check_change(record(status="saving", container_format=None), record(status="queued"))
+    rules.check_change(record(status="queued"), record(status="active", container_format=None))
