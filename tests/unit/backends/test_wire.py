@@ -445,15 +445,15 @@ def test_the_whole_message_about_a_wrong_value(fields: dict[str, object], text: 
 
 
 @pytest.mark.parametrize(
-    ("fields", "shown"),
+    ("fields", "words"),
     [({"status": "x" * 99}, f"status '{'x' * 58}…"), ({"visibility": "Public"}, "visibility 'Public'")],
 )
-def test_an_unknown_word_asks_for_a_newer_version(fields: dict[str, object], shown: str) -> None:
+def test_an_unknown_word_asks_for_a_newer_version(fields: dict[str, object], words: str) -> None:
     """It may be a word that the service has learned since; a long one is cut."""
     with pytest.raises(BackendError) as caught:
         image_from_wire(wire(**fields))
     assert str(caught.value) == (
-        f"image {IMAGE_ID}: the service returned the unknown {shown}; update imagesync; if this is the latest version, "
+        f"image {IMAGE_ID}: the service returned the unknown {words}; update imagesync; if this is the latest version, "
         "report a bug"
     )
 
@@ -499,7 +499,7 @@ def test_the_largest_numbers_and_each_form_of_a_time() -> None:
 
 @pytest.mark.parametrize("name", ["locations", "x_deep"])
 def test_a_value_that_is_nested_too_deep_is_one_line(name: str) -> None:
-    """Nobody can write it again."""
+    """No program can write it again."""
     deep: list[object] = []
     for _ in range(100_000):
         deep = [deep]

@@ -297,18 +297,18 @@ def test_the_first_page_of_each_query(name: str) -> None:
     """A search that is only explained has small pages, and repeats no failed request."""
     repeated: list[bool] = []
 
-    class Noted(Fake):
+    class Counted(Fake):
         def request(self, method: str, path: str, *, repeat: bool) -> Answer:
             repeated.append(repeat)
             return super().request(method, path, repeat=repeat)
 
-    FINDERS[name](api := Noted())
+    FINDERS[name](api := Counted())
     assert {query["limit"] for query in api.queries} == {"100" if name == "strays" else "1000"}
     assert set(repeated) == {name != "strays"}
 
 
 class Long(bytes):
-    """A body that is said to have 100 MiB."""
+    """A body that reports a length of 100 MiB."""
 
     def __len__(self) -> int:
         return 100 * 2**20

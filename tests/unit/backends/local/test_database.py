@@ -5,16 +5,16 @@ import sqlite3
 import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
 from imagesync.backends import open_backend
 from imagesync.backends.local.connection import Connection
-from imagesync.backends.local.database import Database
+from imagesync.backends.local.database import Database, EmptyDatabase
 from imagesync.errors import BackendError, UsageError
-from tests.unit.backends.local.helpers import add_queued, start_python
+from tests.unit.backends.local.helpers import add_queued, count_open, start_python
 from tests.unit.backends.local.hostile import ENDLESS, make_store, run_sql
 
 
@@ -351,3 +351,105 @@ def test_a_database_that_is_a_link_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / "s" / "store.db").symlink_to(path)
     with pytest.raises(BackendError, match="symbolic links"):
         Database(tmp_path / "s").open([])
+
+
+@pytest.mark.parametrize("name", ["a?mode=rwc", "b#c", "d%41", "e f", "ü"])
+def test_a_read_only_store_may_have_any_path(tmp_path: Path, deny_writing: Callable[[Path], None], name: str) -> None:
+    """The library gets its path as an address."""
+    make_store(tmp_path / name, images=2)
+    deny_writing(tmp_path / name)
+    database = Database(tmp_path / name)
+    database.open([])
+    assert not database.writable
+    assert len(list_ids(database)) == 2
+    assert sorted(os.listdir(tmp_path)) == [name]
+
+
+def test_a_database_that_is_only_read_is_not_written(tmp_path: Path) -> None:
+    """Whatever the permissions allow."""
+    path = make_store(tmp_path, images=1)
+    before = path.read_bytes()
+    database = Database(tmp_path, read_only=True)
+    assert (database.writable, database.is_present([]), len(list_ids(database))) == (False, True, 1)
+    with pytest.raises(BackendError) as caught, database.transaction(write=True):
+        pass
+    assert str(caught.value) == f"store {tmp_path} is read-only; check its permissions and the mount options"
+    assert (path.read_bytes(), sorted(os.listdir(tmp_path))) == (before, ["content", "store.db"])
+    with pytest.raises(BackendError) as missing:
+        Database(tmp_path / "new", read_only=True).is_present([])
+    assert str(missing.value) == (
+        f"store {tmp_path}/new does not exist and cannot be created: the folder is read-only; make the folder writable, or "
+        "use another folder"
+    )
+
+
+def test_the_messages_about_versions(tmp_path: Path) -> None:
+    """A newer imagesync can read a newer store; a database of another program is damage."""
+    path = make_store(tmp_path)
+    run_sql(path, "PRAGMA user_version = 7")
+    with pytest.raises(UsageError) as newer:
+        Database(tmp_path).open([])
+    assert str(newer.value) == (
+        f"store {tmp_path} has version 7; this imagesync supports version 1; update imagesync, or use another folder"
+    )
+    run_sql(path, "PRAGMA user_version = 0")
+    with pytest.raises(BackendError) as other:
+        Database(tmp_path).open([])
+    assert str(other.value) == (
+        f"store {tmp_path} is damaged: store.db is the database of another program; restore store.db from a backup, or use "
+        "another folder; the data of its images is in content"
+    )
+    path.write_bytes(b"SQLite format 2")
+    with pytest.raises(BackendError, match=r"is damaged: store\.db is not a SQLite database"):
+        Database(tmp_path).open([])
+
+
+def test_a_present_database_is_not_created(tmp_path: Path) -> None:
+    """Whether it is there is known without a change."""
+    assert not Database(tmp_path / "s").is_present([])
+    assert not (tmp_path / "s").exists()
+    make_store(tmp_path / "s")
+    assert Database(tmp_path / "s").is_present(["x"])
+
+
+def test_a_closed_database_has_no_open_files(tmp_path: Path, deny_writing: Callable[[Path], None]) -> None:
+    """Neither has a new one, one that was refused, nor one that is read-only, after each read."""
+    database = Database(tmp_path / "s")
+    database.open([])
+    assert count_open(tmp_path) == 0
+    assert list_ids(database) == []
+    assert count_open(tmp_path) > 0
+    database.close()
+    assert count_open(tmp_path) == 0
+    deny_writing(tmp_path / "s")
+    assert list_ids(Database(tmp_path / "s")) == []
+    run_sql(tmp_path / "s" / "store.db", "CREATE TABLE other (x)")
+    for action in (list_ids, lambda database: database.open([])):
+        other = Database(tmp_path / "s")
+        with suppress(BackendError):
+            action(other)
+        assert count_open(tmp_path) == 0
+
+
+def test_an_empty_database_of_a_missing_store(tmp_path: Path) -> None:
+    """It has no images, and its project has no id; nothing can be written, and no folder is created."""
+    database = EmptyDatabase(tmp_path / "s")
+    with database.transaction(write=False) as rows:
+        assert (rows.list_images(), rows.read_project_id(), rows.find_leases("c")) == ([], "", [])
+    with pytest.raises(BackendError) as caught, database.transaction(write=True):
+        pass
+    assert str(caught.value) == f"store {tmp_path}/s does not exist; create it with: imagesync apply"
+    assert not database.writable
+    database.close()
+    assert not (tmp_path / "s").exists()
+
+
+def test_the_log_keeps_what_was_written(tmp_path: Path) -> None:
+    """A store has a write-ahead log: several processes can read while one writes; each store has its own project."""
+    projects = set()
+    for name in ("a", "b"):
+        path = make_store(tmp_path / name, images=0)
+        assert run_sql(path, "PRAGMA journal_mode") == [("wal",)]
+        projects |= {row[0] for row in run_sql(path, "SELECT project_id FROM about")}
+    assert len(projects) == 2
+    assert all(len(project) == 32 for project in projects)

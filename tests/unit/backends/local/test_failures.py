@@ -100,3 +100,69 @@ def test_an_error_of_our_own_passes_unchanged() -> None:
         with pytest.raises(type(error)) as caught, translate_errors(FOLDER):
             raise error
         assert caught.value is error
+
+
+def test_the_free_space_is_that_of_the_user_in_blocks() -> None:
+    """Each block has a size; an administrator's reserve does not count."""
+    disk = SimpleNamespace(f_bavail=3, f_bfree=9, f_frsize=4096, f_bsize=7, f_blocks=10)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "statvfs", lambda _: disk)
+        text = explain(OSError(errno.EDQUOT, "Disk quota exceeded"))
+        assert text == (
+            "store /srv/store: disk quota exceeded (12,288 of 40,960 bytes of its disk are free); free some space or raise "
+            "the limit, then run the command again; the images in the store are not damaged"
+        )
+        assert "no space left for the database (12,288 of" in explain(sqlite_error(sqlite3.SQLITE_IOERR))
+        disk.f_bavail = 16
+        assert "no space left" not in explain(sqlite_error(sqlite3.SQLITE_IOERR))
+
+
+REPAIR = "restore store.db from a backup, or use another folder; the data of its images is in content"
+FULL = "free some space or raise the limit, then run the command again; the images in the store are not damaged"
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (
+            OSError(errno.EACCES, "Permission denied", "/srv/other"),
+            ": permission denied (../other); check the folder, its permissions and the disk",
+        ),
+        (
+            OSError(errno.EIO, "Input/output error", 7),
+            ": input/output error; check the folder, its permissions and the disk",
+        ),
+        (OSError(errno.EFBIG, "File too large"), f": file too large; {FULL}"),
+        (
+            UnicodeDecodeError("utf-8", b"x", 0, 1, "no"),
+            f" is damaged: store.db contains text that is not UTF-8; {REPAIR}",
+        ),
+        (
+            sqlite_error(sqlite3.SQLITE_BUSY),
+            ": another process has locked store.db for 60 s; wait until that process ends, or end it, and run the command "
+            "again",
+        ),
+        (
+            sqlite_error(sqlite3.SQLITE_INTERRUPT),
+            f" is damaged: a query of store.db exceeds the time limit, which no query of a store reaches; {REPAIR}",
+        ),
+        (sqlite_error(sqlite3.SQLITE_TOOBIG), f": a record is larger than 64 MiB; {REPAIR}"),
+        (sqlite_error(sqlite3.SQLITE_CORRUPT_INDEX, "malformed"), f" is damaged: malformed; {REPAIR}"),
+        (
+            sqlite_error(sqlite3.SQLITE_READONLY),
+            " is read-only: store.db cannot be written; check its permissions and the mount options",
+        ),
+        (
+            sqlite_error(sqlite3.SQLITE_IOERR),
+            ": disk I/O error; check the folder, its permissions and the free space, or use another folder",
+        ),
+        (
+            sqlite_error(sqlite3.SQLITE_ERROR, "could not decode"),
+            ": could not decode; check the folder, its permissions and the free space, or use another folder",
+        ),
+        (sqlite_error(sqlite3.SQLITE_FULL), f": no space left for the database; {FULL}"),
+    ],
+)
+def test_the_whole_message_of_each_error(error: Exception, text: str) -> None:
+    """The disk of this folder is unknown, because there is none."""
+    assert explain(error) == f"store /srv/store{text}"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from imagesync.backends import open_backend
+from imagesync.backends.local.places import check_places, has_database
 from imagesync.errors import BackendError, ImagesyncError
 from tests.unit.backends.local.helpers import add_queued
 from tests.unit.backends.local.hostile import make_store, run_sql, write_journal
@@ -164,3 +165,59 @@ def test_a_record_whose_id_is_a_path_is_damage(tmp_path: Path, image_id: str) ->
     with pytest.raises(ImagesyncError):
         open_backend(store=tmp_path / "s").delete_image(image_id)
     assert victim.read_text() == "precious"
+
+
+@pytest.mark.parametrize(("size", "is_refused"), [(8, False), (15, False), (16, True), (17, True)])
+def test_a_short_journal_names_no_file(tmp_path: Path, size: int, is_refused: bool) -> None:
+    """A name, however short, takes sixteen bytes at its end."""
+    journal = tmp_path / "store.db-journal"
+    journal.write_bytes(bytes.fromhex("d9d505f920a163d7").rjust(size, b"x"))
+    if not is_refused:
+        check_places(tmp_path)
+        return
+    with pytest.raises(BackendError) as caught:
+        check_places(tmp_path)
+    assert str(caught.value) == (
+        f"store {tmp_path}: store.db-journal names a super-journal, a file that SQLite would delete; imagesync changed "
+        "nothing; use another store, or remove store.db-journal, which imagesync did not write"
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 99, bytes.fromhex("d9d505f920a163d7") + b"x" * 99])
+def test_another_journal_is_accepted(tmp_path: Path, content: bytes) -> None:
+    """Every journal begins with the same bytes."""
+    (tmp_path / "store.db-journal").write_bytes(content)
+    check_places(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["store.db", "store.db-wal", "store.db-shm", "store.db-journal"])
+def test_the_whole_message_about_a_wrong_file(tmp_path: Path, name: str) -> None:
+    """The first one is named; a name of others is escaped."""
+    hint = "; imagesync changed nothing; remove it, or use another store"
+    (tmp_path / "content").mkdir()
+    (tmp_path / "content" / "a\x1b[2J").symlink_to("x")
+    assert refuse(tmp_path) == f"store {tmp_path}: content/a\\x1b[2J is a link{hint}"
+    (tmp_path / name).mkdir()
+    assert refuse(tmp_path) == f"store {tmp_path}: {name} is not a regular file{hint}"
+
+
+def test_a_file_in_the_path_of_a_store(tmp_path: Path) -> None:
+    """Or above it; the message names that file."""
+    (tmp_path / "file").write_text("x")
+    hint = "pass the folder of a store, or a path that does not exist yet"
+    for path, text in (
+        (tmp_path / "file", f"store {tmp_path}/file is not a folder; {hint}"),
+        (tmp_path / "file" / "a" / "b", f"store {tmp_path}/file/a/b: {tmp_path}/file is not a folder; {hint}"),
+    ):
+        with pytest.raises(BackendError) as caught:
+            check_places(path)
+        assert str(caught.value) == text
+    check_places(tmp_path / "new" / "store")
+
+
+def test_a_folder_has_a_database(tmp_path: Path) -> None:
+    """Also if that is a broken link, which opening the store refuses."""
+    assert not has_database(tmp_path)
+    (tmp_path / "store.db").symlink_to("nowhere")
+    assert has_database(str(tmp_path))
+    assert not has_database(tmp_path / "other")

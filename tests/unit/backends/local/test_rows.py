@@ -159,3 +159,48 @@ def test_a_damaged_database_is_found(connection: sqlite3.Connection, rows: Rows)
     connection.execute("PRAGMA writable_schema = RESET")
     with pytest.raises(BackendError, match="store /srv/store is damaged"):
         rows.check_intact()
+
+
+def test_the_whole_messages_of_rows(connection: sqlite3.Connection, rows: Rows) -> None:
+    """A long id is cut; each says what to do."""
+    rows.add(image(0), None)
+    with pytest.raises(Conflict) as used:
+        rows.add(image(0), None)
+    assert str(used.value) == (
+        f"an image has, or had, the id {IDS[0]}; choose another id, or pass none; the id of a deleted image cannot be used "
+        "again"
+    )
+    with pytest.raises(NotFound) as missing:
+        rows.get("x")
+    assert str(missing.value) == "image x does not exist; list the images of the store: imagesync list --store DIR"
+    connection.execute("INSERT INTO images VALUES (?, NULL, '{}')", ("y" * 99,))
+    with pytest.raises(BackendError) as odd:
+        rows.list_images()
+    assert str(odd.value).startswith(f"store /srv/store is damaged: an image has the invalid id '{'y' * 78}…; restore")
+
+
+def test_an_image_that_could_not_be_added_has_no_id_in_use(connection: sqlite3.Connection, rows: Rows) -> None:
+    """Its transaction is undone by the caller; another error of SQLite is not a conflict."""
+    connection.execute("DROP TABLE given_out")
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        rows.add(image(0), None)
+
+
+def test_members_count_as_rows(connection: sqlite3.Connection) -> None:
+    """They cannot be larger than the files of the database, either; bytes count as text does."""
+    for project in ("aa", "bb"):
+        connection.execute("INSERT INTO members VALUES (?, ?)", (IDS[0], project))
+    assert Rows(connection, Path("/srv/store"), lambda: 6).list_members(IDS[0]) == ["aa", "bb"]
+    with pytest.raises(BackendError, match="returns more than the 5 bytes that its files have"):
+        Rows(connection, Path("/srv/store"), lambda: 5).list_members(IDS[0])
+    connection.execute("UPDATE members SET project = CAST(project AS BLOB)")
+    with pytest.raises(BackendError, match="returns more than the 5 bytes"):
+        Rows(connection, Path("/srv/store"), lambda: 5).list_members(IDS[0])
+
+
+def test_a_database_that_grows_meanwhile_is_measured_again(connection: sqlite3.Connection) -> None:
+    """Another process may add rows."""
+    for number in range(3):
+        Rows(connection, Path("/srv/store"), lambda: 0).add(image(number), None)
+    sizes = iter([200, 400, 600, 800])
+    assert len(Rows(connection, Path("/srv/store"), lambda: next(sizes)).list_images()) == 3
