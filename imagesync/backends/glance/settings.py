@@ -86,7 +86,10 @@ _ADD: Final = {
 _MEANINGS: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], tuple[str, str]]], ...]] = (
     (re.compile(r"^(\w+) is a required attribute"), lambda found: _describe_missing(found[1], {})),
     (re.compile(r"parameters which were not given: (\w+)"), lambda found: _describe_missing(found[1], {})),
-    (re.compile(r"missing \d+ required (?:\w+ )*arguments?: '(\w+)'"), lambda found: _describe_missing(found[1], {})),
+    (
+        re.compile(r"missing \d+ required (?:[\w-]+ )*arguments?: '(\w+)'"),
+        lambda found: _describe_missing(found[1], {}),
+    ),
     (re.compile("You must provide an auth secret"), lambda _: _describe_missing("application_credential_secret", {})),
     (re.compile(r"unexpected keyword argument '(\w+)'"), lambda found: _describe_unknown(found[1])),
     (re.compile(r"The plugin (\S+) could not be found"), lambda found: _describe_type(found[1])),
