@@ -18,6 +18,7 @@ from imagesync.backends.base import CreateFields
 from imagesync.backends.glance.api import Timeouts
 from imagesync.backends.glance.backend import Glance
 from imagesync.errors import BackendError, Conflict, Forbidden, InUse, InvalidRequest, NotFound, Unavailable, UsageError
+from imagesync.model.image import Capabilities, Filter, LiveImage, Usage
 from imagesync.retry import Pace
 from tests.fault.scripted import IMAGE_ID, RESET, Say, image
 from tests.fault.scripted_backend import OpenScripted, ScriptedBackend
@@ -473,7 +474,8 @@ def test_the_time_of_the_identity_service_continues(
     assert service.backend.times() == {}
     issued = datetime(2024, 5, 7, tzinfo=UTC)
     connection = replace(service.backend._connection, issued=issued, connected=uptime.read_uptime() - 100)
-    (found,) = Glance(connection).times().values()
+    ((name, found),) = Glance(connection).times().items()
+    assert name == "the identity service"
     assert timedelta(seconds=100) <= found - issued < timedelta(seconds=160)
 
 
@@ -481,3 +483,104 @@ def test_a_project_is_found_by_name_only_with_an_identity_service(open_scripted:
     """Else the manifest must have its id."""
     with pytest.raises(UsageError, match=r"project 'p': this cloud has no identity service .*; write the project's id"):
         open_scripted([Say()]).backend.project_id("p", "D")
+
+
+def test_each_document_of_a_service_has_its_place(open_scripted: OpenScripted) -> None:
+    """They are read in parallel; none is taken for another."""
+    schema = {"properties": {"disk_format": {"enum": ["raw"]}, "os_hidden": {}, "size": {"readOnly": True}}}
+    documents = {
+        "/schemas/image": schema,
+        "/info/import": {"import-methods": {"value": ["web-download"]}},
+        "/info/stores": {"stores": [{"id": "fast"}]},
+        "/info/usage": {"usage": {"image_count_total": {"usage": 1, "limit": 2}}},
+    }
+    service = open_scripted(lambda path: Say(body=documents[path.removeprefix("/image/v2")]))
+    assert service.backend.capabilities() == Capabilities(
+        disk_formats=frozenset({"raw"}),
+        read_only=frozenset({"size"}),
+        import_methods=frozenset({"web-download"}),
+        stores=frozenset({"fast"}),
+        usage={"image_count_total": Usage(1, 2)},
+        hidden=True,
+        hash_is_final=True,
+    )
+
+
+LISTINGS: dict[str, tuple[Callable[..., list[LiveImage]], bool]] = {
+    "all": (lambda backend, missing: backend.list_images(missing), True),
+    "filter": (lambda backend, missing: backend.find_images(Filter(), missing=missing), True),
+    "strays": (lambda backend, missing: backend.find_strays("base", missing), True),
+    "whole": (lambda backend, missing: backend.images(), False),
+    "strict filter": (lambda backend, missing: backend.find_images(Filter()), False),
+    "owned": (lambda backend, missing: backend.inventory("base"), False),
+    "leases": (lambda backend, missing: backend.leases(None), False),
+    "names": (lambda backend, missing: backend.find_named(["n"], "p"), False),
+}
+
+
+@pytest.mark.parametrize("name", LISTINGS)
+def test_a_record_that_cannot_be_read_is_an_error_or_a_sentence(open_scripted: OpenScripted, name: str) -> None:
+    """A caller that takes sentences gets the other images, too."""
+    marks = {"imagesync_catalog": "base", "imagesync_role": "lease"}
+    listed = [image("good", owner="p", name="n", **marks), image("bad", owner="p", name="n", size=-1, **marks)]
+    operate, is_sentence = LISTINGS[name]
+    backend = open_scripted([Say(body={"images": listed})], project="p").backend
+    missing: list[str] = []
+    if is_sentence:
+        assert [found.id for found in operate(backend, missing)] == ["good"]
+        assert set(missing) == {"image bad: the service returned size -1; it must be 0 to 9223372036854775807"}
+    else:
+        with pytest.raises(BackendError, match="image bad: the service returned size -1"):
+            operate(backend, missing)
+        assert missing == []
+
+
+def test_the_project_of_the_session_is_the_usual_owner(open_scripted: OpenScripted) -> None:
+    """Of the inventory and of the leases; other owners are found if they are named."""
+    listed = [
+        image(owner, owner=owner, imagesync_catalog="c", imagesync_lease="c", imagesync_role="lease", os_hidden=True)
+        for owner in ("p", "q", "r")
+    ]
+    backend = open_scripted([Say(body={"images": listed})], project="p").backend
+    assert [found.id for found in backend.inventory("c")] == ["p"]
+    assert [found.id for found in backend.inventory("c", ["q", "r"])] == ["q", "r"]
+    assert [found.id for found in backend.leases("c")] == [found.id for found in backend.leases(None)] == ["p"]
+    assert backend.identity().project_id == "p"
+
+
+def test_a_download_is_the_data(open_scripted: OpenScripted) -> None:
+    """As it is stored: the service must not compress it."""
+    data = bytes(range(256)) * 9000
+    service = open_scripted([Say(body=data)])
+    assert b"".join(service.backend.download(IMAGE_ID)) == data
+    assert service.server.queries == [f"GET {PATH}/file"]
+    (headers,) = service.server.headers
+    assert (headers["Accept"], headers["Accept-Encoding"]) == ("*/*", "identity")
+    with pytest.raises(Conflict) as caught:
+        list(open_scripted([NO_BODY]).backend.download(IMAGE_ID))
+    assert str(caught.value) == (
+        f"GET /images/{IMAGE_ID}/file: the image is queued and has no data; run apply to upload its data"
+    )
+
+
+@pytest.mark.parametrize("error", [Unavailable, BackendError])
+def test_the_connections_end_after_an_error_too(
+    open_scripted: OpenScripted, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    """The error passes."""
+    service, ends = open_scripted([Say()]), list[object]()
+    with monkeypatch.context() as patched:
+        patched.setattr(requests.Session, "close", lambda closed: ends.append(closed))
+        with pytest.raises(error), service.backend:
+            raise error("x")
+    assert len(ends) == 1
+
+
+def test_the_hint_about_an_id_in_use(open_scripted: OpenScripted) -> None:
+    """The service's own message comes first."""
+    with pytest.raises(Conflict) as caught:
+        open_scripted([Say(409, b"exists\n"), Say(404, b"no")]).backend.create_image(id="x")
+    assert str(caught.value) == (
+        "POST /images: HTTP 409: exists; the id belongs to another project or to a deleted image, and cannot be used again: "
+        "choose another id"
+    )

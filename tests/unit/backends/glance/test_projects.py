@@ -11,7 +11,8 @@ from keystoneauth1.session import Session
 
 from imagesync.backends.glance.api import Api
 from imagesync.backends.glance.projects import NEEDS_ID, find_project_id, find_project_names
-from imagesync.errors import BackendError, Forbidden, UsageError
+from imagesync.errors import BackendError, Forbidden, Unavailable, UsageError
+from imagesync.retry import Pace
 from tests.fault.scripted import Say, Server, listening
 
 REFUSED = Say(403, b"no")
@@ -23,7 +24,7 @@ def identity_service(answer: Callable[[str], Say]) -> Iterator[tuple[Api, Server
     server = Server(answer)
     with listening(server) as address:
         session = Session(auth=NoAuth(endpoint=address))
-        yield Api(session, address, "identity service"), server
+        yield Api(session, address, "identity service", pace=Pace(1)), server
         session.session.close()
 
 
@@ -184,3 +185,59 @@ def test_an_id_that_is_written_as_a_name_is_recognized() -> None:
         with pytest.raises(UsageError, match="the name looks like an id; write an id without project:"):
             find_project_id(api, None, "0" * 32, "D")
         assert parse_qs(urlsplit(server.queries[-1]).query)["domain_id"] == ["D"]
+
+
+@pytest.mark.parametrize("path", ["/domains", "/projects", "/auth/projects"])
+def test_a_busy_identity_service_is_an_error(path: str) -> None:
+    """Not a project that does not exist, nor a user who may not list it."""
+
+    def answer(query: str) -> Say:
+        if query.startswith(path):
+            return Say(503, b"busy")
+        if query.startswith("/domains"):
+            return list_items("domains", "domain-1")
+        return REFUSED
+
+    with identity_service(answer) as (api, _), pytest.raises(Unavailable, match=rf"^GET {path}: HTTP 503: busy"):
+        find_project_id(api, None, "p", "D")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("p", "check the name and the domain, or write the project's id"),
+        ("0" * 32, "the name looks like an id; write an id without project:"),
+    ],
+)
+def test_the_whole_message_about_an_unknown_project(name: str, hint: str) -> None:
+    """With the name and the domain as they are written in the manifest."""
+
+    def answer(path: str) -> Say:
+        return list_items("domains", "domain-1") if path.startswith("/domains") else list_items("projects")
+
+    with identity_service(answer) as (api, _), pytest.raises(UsageError) as caught:
+        find_project_id(api, Access(), name, "D")  # type: ignore[arg-type]  # as above
+    assert str(caught.value) == f"project {name!r} does not exist in domain 'D'; {hint}"
+
+
+def test_a_name_and_a_domain_may_have_any_character() -> None:
+    """They are parts of a query."""
+
+    def answer(path: str) -> Say:
+        return list_items("domains", "d&1") if path.startswith("/domains") else list_items("projects", "one")
+
+    with identity_service(answer) as (api, server):
+        assert find_project_id(api, None, "a&b=c d", "x&y") == "one"
+        domains, projects = (parse_qs(urlsplit(path).query) for path in server.queries)
+        assert (domains, projects) == ({"name": ["x&y"]}, {"name": ["a&b=c d"], "domain_id": ["d&1"]})
+
+
+def test_the_first_of_several_domains_is_that_of_the_name() -> None:
+    """Names of domains are unique; a service may list others after it."""
+
+    def answer(path: str) -> Say:
+        return list_items("domains", "d1", "d2") if path.startswith("/domains") else list_items("projects", "one")
+
+    with identity_service(answer) as (api, server):
+        assert find_project_id(api, Access(), "p", "D") == "one"  # type: ignore[arg-type]  # as above
+        assert parse_qs(urlsplit(server.queries[-1]).query)["domain_id"] == ["d1"]

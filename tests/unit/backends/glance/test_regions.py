@@ -188,3 +188,57 @@ def test_the_regions_of_the_default_cloud_are_its_own(tmp_path: Path, monkeypatc
         monkeypatch.setenv("OS_CLOUD", default)
         with pytest.raises(UsageError, match=r"cloud c: it has several regions \(east, west\)"):
             open_glance(chosen)
+
+
+NO_ENDPOINT = "cloud c: no image endpoint found (interface internal, region any)"
+
+
+@pytest.mark.parametrize(
+    ("region", "url", "regions", "text"),
+    [
+        (
+            Region(interface="internal"),
+            None,
+            [],
+            f"{NO_ENDPOINT}; check project, auth_type, region_name and interface of this cloud in clouds.yaml or OS_*",
+        ),
+        (
+            Region(interface="internal"),
+            "",
+            ["", "b c"],
+            f"{NO_ENDPOINT}; it has one in one without a name, b c; select one: region_name: b c in clouds.yaml, or export "
+            "OS_REGION_NAME='b c'",
+        ),
+        (
+            Region(),
+            "http://h",
+            TWO,
+            "cloud c: its image service is in several regions (east, west); select one: region_name: east in clouds.yaml, or "
+            "export OS_REGION_NAME=east",
+        ),
+    ],
+)
+def test_the_whole_message_about_regions(region: Any, url: str | None, regions: list[str], text: str) -> None:
+    """What was searched for, where it is, and how to select it."""
+    with pytest.raises(UsageError) as caught:
+        settle_region("cloud c", region, url, regions)
+    assert str(caught.value) == text
+
+
+@pytest.mark.parametrize(
+    ("settings", "given", "text"),
+    [
+        ({"regions": TWO}, "", "it has several regions (east, west)"),
+        ({"regions": TWO}, "a\x1b" + "n" * 99, f"region a\\x1b{'n' * 58}… is not one of its regions (east, west)"),
+        ({"regions": TWO, "region_name": "south"}, "north", "region north is not one of its regions (east, west)"),
+    ],
+)
+def test_the_whole_message_about_a_selection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], given: str, text: str
+) -> None:
+    """Of the regions in clouds.yaml."""
+    with pytest.raises(UsageError) as caught:
+        open_region(tmp_path, monkeypatch, settings, given)
+    assert str(caught.value) == (
+        f"cloud c: {text}; select one: region_name: east in clouds.yaml, or export OS_REGION_NAME=east"
+    )
