@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -23,11 +24,12 @@ from keystoneauth1.session import Session
 from urllib3 import HTTPResponse
 
 from imagesync.backends.base import Backend
-from imagesync.backends.glance.api import MAX_RESPONSE_VALUES, Answer, Api
+from imagesync.backends.glance.api import MAX_RESPONSE_VALUES, Answer, Api, Timeouts
 from imagesync.backends.glance.backend import Glance
 from imagesync.backends.glance.body import Body
 from imagesync.backends.glance.connect import connect
 from imagesync.backends.glance.response_limits import MAX_RESPONSE_BYTES, UnfitAnswer
+from imagesync.backends.wire import NOT_IMAGE_API
 from imagesync.errors import (
     BackendError,
     Conflict,
@@ -711,3 +713,120 @@ def test_no_write_is_repeated_without_the_lease(
 
     refused(kind, lambda: WRITES[write](service.backend.with_lease(check)))
     assert len([requests for requests in service.server.queries if not requests.startswith("GET")]) == 1
+
+
+class Recorder(Session):
+    """A session that records what it is asked to send; each response has the status and the body."""
+
+    def __init__(self, status: int = 200, body: bytes = b"{}") -> None:
+        super().__init__(auth=NoAuth())
+        self._status, self._body = status, body
+        self.calls: list[tuple[tuple[object, ...], dict[str, object]]] = []
+
+    def get_auth_headers(self, *_: object, **__: object) -> dict[str, str]:
+        """A token."""
+        return {"X-Auth-Token": "t"}
+
+    def request(self, *words: object, **options: Any) -> requests.Response:
+        """The response, after the whole body was taken."""
+        self.calls.append((words, options))
+        if not isinstance(options["data"], bytes | None):
+            b"".join(options["data"])
+        answer = requests.Response()
+        answer.status_code = self._status
+        answer.raw = HTTPResponse(io.BytesIO(self._body), status=self._status, preload_content=False)
+        return answer
+
+
+ONE_REQUEST = {
+    "stream": True,
+    "authenticated": False,
+    "redirect": False,
+    "raise_exc": False,
+    "connect_retries": 0,
+    "status_code_retries": 0,
+    "log": False,
+}
+TOKEN = {"Accept": "application/json", "X-Auth-Token": "t"}
+
+
+def test_each_option_of_a_request() -> None:
+    """The library must neither log it, nor repeat it, nor follow a redirect; each kind has its own limits of time."""
+    session, body = Recorder(), Body([b"abc"], 3)
+    api = Api(session, "http://h/v2", "s", read_timeout=7.0, timeouts=Timeouts(listing=8.0, storing=9.0))
+    api.get("/a")
+    api.send("POST", "/b", {"x": 1})
+    api.upload("/c", body, 3, {"x-image-meta-store": "fast"})
+    list(api.download("/d"))
+    octets = {"Content-Type": "application/octet-stream", "x-openstack-image-size": "3", "x-image-meta-store": "fast"}
+    assert session.calls == [
+        (("http://h/v2/a", "GET"), {"headers": TOKEN, "data": None, "timeout": (10.0, 7.0), **ONE_REQUEST}),
+        (
+            ("http://h/v2/b", "POST"),
+            {
+                "headers": {**TOKEN, "Content-Type": "application/json"},
+                "data": b'{"x": 1}',
+                "timeout": (10.0, 7.0),
+                **ONE_REQUEST,
+            },
+        ),
+        (
+            ("http://h/v2/c", "PUT"),
+            {"headers": {**TOKEN, **octets}, "data": body, "timeout": (300.0, 9.0), **ONE_REQUEST},
+        ),
+        (
+            ("http://h/v2/d", "GET"),
+            {
+                "headers": {"X-Auth-Token": "t", "Accept": "*/*", "Accept-Encoding": "identity"},
+                "data": None,
+                "timeout": (10.0, 7.0),
+                **ONE_REQUEST,
+            },
+        ),
+    ]
+    assert Timeouts() == Timeouts(listing=900.0, storing=3600.0)
+    usual = Api(usual_session := Recorder(), "http://me:S3CRET@h:9/v2", "image service")
+    assert (usual.name, usual.timeouts) == ("image service at h:9", Timeouts())
+    usual.get("/a")
+    assert usual_session.calls[0][1]["timeout"] == (10.0, 120.0)
+
+
+@pytest.mark.parametrize("size", [0, 3, None])
+def test_the_form_of_a_body(size: int | None) -> None:
+    """Of an unknown length it is sent in chunks; an empty one would be of an unknown length for the library."""
+    session, body = Recorder(204, b""), Body([b"abc"] if size != 0 else [], size)
+    Api(session, "http://h/v2", "s").upload("/c", body, size, {})
+    ((_, options),) = session.calls
+    assert options["data"] == b"" if size == 0 else (options["data"] is body) is (size is not None)
+    assert options["headers"].get("x-openstack-image-size") == (None if size is None else str(size))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "text"),
+    [
+        (200, b"{", f"s at h: the response to /a is not JSON; {NOT_IMAGE_API}"),
+        (403, b"no", "GET /a: HTTP 403: no"),
+        (200, b'"\\ud800"', "s at h: the response to /a is JSON that is nested too deep or has invalid text; check"),
+    ],
+)
+def test_the_message_about_a_response(status: int, body: bytes, text: str) -> None:
+    """It has the path without the query, which may be a filter with names."""
+    with pytest.raises(BackendError) as caught:
+        Api(Recorder(status, body), "http://h/v2", "s").get("/a?name=S3CRET")
+    assert str(caught.value).startswith(text)
+    assert "S3CRET" not in str(caught.value)
+
+
+def test_a_write_without_a_response_body_has_no_document() -> None:
+    """Such as a status action."""
+    assert Api(Recorder(204, b""), "http://h/v2", "s").send("POST", "/a") is None
+    assert Api(Recorder(200, b"[3]"), "http://h/v2", "s").send("POST", "/a") == [3]
+
+
+def test_a_body_that_was_not_taken_whole_is_named() -> None:
+    """The message says what to check."""
+    api = Api(EarlyService(1, 200), "http://h/v2", "s")
+    assert refused(Unavailable, lambda: api.upload("/a/file?x", Body([b"abc", b"def"], 6), 6, {})) == (
+        "PUT /a/file: the service responded before it had received all data; check the status of the image, then run apply "
+        "again"
+    )

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -16,9 +17,12 @@ from openstack.config import OpenStackConfig, loader, vendors
 from imagesync.backends.glance import open_glance
 from imagesync.backends.glance.connect import (
     CONNECTIONS,
+    LOGIN_PACE,
     LOGIN_TIMEOUT,
+    MAX_SETTLING_TIME,
     OR_VARIABLES,
     READ_TIMEOUT,
+    SETTLING_TIME,
     WHERE,
     Connection,
     add_version,
@@ -552,3 +556,78 @@ def test_an_address_without_a_version_has_no_query_either() -> None:
     assert add_version("https://h/v2/images") == "https://h/v2/images/v2"
     assert add_version("https://h/v2/94d2588a-bdbf-4f1b-8202-3c3d6afce4c3") == "https://h/v2"
     assert add_version("https://h/v2/94d2588abdbf") == "https://h/v2/94d2588abdbf/v2"
+
+
+def test_the_limits_of_connections() -> None:
+    """A user who mistyped an address waits only some seconds."""
+    assert Pace(tries=4) == LOGIN_PACE
+    assert (READ_TIMEOUT, LOGIN_TIMEOUT, SETTLING_TIME, MAX_SETTLING_TIME) == (120.0, 30.0, 2.5, 60.0)
+
+
+@pytest.mark.parametrize("value", ["0", "60", "60.0"])
+def test_the_ends_of_the_settling_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """Both are allowed."""
+    use_cloud(tmp_path, monkeypatch, f"imagesync_settling_time: {value}")
+    with open_glance("c") as backend:
+        assert backend.settling_time() == float(value)
+
+
+def test_a_file_that_may_not_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library would ignore it."""
+    path = write_clouds(tmp_path / "c.yaml", c=CLOUD)
+    monkeypatch.delenv("OS_CLIENT_CONFIG_FILE", raising=False)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(UsageError) as caught:
+        read_settings("c", str(path))
+    assert str(caught.value) == f"--clouds-file: file {path} cannot be read: permission denied; correct the path"
+
+
+def test_a_value_of_a_wrong_file_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error of the parser quotes a part of the file, which may be a password."""
+    monkeypatch.delenv("OS_CLIENT_CONFIG_FILE", raising=False)
+    path = tmp_path / "c.yaml"
+    for line in ("password: *S3CRET", "password: !S3CRET x"):
+        path.write_text(f"clouds: {{c: {{auth: {{\n{line}\n}} }} }}\n")
+        with pytest.raises(UsageError) as caught:
+            read_settings("c", str(path))
+        assert "the file with clouds is not valid YAML: " in str(caught.value)
+        assert str(path) in str(caught.value)
+        assert "S3CRET" not in str(caught.value)
+
+
+def test_a_file_of_the_working_directory_that_the_user_passed_is_not_suggested(checkout: Path) -> None:
+    """It is the file in use; a cloud that it has is to be corrected there."""
+    write_clouds(checkout / "clouds.yaml", a=CLOUD, v={"profile": "nowhere", **CLOUD})
+    for path in ("clouds.yaml", str(checkout / "clouds.yaml")):
+        with pytest.raises(UsageError) as caught:
+            read_settings("b", path)
+        assert str(caught.value) == (
+            f"cloud b is not defined in {path}; correct the name, or add the cloud; {path} has these clouds: a, v"
+        )
+        with pytest.raises(UsageError) as wrong:
+            read_settings("v", path)
+        assert (
+            str(wrong.value)
+            == f"cloud v: Couldn't find the vendor profile nowhere for the cloud v; correct it in {path}"
+        )
+
+
+def test_the_file_of_settings_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variables have none; a label names the cloud."""
+    monkeypatch.delenv("OS_CLIENT_CONFIG_FILE", raising=False)
+    path = str(write_clouds(tmp_path / "c.yaml", c=CLOUD))
+    settings = read_settings("c", path)
+    assert (settings.cloud, settings.file, settings.label) == ("c", path, "cloud c")
+    monkeypatch.setenv("OS_AUTH_TYPE", "none")
+    monkeypatch.setenv("OS_ENDPOINT", "http://h")
+    settings = read_settings(None, path)
+    assert (settings.cloud, settings.file, settings.label) == (None, "", "cloud envvars")
+
+
+def test_a_version_is_the_last_part_of_a_path() -> None:
+    """Only with digits after the v, and only one."""
+    assert strip_version("https://h/v3/v3") == "https://h/v3"
+    assert strip_version("https://h:5000/dev2") == "https://h:5000/dev2"
+    assert strip_version("https://h/vx") == "https://h/vx"
+    assert strip_version("https://me:x@h/v10.2//") == "https://me:x@h"
+    assert public_address("https://h/image/v2//?a#b") == "https://h/image/v2"

@@ -550,6 +550,11 @@ def test_what_a_store_does_not_have(tmp_path: Path) -> None:
             f"image {FIXED}: property p exists already; make the plan again: imagesync plan PATH",
         ),
         (
+            lambda backend: backend.update_image(FIXED, name="new", tags=["t" * 256]),
+            InvalidRequest,
+            f"image {FIXED}: a tag is 256 characters long; the limit is 255; shorten it",
+        ),
+        (
             lambda backend: backend.images(OTHER),
             NotFound,
             f"image {OTHER} does not exist; list the images of the store: imagesync list --store DIR",

@@ -15,6 +15,7 @@ from imagesync.errors import BackendError, Conflict, UsageError
 from imagesync.model.catalog import Status
 from imagesync.model.image import LiveImage
 from tests.unit.backends.local.helpers import add_queued, start_python
+from tests.unit.backends.local.hostile import NULL_KEY, make_store, multiply_rows
 
 
 def test_a_store_that_is_opened_again_is_the_same_project(tmp_path: Path) -> None:
@@ -247,3 +248,26 @@ def test_an_image_that_changes_meanwhile_is_not_damaged(tmp_path: Path, caplog: 
     backend.delete_image(gone)
     assert store.mark_if_damaged({**old, "id": gone.id}) is None
     assert read_warnings(caplog) == []
+    (tmp_path / "content" / image.id).write_bytes(b"da")
+    found = store.mark_if_damaged(old)
+    assert found is not None
+    assert (found["size"], found["status"]) == (4, "killed")
+    assert "has 2 bytes; the record has 4" in read_warnings(caplog)[0]
+
+
+def test_nothing_is_deleted_by_what_a_damaged_database_has(tmp_path: Path) -> None:
+    """An image may be missing in it whose data is there."""
+    database = make_store(tmp_path, images=2)
+    with open_backend(store=tmp_path) as backend:
+        gone = backend.images()[0]
+        backend.delete_image(gone)
+    leftover = tmp_path / "content" / gone.id
+    leftover.write_bytes(b"data")
+    before = database.read_bytes()
+    multiply_rows(database, "images_by_catalog", key=NULL_KEY, levels=1)
+    with pytest.raises(BackendError, match="is damaged"):
+        Store(tmp_path)
+    assert leftover.read_bytes() == b"data"
+    database.write_bytes(before)
+    Store(tmp_path).close()
+    assert not leftover.exists()
