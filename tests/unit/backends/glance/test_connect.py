@@ -631,3 +631,17 @@ def test_a_version_is_the_last_part_of_a_path() -> None:
     assert strip_version("https://h/vx") == "https://h/vx"
     assert strip_version("https://me:x@h/v10.2//") == "https://me:x@h"
     assert public_address("https://h/image/v2//?a#b") == "https://h/image/v2"
+
+
+def test_a_warning_about_the_settings_is_for_the_log_file_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The error has its text already; a warning of another time is shown."""
+    monkeypatch.delenv("OS_CLIENT_CONFIG_FILE", raising=False)
+    (tmp_path / "c.yaml").write_text("clouds: [")
+    with pytest.raises(UsageError, match="is not valid YAML"):
+        read_settings("c", str(tmp_path / "c.yaml"))
+    logging.getLogger("openstack.config").warning("of another time")
+    marks = [getattr(record, "is_shown", False) for record in caplog.records if record.name.startswith("openstack")]
+    assert marks[-1] is False
+    assert set(marks[:-1]) == {True}

@@ -297,12 +297,12 @@ def test_the_first_page_of_each_query(name: str) -> None:
     """A search that is only explained has small pages, and repeats no failed request."""
     repeated: list[bool] = []
 
-    class Counted(Fake):
+    class NotedRepeats(Fake):
         def request(self, method: str, path: str, *, repeat: bool) -> Answer:
             repeated.append(repeat)
             return super().request(method, path, repeat=repeat)
 
-    FINDERS[name](api := Counted())
+    FINDERS[name](api := NotedRepeats())
     assert {query["limit"] for query in api.queries} == {"100" if name == "strays" else "1000"}
     assert set(repeated) == {name != "strays"}
 
