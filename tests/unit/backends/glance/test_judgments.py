@@ -13,7 +13,7 @@ from imagesync.backends.glance.judgments import (
     judge_token,
     judge_version,
 )
-from imagesync.model.diagnosis import Grade
+from imagesync.model.diagnosis import Check, Grade
 from imagesync.planning import clock
 
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
@@ -109,3 +109,85 @@ def test_the_clock_that_differs_most_counts(differences: dict[str, timedelta], g
 def test_doctor_and_plan_know_the_same_limit() -> None:
     """Else doctor would not warn of what stops deletions."""
     assert judgments.MAX_DIFFERENCE == clock.MAX_DIFFERENCE
+
+
+@pytest.mark.parametrize(
+    ("check", "name", "grade", "text", "fix"),
+    [
+        (
+            judge_token(NOW + MINUTE, NOW, "v3password"),
+            "token",
+            OK,
+            "expires at 2026-11-27 12:01 UTC; imagesync renews it",
+            "",
+        ),
+        (
+            judge_token(NOW + MINUTE, NOW, "v3totp"),
+            "token",
+            WARNING,
+            "expires at 2026-11-27 12:01 UTC and cannot be renewed",
+            "request a new token before a long apply",
+        ),
+        (
+            judge_token(NOW + DAY, NOW, "v3token"),
+            "token",
+            OK,
+            "expires at 2026-11-28 12:00 UTC; a run that takes longer fails, because it cannot be renewed",
+            "",
+        ),
+        (
+            judge_plain_address("a", "http://localhost", "localhost"),
+            "a",
+            OK,
+            "http://localhost (this host, without TLS)",
+            "",
+        ),
+        (
+            judge_plain_address("a", "http://h", "h"),
+            "a",
+            WARNING,
+            "http://h has no TLS: the network can read the password and the token",
+            "use an https:// address, or ask the cloud's operator for one",
+        ),
+        (
+            judge_certificate("a", "https://h", NOW + DAY, NOW),
+            "a",
+            WARNING,
+            "https://h, TLS, certificate valid until 2026-11-28",
+            "ask the cloud's operator to renew the certificate",
+        ),
+        (
+            judge_certificate("a", "https://h", NOW + 99 * DAY, NOW),
+            "a",
+            OK,
+            "https://h, TLS, certificate valid until 2027-03-06",
+            "",
+        ),
+        (
+            judge_version({}),
+            "API version",
+            WARNING,
+            "unknown: the service lists no version",
+            "check the image endpoint of this cloud",
+        ),
+        (
+            judge_version({"versions": [{"id": "v2.6"}]}),
+            "API version",
+            PROBLEM,
+            "2.6; imagesync needs 2.7 or later",
+            "ask the cloud's operator for a newer image service",
+        ),
+        (judge_version({"versions": [{"id": "v3"}]}), "API version", OK, "3 (2.7 or later is needed)", ""),
+        (judge_clocks(NOW, {"a": NOW}), "clock", OK, "0 s from that of a", ""),
+        (
+            judge_clocks(NOW, {"b": NOW - DAY, "a": NOW + 2 * DAY}),
+            "clock",
+            WARNING,
+            "2880 minutes behind that of a",
+            "correct the clock that is wrong; until then nothing is deleted because of its age",
+        ),
+    ],
+)
+def test_a_whole_check(check: Check, name: str, grade: Grade, text: str, fix: str) -> None:
+    """Its name, what was found, and what to do; a good one asks for nothing."""
+    assert check == Check(name, grade, text, fix)

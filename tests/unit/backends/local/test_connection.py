@@ -11,11 +11,18 @@ from pathlib import Path
 import pytest
 
 from imagesync.backends import open_backend
-from imagesync.backends.local.connection import MAX_VALUE_BYTES, Connection, find_foreign_schema
+from imagesync.backends.local.connection import (
+    MAX_SCHEMA_SECONDS,
+    MAX_SECONDS,
+    MAX_VALUE_BYTES,
+    STEPS,
+    Connection,
+    find_foreign_schema,
+)
 from imagesync.backends.local.rows import TABLES, Rows
 from imagesync.backends.local.store import Store
 from imagesync.errors import BackendError
-from tests.unit.backends.local.helpers import add_queued
+from tests.unit.backends.local.helpers import add_queued, count_open
 from tests.unit.backends.local.hostile import (
     ENDLESS,
     NULL_KEY,
@@ -25,7 +32,7 @@ from tests.unit.backends.local.hostile import (
     run_sql,
 )
 
-MAX_SECONDS = 0.2
+FEW_SECONDS = 0.2
 """Processor time of one statement in these tests."""
 FEW_LEVELS = 2
 """Levels of inner pages: some million rows, which take seconds."""
@@ -122,7 +129,7 @@ def test_an_endless_index_exceeds_the_time_limit(tmp_path: Path) -> None:
     """No row matches, so the query never returns a row."""
     database = make_store(tmp_path)
     multiply_rows(database, "images_by_catalog", key=NULL_KEY, levels=FEW_LEVELS)
-    store = Store(tmp_path, max_seconds=MAX_SECONDS)
+    store = Store(tmp_path, max_seconds=FEW_SECONDS)
     with expect_quick_refusal("a query of store.db exceeds the time limit"), store.rows() as rows:
         rows.find_leases("c")
 
@@ -131,12 +138,12 @@ def test_an_endless_schema_exceeds_the_time_limit(tmp_path: Path) -> None:
     """SQLite reads all of it before the first query."""
     multiply_schema(make_store(tmp_path), levels=FEW_LEVELS)
     with expect_quick_refusal("is damaged: a query of store.db exceeds the time limit"):
-        Store(tmp_path, max_seconds=MAX_SECONDS)
+        Store(tmp_path, max_seconds=FEW_SECONDS)
 
 
 def test_a_long_statement_is_interrupted() -> None:
     """The next statement has its own time limit."""
-    with closing(Connection(":memory:", max_seconds=MAX_SECONDS)) as connection:
+    with closing(Connection(":memory:", max_seconds=FEW_SECONDS)) as connection:
         for _ in range(2):
             with pytest.raises(sqlite3.OperationalError, match="interrupted"):
                 connection.execute(f"SELECT max(id) FROM ({ENDLESS} LIMIT 10000000)").fetchone()
@@ -203,3 +210,55 @@ def test_lists_are_sorted(tmp_path: Path) -> None:
         ids = [found.id for found in backend.images()]
         assert ids == sorted(ids)
         assert [member.project for member in backend.members(image.id)] == ["a", "b", "c"]
+
+
+def test_the_limits_of_a_connection() -> None:
+    """Each has its reason in the module."""
+    assert (MAX_VALUE_BYTES, MAX_SECONDS, MAX_SCHEMA_SECONDS, STEPS) == (2**26, 20.0, 2.0, 100)
+
+
+@pytest.fixture
+def ticks(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A clock that gains a second whenever it is read; its times."""
+    times: list[float] = [0.0]
+
+    def read() -> float:
+        times.append(times[-1] + 1)
+        return times[-1]
+
+    monkeypatch.setattr(time, "thread_time", read)
+    return times
+
+
+@pytest.mark.parametrize(("max_seconds", "expected"), [(20.0, 20), (5.0, 5), (1.0, 1)])
+def test_the_time_of_each_statement_begins_with_it(ticks: list[float], max_seconds: float, expected: int) -> None:
+    """Exactly so much is allowed."""
+    with closing(Connection(":memory:", max_seconds=max_seconds)) as connection:
+        for _ in range(2):
+            before = len(ticks)
+            with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+                connection.execute(f"SELECT max(id) FROM ({ENDLESS} LIMIT 10000000)").fetchone()
+            assert len(ticks) - before == 1 + expected + 1
+
+
+@pytest.mark.parametrize(("max_seconds", "expected"), [(20.0, 2), (1.0, 1)])
+def test_the_schema_is_read_in_less_time(tmp_path: Path, ticks: list[float], max_seconds: float, expected: int) -> None:
+    """Its rows are read until the limit, and its first wrong one is reported; no file stays open."""
+    database = make_store(tmp_path)
+    multiply_schema(database, levels=FEW_LEVELS)
+    del ticks[1:]
+    with pytest.raises(sqlite3.OperationalError, match="malformed database schema"):
+        Connection(str(database), max_seconds=max_seconds)
+    assert ticks[-1] - expected in range(2, 9)
+    assert count_open(tmp_path) == 0
+
+
+def test_the_first_difference_of_a_schema() -> None:
+    """What there is more is named before what is missing; each entry as often as it is there."""
+    with closing(Connection(":memory:")) as connection:
+        for statement in TABLES[1:]:
+            connection.execute(statement)
+        assert find_foreign_schema(connection, TABLES) == "no table about"
+        assert find_foreign_schema(connection, ()) == "table images"
+        connection.execute("CREATE TABLE more (x)")
+        assert find_foreign_schema(connection, TABLES) == "table more"
