@@ -78,7 +78,7 @@ class FleetOrder:
     texts: ManifestTexts
     limits: Limits = Limits()
     jobs: int = 8
-    lock_timeout: float = 150.0
+    lock_timeout: float = 120.0
     accepts_changes: bool = False
     creates_stores: bool = False
 

@@ -65,14 +65,14 @@ def admit_only_runs() -> None:
         if name not in FAMILIES:
             families[name] = (dumps, _refuse_family, wants_context)
     Client._default_event_handlers = {}  # else any worker prints on the terminal of the user
-    _limit_frames(connections)
+    limit_frames(connections)
 
 
 def _refuse_family(header: Any, frames: Any) -> Any:  # noqa: ARG001
     raise pickle.UnpicklingError("this serializer is not part of a run of imagesync")
 
 
-def _limit_frames(connections: Any) -> None:
+def limit_frames(connections: Any) -> None:
     """Let the connections of a module refuse a part of a message that is larger than ``MAX_FRAME``."""
     read = connections.read_bytes_rw
     if getattr(read, "is_limited", False):

@@ -12,6 +12,7 @@ from imagesync.errors import ManifestError, UsageError
 from imagesync.fleet.assignment import Assignment, FleetOrder, Limits, ManifestTexts, decode
 from imagesync.fleet.task import carry_out, explain_stop
 from imagesync.model.policy import Limit, Policy
+from imagesync.run import Settings
 from imagesync.targets.messages import Task, Verb, encode_ended
 from imagesync.version import __version__
 
@@ -95,3 +96,43 @@ def test_a_task_that_its_worker_interrupts_says_so() -> None:
     assert stopped["problems"][0]["message"] == "worker w1 was stopped while it worked for this target"
     for document in ({**encode_ended(), "report": {**report, "interrupted": False}}, {"event": "run"}):
         assert explain_stop(document, "w1") == document
+
+
+PERMISSIONS = ("allow_protected", "allow_destroy", "reactivate", "drift_only")
+
+
+@pytest.mark.parametrize("name", PERMISSIONS)
+def test_each_permission_is_that_of_the_command_line(name: str) -> None:
+    """One does not give another one, and the manifest gives none."""
+    permission: Any = {name: True}
+    given = replace(Limits(), **permission).apply(Policy())
+    assert [one for one in PERMISSIONS if getattr(given, one)] == [name]
+    declared = Limits().apply(replace(Policy(), **permission))
+    assert [one for one in PERMISSIONS if getattr(declared, one)] == []
+
+
+def test_the_limits_of_the_command_line_come_before_those_of_the_manifest() -> None:
+    """Each of them, and also a limit of 0. Other rules of the manifest stay."""
+    declared = Policy(max_delete=Limit(9), max_update=Limit(8, percent=True))
+    given = Limits(Limit(0), Limit(7)).apply(declared)
+    assert given == replace(declared, max_delete=Limit(0), max_update=Limit(7))
+    assert Limits(Limit(1)).apply(declared) == replace(declared, max_delete=Limit(1))
+
+
+def test_an_order_without_options_is_that_of_a_run_on_this_host() -> None:
+    """So a fleet does the same; an assignment without its optional parts survives the journey, too."""
+    sent = make_assignment({})
+    usual = Settings()
+    assert (sent.order.jobs, sent.order.lock_timeout) == (usual.jobs, usual.lock_timeout)
+    assert not sent.order.accepts_changes
+    assert not sent.order.creates_stores
+    assert decode(sent.encode()) == sent
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[", '{"task": {"target": "a", "verb": "destroy", "peers": []}, "order": {}}']
+)
+def test_a_text_that_is_no_assignment_is_an_error(text: str) -> None:
+    """The task fails with it."""
+    with pytest.raises((ValueError, KeyError)):
+        decode(text)

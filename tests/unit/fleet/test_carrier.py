@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from imagesync.errors import UsageError
-from imagesync.fleet.assignment import FleetOrder, ManifestTexts
+from imagesync.fleet.assignment import Assignment, FleetOrder, ManifestTexts, decode
 from imagesync.fleet.carrier import LAST_MESSAGES, LOST, NO_WORKER, ROLL_CALL, STOP, DaskCarrier
+from imagesync.fleet.task import work
 from imagesync.targets.messages import LOST_WHY, Message, Task, Verb, encode_ended, encode_planned
 from tests.unit.targets.scripted_carrier import plan_for
 
-pytestmark = pytest.mark.fleet  # the carrier registers a plugin of ``distributed``
+RUN_ID = "0123456789abcdef"
 
 
 class Future:
@@ -38,8 +39,11 @@ class Future:
 class Report:
     """The task of a client that reads from the scheduler."""
 
+    def __init__(self, *, ended: bool = False) -> None:
+        self._ended = ended
+
     def done(self) -> bool:
-        return False
+        return self._ended
 
 
 class Client:
@@ -49,13 +53,16 @@ class Client:
         self.status, self.futures = "running", list[Future]()
         self.workers: list[str] = ["a"]
         self.cancelled: list[Future] = []
-        self._handle_report_task = Report()
+        self.submitted: list[tuple[Any, Assignment, dict[str, Any]]] = []
+        self.asked, self.fails = 0, False
+        self._handle_report_task: Report | None = Report()
         self._handlers: dict[str, Callable[[tuple[float, str]], None]] = {}
 
     def subscribe_topic(self, topic: str, handler: Callable[[tuple[float, str]], None]) -> None:
         self._handlers[topic] = handler
 
-    def submit(self, *_args: Any, **_more: Any) -> Future:
+    def submit(self, function: Any, text: str, **more: Any) -> Future:
+        self.submitted.append((function, decode(text), more))
         self.futures.append(Future())
         return self.futures[-1]
 
@@ -64,30 +71,35 @@ class Client:
 
     def scheduler_info(self, n_workers: int) -> dict[str, Any]:
         assert n_workers == -1
+        self.asked += 1
+        if self.fails:
+            raise OSError("no answer")
         return {"workers": {str(n): {"resources": {f"target:{name}": 1}} for n, name in enumerate(self.workers)}}
 
-    def say(self, document: Mapping[str, Any], attempt: str = "1", verb: Verb = Verb.PLAN) -> None:
-        """As a worker does."""
-        (handler,) = self._handlers.values()
-        handler((0.0, json.dumps({"target": "a", "verb": verb, "attempt": attempt, "document": document})))
+    def say(
+        self, document: Mapping[str, Any], attempt: str = "1", verb: Verb = Verb.PLAN, target: str = "a", name: str = ""
+    ) -> None:
+        """As a worker does, in the topic of a target. ``name``: the target in the message, if it is another one."""
+        message = {"target": name or target, "verb": verb, "attempt": attempt, "document": document}
+        self._handlers[f"imagesync-{RUN_ID}-{target}"]((0.0, json.dumps(message)))
 
-    def begin(self, attempt: str = "1", worker: str = "w1", verb: Verb = Verb.PLAN) -> None:
+    def begin(self, attempt: str = "1", worker: str = "w1", verb: Verb = Verb.PLAN, target: str = "a") -> None:
         """The first message of an attempt."""
-        self.say({"event": "begun", "worker": worker}, attempt, verb)
+        self.say({"event": "begun", "worker": worker}, attempt, verb, target)
 
 
 class Scene:
-    """A carrier with one target, its client and its clock."""
+    """A carrier with several targets, its client and its clock."""
 
     def __init__(self) -> None:
         self.client, self.now = Client(), 0.0
-        order = FleetOrder("1", "0123456789abcdef", ManifestTexts({}, ".", "/c", "", "/c"))
+        order = FleetOrder("1", RUN_ID, ManifestTexts({}, ".", "/c", "", "/c"), jobs=3)
         self.carrier = DaskCarrier(
             self.client,
             order,
             {"bad": UsageError("no plan", "make one")},
-            {},
-            catalogs={"a": "base"},
+            {"b": {"plan": "reviewed"}},
+            catalogs={"a": "base", "b x": "base", "b": "base"},
             address="tls://x:1",
             unlock=lambda name: f"unlock {name}",
             clock=lambda: self.now,
@@ -111,6 +123,7 @@ def explain(messages: list[Message]) -> str:
     """The problem of the only message, which ends a task."""
     (message,) = messages
     assert message.event == "ended"
+    assert (message.document["report"], message.document["bug"]) == (None, "")
     (problem,) = message.document["problems"]
     return f"{problem['message']}; {problem['hint']}"
 
@@ -221,3 +234,215 @@ def test_a_plan_is_the_approved_one_of_the_apply(scene: Scene) -> None:
     scene.client.begin("3", verb=Verb.APPLY)
     scene.client.say({"event": "started", "step": "nonsense"}, "3", Verb.APPLY)
     assert "worker w1 sent a message that is not valid" in explain(scene.pass_time(0))
+
+
+def test_a_task_goes_only_to_a_worker_that_offers_its_target(scene: Scene) -> None:
+    """Once, with an own key for each target and verb. An apply has the plan of its target, and each task its review."""
+    planned = {name: encode_planned(plan_for(name, name[0])) for name in ("a", "b")}
+    scene.carrier.submit(Task("b", Verb.PLAN))
+    for name in ("a", "b"):
+        scene.client.begin(target=name)
+        scene.client.say(planned[name], target=name)
+        scene.client.say(encode_ended(), target=name)
+    assert len(scene.pass_time(0)) == 4
+    for name in ("a", "b"):
+        scene.carrier.submit(Task(name, Verb.APPLY, ("a", "b")))
+    plans = {name: json.loads(json.dumps(one["plan"])) for name, one in planned.items()}
+    order = FleetOrder("1", RUN_ID, ManifestTexts({}, ".", "/c", "", "/c"), jobs=3)
+    reviewed = {"plan": "reviewed"}
+    assert [one for _, one, _ in scene.client.submitted] == [
+        Assignment(Task("a", Verb.PLAN), order, "unlock a"),
+        Assignment(Task("b", Verb.PLAN), order, "unlock b", None, reviewed),
+        Assignment(Task("a", Verb.APPLY, ("a", "b")), order, "unlock a", plans["a"]),
+        Assignment(Task("b", Verb.APPLY, ("a", "b")), order, "unlock b", plans["b"], reviewed),
+    ]
+    assert [(function, more) for function, _, more in scene.client.submitted] == [
+        (
+            work,
+            {
+                "key": f"imagesync-{RUN_ID}-{verb}-{name}",
+                "resources": {f"target:{name}": 1},
+                "pure": False,
+                "retries": 0,
+            },
+        )
+        for verb in ("plan", "apply")
+        for name in ("a", "b")
+    ]
+
+
+def test_a_message_is_that_of_its_target_and_verb(scene: Scene) -> None:
+    """One of another task, of an attempt that did not begin, or of a task that has ended is ignored."""
+    scene.carrier.submit(Task("b", Verb.PLAN))
+    scene.client.begin(worker="w1")
+    scene.client.begin(worker="w2", target="b")
+    assert scene.pass_time(0) == []
+    warning = {"event": "warning", "text": "slow"}
+    scene.client.say(warning, target="b")
+    scene.client.say(warning, verb=Verb.APPLY)
+    scene.client.say(warning, "9")
+    assert scene.pass_time(0) == [Message("b", Verb.PLAN, warning)]
+    scene.client.say(encode_ended())
+    scene.client.say(warning)
+    scene.client.say({"event": "nonsense"})
+    assert scene.pass_time(0) == [Message("a", Verb.PLAN, encode_ended())]
+    assert [one.is_released for one in scene.client.futures] == [True, False]
+
+
+def test_a_message_that_is_not_valid_ends_only_the_task_of_its_topic(scene: Scene) -> None:
+    """Also one that names another target, and one before a worker has a name; the other task continues."""
+    scene.carrier.submit(Task("b", Verb.PLAN))
+    scene.client.begin(worker="w1")
+    scene.client.begin(worker="w2", target="b")
+    scene.client.say(encode_ended(), target="b", name="a")
+    hint = "check the host of that worker, which may be taken over: see docs/fleet.md; then run the command again"
+    found = scene.pass_time(0)
+    assert [one.target for one in found] == ["b"]
+    assert explain(found) == f"the worker w2 sent a message that is not valid; {hint}"
+    assert LOST_WHY not in found[0].document
+    scene.carrier.submit(Task("b", Verb.PLAN))
+    scene.client.say({}, target="b")
+    assert explain(scene.pass_time(0)) == f"the worker (without a name) sent a message that is not valid; {hint}"
+    scene.client.say({}, target="b")
+    assert scene.pass_time(0) == []
+    scene.client.say(encode_ended())
+    assert [(one.target, one.document) for one in scene.pass_time(0)] == [("a", encode_ended())]
+
+
+def test_the_next_attempt_of_a_worker_with_the_same_name_is_announced(scene: Scene) -> None:
+    """Its supervisor started it again; the messages before that are kept."""
+    scene.client.begin("1", "w1")
+    scene.client.say({"event": "warning", "text": "slow"})
+    scene.client.begin("2", "w1")
+    text = "worker w1 was lost; the next one with this name plans the target again and continues"
+    expected = [Message("a", Verb.PLAN, {"event": "warning", "text": one}) for one in ("slow", text)]
+    assert scene.pass_time(0) == expected
+
+
+def test_a_lost_scheduler_ends_every_task_with_what_is_known_of_it(scene: Scene) -> None:
+    """In whole sentences; the words for a report are short."""
+    scene.carrier.submit(Task("b", Verb.PLAN))
+    scene.client.begin()
+    scene.client.status = "closed"
+    scene.pass_time(0)
+    begun, waits = scene.pass_time(LOST + 1)
+    again = "run the command again: it reads the outcome from the service"
+    lost = "the connection to the scheduler tls://x:1 is lost"
+    assert explain([begun]) == (
+        f"{lost}, and what worker w1 did since then is unknown; "
+        f"the worker ends its running steps; start the scheduler, and {again}"
+    )
+    assert explain([waits]) == f"{lost}, and no worker began to work for this target; start it, and {again}"
+    assert (begun.target, begun.document[LOST_WHY]) == ("a", "the connection to the scheduler is lost")
+    assert (waits.target, LOST_WHY in waits.document) == ("b", False)
+    assert [one.is_released for one in scene.client.futures] == [True, True]
+
+
+@pytest.mark.parametrize("how", ["no report", "report ended"])
+def test_a_connection_that_no_longer_reads_is_lost(scene: Scene, how: str) -> None:
+    """Although its status says that it runs."""
+    scene.pass_time(0)
+    scene.client._handle_report_task = None if how == "no report" else Report(ended=True)
+    assert scene.pass_time(0) == []
+    assert "tls://x:1 is lost" in explain(scene.pass_time(LOST + 1))
+
+
+def test_a_task_that_the_scheduler_dropped_is_lost_with_it(scene: Scene) -> None:
+    """It knows this client no longer. Two lost workers are another reason."""
+    scene.client.begin()
+    scene.client.futures[0].end("cancelled")
+    scene.pass_time(0)
+    assert scene.pass_time(LAST_MESSAGES) == []
+    assert "the connection to the scheduler tls://x:1 is lost" in explain(scene.pass_time(1))
+
+
+def test_two_lost_workers_are_the_reason_of_the_report(scene: Scene) -> None:
+    """The last one is named, with what to do."""
+    scene.client.begin("1", "w1")
+    scene.client.begin("2", "w2")
+    scene.client.futures[0].end("error")
+    scene.pass_time(0)
+    found = scene.pass_time(LAST_MESSAGES + 1)
+    assert explain(found) == (
+        "two workers were lost while they worked for this target, the last one was w2; "
+        "read the logs of its workers; run the command again: it reads the outcome from the service"
+    )
+    assert found[0].document[LOST_WHY] == "two workers were lost"
+
+
+def test_a_worker_that_was_lost_and_is_not_replaced(scene: Scene) -> None:
+    """The reason names it; the command quotes the target. A task that did not begin is not lost."""
+    scene.carrier.submit(Task("b x", Verb.PLAN))
+    scene.client.begin(worker="w1")
+    scene.pass_time(0)
+    scene.client.workers = []
+    assert scene.pass_time(ROLL_CALL) == []
+    assert scene.pass_time(NO_WORKER) == []
+    begun, waits = scene.pass_time(1)
+    start = "start one on a host beside its cloud: imagesync fleet worker tls://x:1 --target"
+    assert explain([begun]) == (
+        f"worker w1 was lost while it worked for this target, and no other one offers it; {start} a"
+    )
+    assert explain([waits]) == f"no worker offers target b x; {start} 'b x'"
+    assert begun.document[LOST_WHY] == "worker w1 was lost"
+    assert LOST_WHY not in waits.document
+
+
+def test_a_new_attempt_is_an_offer_of_the_target(scene: Scene) -> None:
+    """A message of a worker is newer than the roll. Then the time without one begins again."""
+    scene.client.workers = []
+    scene.pass_time(ROLL_CALL)
+    scene.client.begin()
+    assert scene.pass_time(NO_WORKER) == []
+    assert scene.pass_time(1) == []
+
+
+def test_a_task_that_ended_does_not_wait_for_a_worker(scene: Scene) -> None:
+    """Its last message may come, or it is explained by its end."""
+    scene.client.begin()
+    scene.pass_time(0)
+    scene.client.workers = []
+    scene.pass_time(ROLL_CALL)
+    scene.now += NO_WORKER
+    scene.client.futures[0].end("error")
+    assert scene.pass_time(1) == []
+    assert "two workers were lost" in explain(scene.pass_time(LAST_MESSAGES + 1))
+
+
+def test_the_roll_is_called_only_when_it_matters(scene: Scene) -> None:
+    """At most every few seconds, with a connection and a task; a call that fails says nothing about a target."""
+    scene.pass_time(ROLL_CALL - 1)
+    assert scene.client.asked == 0
+    scene.pass_time(1)
+    scene.pass_time(ROLL_CALL - 1)
+    assert scene.client.asked == 1
+    scene.client.fails = True
+    for _ in range(int(NO_WORKER / ROLL_CALL) + 2):
+        assert scene.pass_time(ROLL_CALL) == []
+    count = scene.client.asked
+    assert count > NO_WORKER / ROLL_CALL
+    scene.client.status = "connecting"
+    scene.pass_time(ROLL_CALL)
+    assert scene.client.asked == count
+    scene.client.status = "running"
+    scene.client.begin()
+    scene.client.say(encode_ended())
+    scene.pass_time(0)
+    before = scene.client.asked
+    scene.pass_time(ROLL_CALL)
+    assert scene.client.asked == before
+
+
+def test_a_canceled_task_without_a_report_says_which_worker_is_silent(scene: Scene) -> None:
+    """One that did not begin ends at once; the time of the other begins with the first ^C."""
+    scene.carrier.submit(Task("b", Verb.PLAN))
+    scene.client.begin()
+    scene.pass_time(0)
+    scene.carrier.cancel()
+    assert scene.client.cancelled == scene.client.futures
+    assert scene.pass_time(STOP - 1) == [Message("b", Verb.PLAN, encode_ended())]
+    scene.carrier.cancel()
+    found = scene.pass_time(2)
+    again = "run the command again: it reads the outcome from the service"
+    assert explain(found) == f"worker w1 did not report the end of its steps in 180 s; {again}"
+    assert found[0].document[LOST_WHY] == "worker w1 is silent"

@@ -1,14 +1,16 @@
 """The unpickler of a fleet calls nothing but what a run sends."""
 
+import asyncio
 import collections
 import os
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from imagesync.fleet.guard import load_guarded
+from imagesync.fleet.guard import ALLOWED, FAMILIES, MAX_FRAME, limit_frames, load_guarded
 
 
 class FolderExploit:
@@ -56,3 +58,32 @@ def test_plain_values_are_loaded() -> None:
     """Those need no name."""
     value = {"a": [1, 2.5, None, True, b"x", "ü", (1, 2)], "b": {"c"}}
     assert load_guarded(pickle.dumps(value)) == value
+
+
+def test_what_a_run_sends_is_a_short_list() -> None:
+    """Its one function, plain containers, the graph of a task, and two errors; no other serializer."""
+    graph = {("dask._task_spec", name) for name in ("Task", "Alias", "DataNode", "TaskRef")}
+    graph |= {("dask._expr", name) for name in ("Expr._reconstruct", "LLGExpr")}
+    plain = {("builtins", name) for name in ("dict", "set", "frozenset")}
+    errors = {("distributed.scheduler", name) for name in ("KilledWorker", "NoValidWorkerError")}
+    assert {("imagesync.fleet.task", "work"), *graph, *plain, *errors} == ALLOWED
+    assert {"pickle", "msgpack", "error"} == FAMILIES
+
+
+def test_a_part_of_a_message_has_a_limit() -> None:
+    """Before its bytes are read; the limit itself is accepted. A second call changes nothing more."""
+    requests: list[tuple[object, int]] = []
+
+    async def read(stream: object, length: int) -> str:
+        requests.append((stream, length))
+        return f"{length} bytes"
+
+    connections = SimpleNamespace(read_bytes_rw=read)
+    limit_frames(connections)
+    limited = connections.read_bytes_rw
+    limit_frames(connections)
+    assert connections.read_bytes_rw is limited
+    assert asyncio.run(limited("stream", MAX_FRAME)) == "268435456 bytes"
+    with pytest.raises(OSError, match="a message of 268435457 bytes was refused; the limit is 268435456"):
+        asyncio.run(limited("stream", MAX_FRAME + 1))
+    assert requests == [("stream", MAX_FRAME)]

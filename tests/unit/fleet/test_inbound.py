@@ -1,17 +1,28 @@
 """What a worker reports is checked before anything else reads it: its host may be in the hands of another person."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
 
+from imagesync.errors import Diagnostic
 from imagesync.fleet.assignment import find_target, make_topic
 from imagesync.fleet.inbound import Account, InvalidMessage, read_message
-from imagesync.model.drift import Remedy
+from imagesync.model.drift import Drift, DriftReport, PlaceDrift, Remedy
 from imagesync.model.plan import Plan
 from imagesync.model.report import Finished, Outcome, Progress, Report, Started, StepResult, Transferred
-from imagesync.targets.messages import CHANGED, RUN, Verb, decode_planned, encode_ended, encode_event, encode_planned
+from imagesync.targets.messages import (
+    CHANGED,
+    RUN,
+    Verb,
+    decode_planned,
+    encode_drift,
+    encode_ended,
+    encode_event,
+    encode_planned,
+)
 from tests.unit.factories import catalog, inventory, plan, spec
 
 REMEDY = next(iter(Remedy)).value
@@ -168,3 +179,103 @@ def test_the_target_of_a_topic_is_found(target: str) -> None:
 def test_another_topic_has_no_target(topic: str) -> None:
     """Those of ``distributed``, too."""
     assert find_target(topic) is None
+
+
+def make_full_messages() -> dict[str, Any]:
+    """A message of each kind with a value in each place, as it arrives."""
+    made = sample()
+    first, second = made.steps
+    results = (
+        StepResult(first, Outcome.DONE, "id-1", "a remark", None, 1.5, 7),
+        StepResult(second, Outcome.SKIPPED, "id-2", "why", first.id, 2.5, 8),
+    )
+    problem = Diagnostic("m.yaml", 3, 5, "images.a", "wrong", "mend it")
+    drift = Drift("a", "id-1", ("properties", "x"), ("u", "v"), ("w", "z"), Remedy.APPLY, updated="2026-01-01")
+    report = Report(made, results, leftover=("left", "over"), stopped="lost")
+    messages = {
+        "begun": {"event": "begun", "worker": "w"},
+        "warning": {"event": "warning", "text": "slow"},
+        "started": encode_event(Started(first)),
+        "progress": encode_event(Progress(first, Transferred(1, 2, 3, 4))),
+        "finished": encode_event(Finished(results[0])),
+        "drifted": encode_drift(PlaceDrift(DriftReport((drift,), 7, ("c", "d")), made.target)),
+        "ended": encode_ended(report, {"a": "id-1", "b": "id-2"}, [problem], bug="Traceback"),
+    }
+    return {name: travel(one) for name, one in messages.items()}
+
+
+def list_leaves(found: Any, *path: Any) -> Iterator[tuple[Any, ...]]:
+    """The path of each plain value of a document, except of its event."""
+    if isinstance(found, dict | list):
+        for name, one in found.items() if isinstance(found, dict) else enumerate(found):
+            if name != "event":
+                yield from list_leaves(one, *path, name)
+    else:
+        yield path
+
+
+def get(found: Any, *path: Any) -> Any:
+    """The value at a path of a document."""
+    for name in path:
+        found = found[name]
+    return found
+
+
+def spoil(document: Any, path: tuple[Any, ...], value: object) -> Any:
+    """A copy of a document with another value in one place."""
+    copy = travel(document)
+    get(copy, *path[:-1])[path[-1]] = value
+    return copy
+
+
+@pytest.mark.parametrize("name", list(make_full_messages()))
+def test_each_value_of_a_message_has_its_type(name: str) -> None:
+    """No object, no number as a text, and no text as a number. What only repeats the step is not read."""
+    account, whole = make_account(), make_full_messages()[name]
+    assert account.check(whole) == whole
+    accepted = []
+    for *before, last in list_leaves(whole):
+        repeats = last in ("action", "key") and (name == "finished" or "results" in before)
+        value = get(whole, *before, last)
+        other = [1] if isinstance(value, str) else ["1"] if value is not None else []
+        for wrong in [] if repeats else [{"x": 1}, *other]:
+            try:
+                account.check(spoil(whole, (*before, last), wrong))
+                accepted.append((*before, last, wrong))
+            except InvalidMessage:
+                continue
+    assert accepted == []
+
+
+@pytest.mark.parametrize("event", [CHANGED, RUN])
+def test_another_plan_of_a_run_is_read_as_one_from_outside_too(event: str) -> None:
+    """Of this target, and as its digest says; afterwards the steps are those of that plan."""
+    account, other = make_account(), sample()
+    other = replace(other, steps=other.steps[1:])
+    for wrong in (replace(other, target_name="us"), replace(other, catalog="x")):
+        with pytest.raises(InvalidMessage):
+            account.check(travel(encode_planned(wrong, event=event)))
+    altered = travel(encode_planned(other, event=event))
+    altered["plan"]["notes"] = ["altered"]
+    with pytest.raises(InvalidMessage):
+        account.check(altered)
+    assert account.plan == sample()
+    account.check(travel(encode_planned(other, event=event)))
+    first, second = sample().steps
+    account.check(travel(encode_event(Started(second))))
+    with pytest.raises(InvalidMessage):
+        account.check(travel(encode_event(Started(first))))
+
+
+def test_a_report_before_a_plan_is_no_reason_to_fail() -> None:
+    """The run ignores it, because it knows no steps."""
+    ended = travel(encode_ended(Report(sample(), ()), {}))
+    assert Account("eu", "base").check(ended) == ended
+
+
+@pytest.mark.parametrize("name", ["where", "message", "hint", "file"])
+def test_the_texts_of_a_problem_are_printable(name: str) -> None:
+    """And each has one line."""
+    ended = make_full_messages()["ended"]
+    ended["problems"][0][name] = HOSTILE
+    assert make_account().check(ended)["problems"][0][name] == r"\x1b[2J\n::error::x\u202e"

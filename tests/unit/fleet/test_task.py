@@ -16,11 +16,14 @@ from imagesync.errors import ImagesyncError, ManifestError, PlanRefused, StalePl
 from imagesync.fleet.assignment import Assignment, FleetOrder, Limits, ManifestTexts
 from imagesync.fleet.inbound import Account
 from imagesync.fleet.task import Outlet, carry_out, check_version, explain_stop, is_released, is_same_plan
+from imagesync.lease.record import USUAL
+from imagesync.lease.taking import hold
 from imagesync.model.policy import Limit
 from imagesync.render.problems import list_problems
 from imagesync.targets.messages import CHANGED, ENDED, PLANNED, Task, Verb, encode_ended, encode_planned
 from imagesync.version import __version__
 from tests.unit.factories import catalog, inventory, live, plan, spec
+from tests.waiting import wait_until
 
 Json = dict[str, Any]
 IMAGES = "{one: {source: none}}"
@@ -39,7 +42,9 @@ class WorkerHost:
         text = f"{head}targets: {{a: {{store: {self.store}}}}}\nimages: {images}\n"
         files = {"m.yaml": more.pop("text", text)}
         of_texts = {
-            name: more.pop(name) for name in ("values", "only", "strict", "allow_outside", "out") if name in more
+            name: more.pop(name)
+            for name in ("values", "only", "strict", "allow_outside", "out", "hosts", "asks_sources")
+            if name in more
         }
         texts = ManifestTexts(files, "m.yaml", "/catalog", "", **{"out": "/catalog", "allow_outside": True, **of_texts})
         of_assignment = {name: more.pop(name) for name in ("approved", "reviewed", "unlock") if name in more}
@@ -340,3 +345,86 @@ def test_only_messages_about_progress_are_left_out(outlet: tuple[Events, Callabl
     sent = [(one["document"]["event"], one["document"]["step"]) for _, one in events.found]
     assert sent == [("progress", "a"), ("progress", "b"), ("finished", "a"), ("finished", "a")]
     assert [one["number"] for _, one in events.found] == [1, 2, 3, 4]
+
+
+def test_a_held_lease_is_explained_as_at_the_users(site: WorkerHost) -> None:
+    """With the command of the assignment that breaks it, after the time of the order."""
+    site.apply()
+    with (
+        open_backend(store=site.store) as backend,
+        hold(backend, "base", timeout=0, times=USUAL, unlock="", warn=print, is_new=lambda: True),
+    ):
+        found = site.carry(Verb.APPLY, TWO_IMAGES, unlock="break-the-lease --of a", lock_timeout=0)
+    (ended,) = found  # a run that may wait says so first
+    assert "break-the-lease --of a" in json.dumps(ended["problems"])
+    assert ended["report"] is None
+    assert site.list_images() == ["one"]
+
+
+def test_a_run_without_the_permission_does_not_create_a_store(site: WorkerHost) -> None:
+    """It has a problem; with the permission, the store is created."""
+    messages = site.carry(Verb.APPLY, creates_stores=False)
+    assert (bool(messages[-1]["problems"]), messages[-1]["bug"]) == (True, "")
+    assert not site.store.exists()
+    assert site.apply(creates_stores=True)[-1] == ENDED
+    assert site.list_images() == ["one"]
+
+
+def test_a_worker_contacts_only_the_hosts_of_the_order(site: WorkerHost) -> None:
+    """Another host of a manifest is a problem before any request."""
+    images = "{one: {source: {url: 'https://images.example/a', checksum: 'sha256:" + "a" * 64 + "'}}}"
+    assert len(site.plan(images, hosts=("images.example",), asks_sources=False)["steps"]) == 1
+    with pytest.raises(ManifestError, match=r"images\.example"):
+        site.plan(images, hosts=("other.example",), asks_sources=False)
+
+
+def test_the_problems_of_a_worker_have_the_paths_of_the_user(site: WorkerHost) -> None:
+    """In each message, also deep inside; nothing else is changed."""
+    site.store.write_text("no store")
+    (ended,) = site.carry(Verb.PLAN)
+    assert (ended["event"], ended["report"], ended["ids"], ended["bug"]) == (ENDED, None, {}, "")
+    assert "imagesync-fleet-" not in json.dumps(ended)
+
+
+def test_a_stopping_worker_gives_the_reason_and_what_to_do() -> None:
+    """With the report as it is; a report that is whole, and one with a problem, stay."""
+    report = {"results": [{"step": "x"}], "interrupted": True, "stopped": "", "leftover": ["y"]}
+    ended = {**encode_ended(ids={"a": "1"}), "report": report}
+    stopped = explain_stop(ended, "w2")
+    text = "worker w2 was stopped while it worked for this target"
+    hint = "run the command again; it continues from the current state"
+    (problem,) = stopped["problems"]
+    assert (problem["message"], problem["hint"]) == (text, hint)
+    assert {**stopped, "problems": []} == ended
+    whole = {**ended, "report": {**report, "interrupted": False}}
+    assert explain_stop(whole, "w2") == whole
+    failed = {**ended, "problems": list(encode_ended(problems=list_problems(UsageError("no", "x")))["problems"])}
+    assert explain_stop(failed, "w2") == failed
+
+
+def test_progress_of_a_step_is_sent_again_after_a_while(
+    outlet: tuple[Events, Callable[[Mapping[str, Any]], None]],
+) -> None:
+    """At once after its first message nothing is sent; the newest message comes when the time is over."""
+    events, send = outlet
+    sent = 0
+
+    def send_more() -> int:
+        nonlocal sent
+        sent += 1
+        send({"event": "progress", "step": "a", "sent_bytes": sent})
+        return len(events.found)
+
+    wait_until(send_more, lambda count: count == 2, "the progress is sent again")
+    assert [one["document"]["sent_bytes"] for _, one in events.found] == [1, sent]
+    assert sent > 2
+
+
+def test_the_versions_of_an_assignment_are_known_before_it_is_read(site: WorkerHost) -> None:
+    """Another version may write it in another form; so only these values are read."""
+    document = json.loads(site.make(Verb.DRIFT).encode())
+    order = {"version": "9", "run": "cd"}
+    outlet = Outlet(Events(), json.dumps({"task": {"target": "b", "verb": "later"}, "order": order, "more": 1}))
+    assert (outlet.version, outlet.name, outlet.target, outlet.verb) == ("9", "w1", "b", "later")
+    own = Outlet(Events(), json.dumps(document))
+    assert (own.version, own.name, own.target, own.verb) == (__version__, "w1", "a", "drift")
