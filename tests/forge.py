@@ -336,7 +336,7 @@ class _ApiHandler(_Handler):
             return
         call = ForgeCall(
             self.command,
-            "/" + unquote(rest),
+            "/" + "/".join(unquote(part).replace("/", "%2F") for part in rest.split("/")),
             dict(parse_qsl(parts.query, keep_blank_values=True)),
             self._headers(),
             json.loads(content) if content else None,

@@ -16,7 +16,7 @@ Register = Callable[[Answering], Answering]
 
 @dataclass(frozen=True, slots=True)
 class ForgeCall:
-    """One request. ``path``: below the address of the API, decoded; ``token``: the one of its headers, empty without."""
+    """One request. ``path``: below the address of the API, decoded except for %2F; ``token``: the one of its headers, empty without."""
 
     method: str
     path: str

@@ -7,7 +7,7 @@ import zipfile
 import pytest
 
 from imagesync.errors import ForgeError
-from imagesync.forges.archive import MAX_MEMBERS, read_member
+from imagesync.forges.archive import MAX_ARCHIVE_BYTES, MAX_MEMBER_BYTES, MAX_MEMBERS, read_member
 from tests.forge import make_zip
 
 PLAN = b'{"plan": 1}'
@@ -97,3 +97,15 @@ def test_each_compression_is_read(method: int) -> None:
     with zipfile.ZipFile(buffer, "w", method) as archive:
         archive.writestr("plan.json", PLAN)
     assert read_member(buffer.getvalue(), "plan.json", "x") == PLAN
+
+
+def test_the_limits_are_those_of_a_saved_plan() -> None:
+    """Of the archive, and of the file in it; a plan of any size that a command reads fits."""
+    assert (MAX_ARCHIVE_BYTES, MAX_MEMBER_BYTES, MAX_MEMBERS) == (64 * 2**20, 256 * 2**20, 1000)
+
+
+def test_a_refusal_says_what_to_do() -> None:
+    """With the artifact, the name of the file, and the command that writes it."""
+    hint = "let the job of the plan keep the file that imagesync plan -o plan.json writes"
+    assert refuse(make_zip([("a", b"")])) == f"artifact 3 has no file plan.json; {hint}"
+    assert refuse(b"x") == f"artifact 3 is not a zip file that can be read; {hint}"

@@ -3,7 +3,7 @@
 import pytest
 
 from imagesync.errors import UsageError
-from imagesync.forges.environment import Kind, read_runner
+from imagesync.forges.environment import Kind, Runner, read_runner
 
 GITHUB = {"GITHUB_ACTIONS": "true", "GITHUB_TOKEN": "ghs_secret", "GITHUB_REPOSITORY": "acme/images"}
 GITLAB = {"GITLAB_CI": "true", "GITLAB_TOKEN": "glpat-secret", "CI_PROJECT_ID": "7"}
@@ -105,3 +105,145 @@ def test_a_job_without_a_commit_or_a_branch_is_found_where_it_matters() -> None:
     with pytest.raises(UsageError, match="CI_COMMIT_BRANCH is not set"):
         read_runner({**GITLAB, "CI_COMMIT_SHA": SHA}).check_commit()
     read_runner({**GITHUB, "GITHUB_SHA": SHA, "GITHUB_REF_NAME": "main"}).check_commit()
+
+
+OTHER_SHA = "a" * 64
+
+
+def test_all_that_a_job_of_github_knows() -> None:
+    """Each value is that of its own variable."""
+    own = {
+        "GITHUB_API_URL": "http://git.example/api",
+        "GITHUB_SERVER_URL": "https://git.example/",
+        "GITHUB_SHA": OTHER_SHA,
+        "GITHUB_REF_NAME": "release/1",
+        "GITHUB_RUN_ID": "12",
+        "GITHUB_RUN_ATTEMPT": "3",
+        "GITHUB_EVENT_PATH": "/event.json",
+    }
+    page = "https://git.example/acme/images"
+    assert read_runner({**GITHUB, **own}) == Runner(
+        Kind.GITHUB,
+        "ghs_secret",
+        "http://git.example/api",
+        "acme/images",
+        "acme/images",
+        page,
+        OTHER_SHA,
+        "release/1",
+        f"{page}/actions/runs/12",
+        event="/event.json",
+        attempt=3,
+    )
+    plain = Runner(
+        Kind.GITHUB,
+        "ghs_secret",
+        "https://api.github.com",
+        "acme/images",
+        "acme/images",
+        "https://github.com/acme/images",
+        "",
+        "",
+        "",
+    )
+    assert read_runner(GITHUB) == plain
+    assert (plain.head, plain.event, plain.attempt, plain.request, plain.ca_file) == ("", "", 1, 0, "")
+
+
+def test_all_that_a_job_of_gitlab_knows() -> None:
+    """Each value is that of its own variable. Without a path, the name is the number."""
+    own = {
+        "CI_API_V4_URL": "https://gl.example/api/v4/",
+        "CI_PROJECT_PATH": "acme/sub/images",
+        "CI_PROJECT_URL": "https://gl.example/acme/sub/images/",
+        "CI_COMMIT_SHA": SHA,
+        "CI_COMMIT_BRANCH": "main",
+        "CI_JOB_URL": "https://gl.example/job/6",
+        "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA": OTHER_SHA,
+        "CI_MERGE_REQUEST_IID": "4",
+        "CI_SERVER_TLS_CA_FILE": "/ca.pem",
+    }
+    assert read_runner({**GITLAB, **own}) == Runner(
+        Kind.GITLAB,
+        "glpat-secret",
+        "https://gl.example/api/v4",
+        "7",
+        "acme/sub/images",
+        "https://gl.example/acme/sub/images",
+        SHA,
+        "main",
+        "https://gl.example/job/6",
+        OTHER_SHA,
+        "",
+        1,
+        4,
+        "/ca.pem",
+    )
+    plain = Runner(Kind.GITLAB, "glpat-secret", "https://gitlab.com/api/v4", "7", "7", "", "", "", "")
+    assert read_runner(GITLAB) == plain
+
+
+@pytest.mark.parametrize(
+    ("variables", "name", "values"),
+    [
+        (GITHUB, "GITHUB_TOKEN", ["a b", "x" * 4097, "\x7f"]),
+        (
+            GITHUB,
+            "GITHUB_REPOSITORY",
+            ["acme", "acme/", "/images", "a/b/c", f"{'a' * 101}/b", f"a/{'b' * 101}", "a/b\n"],
+        ),
+        (GITHUB, "GITHUB_SHA", ["a" * 39, "a" * 41, "a" * 63, "a" * 65, "A" * 40, "g" * 40]),
+        (GITHUB, "GITHUB_RUN_ID", ["0", "01", "-1", "1" * 19, "1 "]),
+        (GITHUB, "GITHUB_RUN_ATTEMPT", ["0", "x"]),
+        (GITHUB, "GITHUB_API_URL", ["https://", "https://x y", "https://x?y", "https://x#y", "https://" + "x" * 2001]),
+        (GITLAB, "CI_PROJECT_ID", ["a b", "a?b", "a" * 501]),
+        (GITLAB, "CI_PROJECT_PATH", ["a b"]),
+        (GITLAB, "CI_PROJECT_URL", ["x"]),
+        (GITLAB, "CI_JOB_URL", ["javascript:x"]),
+        (GITLAB, "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA", ["main"]),
+        (GITLAB, "CI_COMMIT_SHA", ["main"]),
+    ],
+)
+def test_a_value_of_another_form_is_refused(variables: dict[str, str], name: str, values: list[str]) -> None:
+    """It would become a part of an address, or of Markdown."""
+    for value in values:
+        with pytest.raises(UsageError) as caught:
+            read_runner({**variables, name: value})
+        assert caught.value.message.startswith(f"{name} "), value
+
+
+@pytest.mark.parametrize(
+    ("variables", "name", "value"),
+    [
+        (GITHUB, "GITHUB_TOKEN", "x" * 4096),
+        (GITHUB, "GITHUB_REPOSITORY", f"{'a' * 100}/{'b' * 100}"),
+        (GITHUB, "GITHUB_SHA", "0" * 40),
+        (GITHUB, "GITHUB_RUN_ID", "9" * 18),
+        (GITLAB, "CI_PROJECT_ID", "a/b-c_d." + "e" * 492),
+        (GITLAB, "CI_JOB_URL", "http://[::1]:80/~x/%20@y"),
+    ],
+)
+def test_the_longest_values_are_accepted(variables: dict[str, str], name: str, value: str) -> None:
+    """And each character that such a value may have."""
+    read_runner({**variables, name: value})
+
+
+def test_each_part_of_the_commit_is_needed() -> None:
+    """The message has the name of the variable of this forge."""
+    names = {
+        Kind.GITHUB: (GITHUB, "GITHUB_SHA", "GITHUB_REF_NAME"),
+        Kind.GITLAB: (GITLAB, "CI_COMMIT_SHA", "CI_COMMIT_BRANCH"),
+    }
+    for variables, commit, branch in names.values():
+        whole = {**variables, commit: SHA, branch: "main"}
+        read_runner(whole).check_commit()
+        for missing in (commit, branch):
+            with pytest.raises(UsageError) as caught:
+                read_runner({**whole, missing: ""}).check_commit()
+            assert str(caught.value) == f"{missing} is not set; run the command in a job for a commit of a branch"
+
+
+def test_the_text_of_a_runner_has_its_forge_and_its_project() -> None:
+    """And nothing else."""
+    assert repr(read_runner(GITHUB)) == "Runner(github, acme/images)"
+    assert repr(read_runner({**GITLAB, "CI_PROJECT_PATH": "x/y"})) == "Runner(gitlab, 7)"

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from imagesync.errors import ForgeError
-from imagesync.forges.base import Merged, Outdated, Request
+from imagesync.forges.base import Comment, Issue, Merged, Outdated, Request
+from imagesync.forges.github import MAX_RUNS
 from tests.forge import MERGE, SHA, ForgeDouble, make_pull_event, make_run_event
 
 RUN_5, RUN_8 = (f"https://github.example/acme/images/actions/runs/{run}" for run in (5, 8))
@@ -324,3 +325,105 @@ def test_an_artifact_without_a_plan_is_an_error(merged: ForgeDouble) -> None:
     merged.add_run(9, {"plan.md": b"x"})
     with pytest.raises(ForgeError, match=r"pull request 3, artifact imagesync-plan has no file plan\.json"):
         read(merged)
+
+
+def test_each_list_asks_for_what_it_needs(merged: ForgeDouble) -> None:
+    """All pages of a hundred entries; the server filters and sorts as far as it can."""
+    merged.add_run(9, {"plan.json": PLAN})
+    github = merged.open_github(make_run_event())
+    github.find_request(None)
+    list(github.list_comments(3))
+    list(github.list_issues())
+    github.read_plan(github.find_merged(), "imagesync-plan")
+    page = {"per_page": "100", "page": "1"}
+    repository = "/github/repos/acme/images"
+    found = [(one["path"].removeprefix(repository), one["query"]) for one in merged.state["requests"]]
+    assert found[:-1] == [
+        ("/pulls", {"head": "acme:new", "state": "all", **page}),
+        ("/issues/3/comments", page),
+        ("/issues", {"state": "open", "labels": "imagesync", **page}),
+        (f"/commits/{MERGE}/pulls", page),
+        ("/actions/runs", {"head_sha": SHA, "event": "pull_request", "status": "success", **page}),
+        ("/actions/runs/9/artifacts", {"name": "imagesync-plan", **page}),
+        ("/actions/artifacts/1/zip", {}),
+    ]
+
+
+def test_comments_and_issues_are_read_whole(double: ForgeDouble) -> None:
+    """With author, text and label; a deleted user has an empty name, and a missing text is empty."""
+    comments = [{"id": 5, "user": {"login": "eve"}, "body": "one"}, {"id": 6, "user": None, "body": None}]
+    double.answer_json("issues/3/comments", comments)
+    github = double.open_github()
+    assert list(github.list_comments(3)) == [Comment(5, "eve", "one"), Comment(6, "", "")]
+    issues = [
+        {"number": 7, "user": {"login": "eve"}, "body": "x", "labels": [{"name": "bug"}, {"name": "imagesync"}]},
+        {"number": 8, "user": None, "body": None, "labels": [{"name": "imagesync-2"}, "imagesync"]},
+    ]
+    double.answer_json("/issues", issues)
+    assert list(github.list_issues()) == [Issue(7, "eve", "x", True), Issue(8, "", "", False)]
+
+
+def test_the_page_of_a_commit(double: ForgeDouble) -> None:
+    """On the server of the job."""
+    github = double.open_github()
+    assert github.make_commit_url(SHA) == f"https://github.example/acme/images/commit/{SHA}"
+    assert (github.name, github.noun, github.max_chars) == ("GitHub", "pull request", 65_536)
+
+
+def test_the_branch_of_a_run_that_is_started_again_may_have_any_name(merged: ForgeDouble) -> None:
+    """It is quoted in the address, and printable in the message."""
+    merged.github["pulls"][0]["base"] = "a#b?c/ü"
+    merged.answer_json("git/ref", {"object": {"sha": "\x1b" + OLD}})
+    with pytest.raises(ForgeError) as caught:
+        merged.open_github(GITHUB_RUN_ATTEMPT="2", GITHUB_REF_NAME="a#b?c/ü").find_merged()
+    assert merged.requests[-1].endswith("/git/ref/heads/a#b?c/ü")
+    assert str(caught.value) == (
+        f"this run for commit {MERGE[:12]} was started again, and branch a#b?c/ü has the newer commit "
+        r"\x1b00000000000; start the run of the newest commit again, or "
+        "plan again, let a person approve that plan, and apply it: imagesync apply PLAN.json"
+    )
+
+
+def test_only_the_newest_runs_are_searched(merged: ForgeDouble) -> None:
+    """A commit may have many, and each is a request."""
+    for number in range(100, 100 + MAX_RUNS):
+        merged.add_run(number)
+    merged.add_run(99, {"plan.json": PLAN})
+    merged.add_run(98, {"plan.json": b"older"})
+    with pytest.raises(ForgeError) as caught:
+        read(merged)
+    assert str(caught.value) == (
+        "pull request 3, artifact imagesync-plan: no successful run of pull_request has it for commit 1234567890ab; "
+        "plan again, let a person approve that plan, and apply it: imagesync apply PLAN.json"
+    )
+    assert sum("/artifacts" in one for one in merged.requests) == MAX_RUNS
+    merged.github["runs"] = [one for one in merged.github["runs"] if one["id"] != 100]
+    assert read(merged) == PLAN
+
+
+def test_a_commit_that_was_not_merged_is_named(merged: ForgeDouble) -> None:
+    """By its first digits, with its branch."""
+    with pytest.raises(ForgeError) as caught:
+        merged.open_github(GITHUB_REF_NAME="x\x1b").find_merged()
+    assert str(caught.value) == (
+        rf"commit {MERGE[:12]} of branch x\x1b was not made by the merge of a pull request; "
+        "plan again, let a person approve that plan, and apply it: imagesync apply PLAN.json"
+    )
+
+
+def test_the_event_of_another_run_is_printable(double: ForgeDouble) -> None:
+    """And so is the branch of a fork, whose name another user chose."""
+    found = find(double, make_run_event(event="a\x1b"))
+    assert found == Outdated(r"the run was started by a\x1b, not by a pull request")
+    with pytest.raises(ForgeError, match=r"has the head fork:\\x1b;"):
+        find(double, make_run_event(branch="\x1b", repo="fork/images"))
+
+
+@pytest.mark.parametrize("name", ["head_sha", "head_branch", "head_repository"])
+def test_a_run_without_a_part_of_its_commit_is_an_error(double: ForgeDouble, name: str) -> None:
+    """Nothing is asked then."""
+    event = make_run_event()
+    event["workflow_run"][name] = None
+    with pytest.raises(ForgeError, match="the workflow_run event names no commit of a branch; pass --number N"):
+        find(double, event)
+    assert double.requests == []

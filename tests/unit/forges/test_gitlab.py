@@ -3,7 +3,7 @@
 import pytest
 
 from imagesync.errors import ForgeError
-from imagesync.forges.base import Merged, Request
+from imagesync.forges.base import Comment, Issue, Merged, Request
 from tests.forge import MERGE, SHA, ForgeDouble
 
 JOB = "https://gitlab.example/acme/images/-/jobs/6"
@@ -187,3 +187,90 @@ def test_an_artifact_that_has_expired_is_an_error(merged: ForgeDouble) -> None:
         ForgeError, match=r"job imagesync-plan: its artifact plan\.json has expired or does not exist; plan"
     ):
         read(merged)
+
+
+def test_each_list_asks_for_what_it_needs(merged: ForgeDouble) -> None:
+    """The oldest comment first. Pages of long texts have fewer entries."""
+    merged.add_pipeline(9, 4, {"plan.json": PLAN})
+    gitlab = merged.open_gitlab()
+    list(gitlab.list_comments(4))
+    list(gitlab.list_issues())
+    gitlab.read_plan(gitlab.find_merged(), "imagesync-plan")
+    short, long = ({"per_page": size, "page": "1"} for size in ("100", "20"))
+    found = [(one["path"].removeprefix("/gitlab/projects/7"), one["query"]) for one in merged.state["requests"]]
+    assert found == [
+        ("/merge_requests/4/notes", {"sort": "asc", "order_by": "created_at", **long}),
+        ("/issues", {"state": "opened", "labels": "imagesync", "scope": "all", **long}),
+        (f"/repository/commits/{MERGE}/merge_requests", short),
+        ("/merge_requests/4/pipelines", short),
+        ("/pipelines/9/jobs", short),
+        ("/jobs/1009/artifacts/plan.json", {}),
+    ]
+
+
+def test_comments_and_issues_are_read_whole(double: ForgeDouble) -> None:
+    """With author, text and label; what is missing is empty."""
+    double.add_merge_request(4)
+    comments = [{"id": 5, "author": {"username": "eve"}, "body": "one", "system": False}, {"id": 6, "author": None}]
+    double.answer_json("notes", comments)
+    gitlab = double.open_gitlab()
+    assert list(gitlab.list_comments(4)) == [Comment(5, "eve", "one"), Comment(6, "", "")]
+    issues = [
+        {"iid": 7, "id": 70, "author": {"username": "eve"}, "description": "x", "labels": ["bug", "imagesync"]},
+        {"iid": 8, "id": 80, "author": None, "description": None, "labels": ["imagesync-2"]},
+    ]
+    double.answer_json("/issues", issues)
+    assert list(gitlab.list_issues()) == [Issue(7, "eve", "x", True), Issue(8, "", "", False)]
+
+
+def test_the_page_of_a_commit(double: ForgeDouble) -> None:
+    """Of the project; without its page there is none."""
+    gitlab = double.open_gitlab()
+    assert gitlab.make_commit_url(SHA) == f"https://gitlab.example/acme/images/-/commit/{SHA}"
+    assert double.open_gitlab(CI_PROJECT_URL="").make_commit_url(SHA) == ""
+    assert (gitlab.name, gitlab.noun, gitlab.max_chars) == ("GitLab", "merge request", 1_000_000)
+
+
+def test_the_path_of_a_project_is_one_part_of_an_address(double: ForgeDouble) -> None:
+    """GitLab takes it in the place of the number, if its slashes are quoted."""
+    double.gitlab["project"] = "acme%2Fimages"
+    double.add_merge_request(4)
+    assert list(double.open_gitlab(CI_PROJECT_ID="acme/images").list_comments(4)) == []
+    assert double.requests == ["GET /gitlab/projects/acme%2Fimages/merge_requests/4/notes"]
+
+
+def test_the_newest_pipeline_counts_in_any_order_of_the_list(merged: ForgeDouble) -> None:
+    """The API promises no order."""
+    for number in (9, 12, 10):
+        merged.add_pipeline(number, 4, {"plan.json": PLAN if number == 12 else "old"})
+    ref = "refs/merge-requests/4/head"
+    found = [{"id": number, "project_id": 7, "sha": SHA, "ref": ref} for number in (9, 12, 10)]
+    merged.answer_json("4/pipelines", found)
+    assert read(merged).decode() == PLAN
+
+
+@pytest.mark.parametrize(
+    ("status", "message"), [(403, "needs the scope read_api or api, and the role Developer"), (401, "check")]
+)
+def test_a_plan_that_may_not_be_read_has_not_expired(merged: ForgeDouble, status: int, message: str) -> None:
+    """The hint is about the token."""
+    merged.add_pipeline(9, 4, {"plan.json": PLAN})
+    merged.add_fault("artifacts", status)
+    with pytest.raises(ForgeError) as caught:
+        read(merged)
+    assert "expired" not in str(caught.value)
+    assert message in str(caught.value)
+
+
+def test_a_commit_of_two_requests_has_no_reviewed_plan(merged: ForgeDouble) -> None:
+    """Which one was reviewed is unknown. The branch is printable."""
+    merged.add_merge_request(5)
+    merged.merge_merge_request(5)
+    with pytest.raises(ForgeError, match="of branch main was not made by the merge of one merge request; plan again"):
+        read(merged)
+    with pytest.raises(ForgeError) as caught:
+        read(merged, CI_COMMIT_BRANCH="x\x1b")
+    assert str(caught.value) == (
+        rf"commit {MERGE[:12]} of branch x\x1b was not made by the merge of a merge request; "
+        "plan again, let a person approve that plan, and apply it: imagesync apply PLAN.json"
+    )

@@ -220,3 +220,61 @@ def test_an_issue_is_closed_with_a_comment_once(side: ForgeSide) -> None:
     assert close_issue(side.forge, TEXT, side.author).outcome is Outcome.NONE
     assert len(side.read_issue_comments()) == 1
     assert keep(side) is Outcome.CREATED
+
+
+def test_the_result_has_the_number_of_the_request_or_the_issue(side: ForgeSide) -> None:
+    """Whatever became of it; without an issue it is 0."""
+    side.add_issue("another", "eve")
+    later = replace(TEXT, last="Commit `2`")
+    found = [post_comment(side.forge, REQUEST, text, side.author) for text in (TEXT, TEXT, later)]
+    assert [(one.outcome, one.number) for one in found] == [
+        (Outcome.CREATED, 3),
+        (Outcome.UNCHANGED, 3),
+        (Outcome.UPDATED, 3),
+    ]
+    texts = (TEXT, TEXT, later, replace(TEXT, body="new"))
+    issues = [keep_issue(side.forge, "title", text, side.author) for text in texts]
+    issues += [close_issue(side.forge, TEXT, side.author) for _ in range(2)]
+    own = side.issues[-1].get("number") or side.issues[-1]["iid"]
+    assert [(one.outcome, one.number) for one in issues] == [
+        (Outcome.CREATED, own),
+        (Outcome.UNCHANGED, own),
+        (Outcome.UNCHANGED, own),
+        (Outcome.UPDATED, own),
+        (Outcome.CLOSED, own),
+        (Outcome.NONE, 0),
+    ]
+    assert side.issues[-1]["title"] == "title"
+
+
+def test_a_text_without_a_last_line_ends_with_its_end(side: ForgeSide) -> None:
+    """Comments about an issue end with their sentence."""
+    plain = Text(MARKER, "one", "")
+    assert plain.whole == f"{MARKER}\n\none\n\n{END}"
+    keep(side, plain)
+    keep(side, replace(plain, body="two"))
+    close_issue(side.forge, plain, side.author)
+    assert side.read_issue_comments() == [
+        "The result has changed. The description above shows it.",
+        "The last run found no drift.",
+    ]
+
+
+@pytest.mark.parametrize("age", ["`a` (2 minutes ago)", "**a** (just now)", "_a_ (1 day ago)", "a  (3 hours ago)"])
+def test_only_ages_are_left_out_of_a_comparison(side: ForgeSide, age: str) -> None:
+    """With the Markdown around them; a time in another form, and any other word, is a change."""
+    keep(side, replace(TEXT, body=f"x {age} y"))
+    assert keep(side, replace(TEXT, body=f"x {age.partition('(')[0]}(59 minutes ago) y")) is Outcome.UNCHANGED
+    assert keep(side, replace(TEXT, body=f"x {age.partition('(')[0]}(2 weeks ago) y")) is Outcome.UPDATED
+    assert keep(side, replace(TEXT, body=f"x {age} z")) is Outcome.UPDATED
+
+
+def test_the_oldest_own_text_is_the_one(side: ForgeSide) -> None:
+    """If there are two, the second one stays as it is."""
+    side.add_comment(f"{MARKER}\nold")
+    side.add_comment(f"{MARKER}\nsecond")
+    assert post(side) is Outcome.UPDATED
+    assert side.read_comments() == [WHOLE, f"{MARKER}\nsecond"]
+    side.add_issue(f"\r\n{MARKER}\r\nold")
+    assert keep(side) is Outcome.UPDATED
+    assert len(side.issues) == 1

@@ -7,7 +7,7 @@ import pytest
 
 from imagesync.errors import ForgeError
 from imagesync.forges.environment import read_runner
-from imagesync.forges.wire import Client, Limits
+from imagesync.forges.wire import MAX_DOWNLOAD_SECONDS, MAX_RESPONSE_BYTES, Client, Limits
 from imagesync.retry import Pace
 from tests.forge import ForgeDouble
 
@@ -294,3 +294,157 @@ def test_a_file_of_authorities_that_does_not_exist_is_an_error(double: ForgeDoub
     )
     client = double.keep(Client("GitLab", runner, {"PRIVATE-TOKEN": "x"}, pace))
     assert "the request cannot be sent; check its address, and REQUESTS_CA_BUNDLE and CI_SERVER" in str(fail(client))
+
+
+def test_the_usual_limits() -> None:
+    """Bytes of a response; seconds for a connection, for a piece, for a whole response, and for a file."""
+    assert Limits() == Limits(max_bytes=MAX_RESPONSE_BYTES, connect=10.0, read=30.0, body=60.0)
+    assert (MAX_RESPONSE_BYTES, MAX_DOWNLOAD_SECONDS) == (128 * 2**20, 300.0)
+
+
+def test_a_request_has_its_query_and_its_body(double: ForgeDouble, client: Client) -> None:
+    """Pages are added to the query of a list; its entries come in order from all pages."""
+    for number in range(5):
+        double.github["issues"].append({"number": number, **ISSUE, "state": "open", "author": "x", "labels": ["x"]})
+    assert [one["number"] for one in client.list(USER, HINT, QUERY, size=2)] == [4, 3, 2, 1, 0]
+    queries = [one["query"] for one in double.state["requests"]]
+    assert queries == [{**QUERY, "per_page": "2", "page": str(page)} for page in (1, 2, 3)]
+    double.answer_json("issues", {"entries": [7], "other": [8]})
+    assert list(client.list(USER, HINT, QUERY, name="entries")) == [7]
+    assert double.state["requests"][-1]["query"] == {**QUERY, "per_page": "100", "page": "1"}
+    double.answer_json("issues", {"other": [8]})
+    with pytest.raises(ForgeError, match="the response is not a list"):
+        list(client.list(USER, HINT, QUERY, name="entries"))
+
+
+def test_an_empty_answer_is_none(double: ForgeDouble, client: Client) -> None:
+    """Each status of success counts."""
+    for status in (200, 201, 204, 299):
+        double.add_fault("issues", status, body="")
+        assert client.get(USER, HINT, QUERY) is None
+
+
+@pytest.mark.parametrize("status", [300, 304, 400, 499, 501, 505])
+def test_any_other_status_is_an_error_at_once(
+    double: ForgeDouble, client: Client, waits: list[float], status: int
+) -> None:
+    """With its number, and it is in the error."""
+    double.add_fault("issues", status, body="")
+    error = fail(client)
+    assert (str(error).endswith(f"{USER}: HTTP {status}; {HINT}"), error.status, waits) == (True, status, [])
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_a_write_that_changes_nothing_more_is_repeated(double: ForgeDouble, client: Client, method: str) -> None:
+    """The same text replaces the text again."""
+    double.add_fault(method, 502)
+    double.add_fault(method, 200, body='{"x": 1}')
+    assert client.send(method, f"{USER}/1", HINT, {"body": "b"}) == {"x": 1}
+    assert len(double.requests) == 2
+
+
+def test_a_limit_without_a_time_is_waited_for_as_any_failure(
+    double: ForgeDouble, client: Client, waits: list[float]
+) -> None:
+    """It was not done, so also a POST is repeated. HTTP 403 without a time is a missing permission."""
+    double.add_fault("POST", 429)
+    client.send("POST", USER, HINT, ISSUE)
+    assert (len(double.github["issues"]), len(waits)) == (1, 1)
+    double.add_fault("POST", 403)
+    assert str(fail(client, "POST")).endswith(f"HTTP 403; {HINT}")
+    assert len(waits) == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "4"}, 4.0),
+        ({"Retry-After": "4", "x-ratelimit-remaining": "0", "x-ratelimit-reset": "99999999999"}, 4.0),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "5"}, 1.0),
+        ({"x-ratelimit-remaining": "1", "x-ratelimit-reset": "5"}, None),
+        ({"x-ratelimit-reset": "5"}, None),
+        ({"x-ratelimit-remaining": "0"}, None),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "soon"}, None),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1" * 12}, None),
+    ],
+    ids=str,
+)
+def test_the_time_of_a_limit_is_that_of_the_response(
+    double: ForgeDouble, client: Client, waits: list[float], headers: dict[str, str], seconds: float | None
+) -> None:
+    """Retry-After first; a time that is over is a second; without a time, HTTP 403 is not a limit."""
+    double.add_fault("issues", 403, headers=headers)
+    if seconds is None:
+        assert str(fail(client)).endswith(HINT)
+        assert waits == []
+    else:
+        assert client.get(USER, HINT, QUERY) == []
+        assert waits == [seconds]
+
+
+def test_a_secondary_limit_has_the_time_of_the_response_if_there_is_one(
+    double: ForgeDouble, client: Client, waits: list[float]
+) -> None:
+    """Else a minute."""
+    body = '{"message": "You have exceeded a secondary rate limit."}'
+    for headers in ({"Retry-After": "9"}, dict[str, str]()):
+        double.add_fault("issues", 429, body=body, headers=headers)
+        assert client.get(USER, HINT, QUERY) == []
+    assert waits == [9.0, 60.0]
+
+
+def test_a_login_in_the_text_of_a_forge_is_hidden(double: ForgeDouble, client: Client) -> None:
+    """And the token, wherever it is."""
+    double.add_fault("issues", 400, body='{"message": "no https://me:pw1@x/ or ghs_actions/ghs_actions"}')
+    text = str(fail(client))
+    assert "pw1" not in text
+    assert "ghs_actions" not in text
+    assert text.endswith(f"…/…; {HINT}")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_secret_of_a_query_is_not_in_a_message(double: ForgeDouble, client: Client, method: str) -> None:
+    """The address is that without its query; a body is not there, either."""
+    double.add_fault("issues", 422, body="{}")
+    assert str(fail(client, method)) == f"GitHub: {method} {double.url}/github{USER}: HTTP 422; {HINT}"
+
+
+def test_entries_between_empty_pages_begin_the_count_again(double: ForgeDouble, client: Client) -> None:
+    """Only empty pages in a row have no end."""
+    link = {"Link": f'<{double.elsewhere}/x>; rel="next"'}
+    for body, times in (("[]", 19), ("[1]", 1), ("[]", 19), ("[2]", 1)):
+        double.add_fault("issues", 200, times=times, body=body, headers=link)
+    double.answer_json("issues", [3])
+    assert list(client.list(USER, HINT, QUERY)) == [1, 2, 3]
+
+
+def test_a_list_may_have_as_many_entries_as_the_limit(double: ForgeDouble, client: Client) -> None:
+    """If it ends there."""
+    link = {"Link": f'<{double.elsewhere}/x>; rel="next"'}
+    double.add_fault("issues", 200, body="[" + ",".join(["1"] * 9_999) + "]", headers=link)
+    double.answer_json("issues", [2])
+    assert len(list(client.list(USER, HINT, QUERY))) == 10_000
+
+
+def test_a_download_may_be_as_large_as_its_limit(double: ForgeDouble, client: Client) -> None:
+    """One byte more is an error. A failure that passes is tried again, and other failures have their hint."""
+    double.add_fault("zip", 503)
+    double.add_fault("zip", 200, body="x" * 100)
+    path = "/repos/acme/images/actions/artifacts/1/zip"
+    assert client.download(path, HINT, max_bytes=100) == b"x" * 100
+    double.add_fault("zip", 200, body="x" * 101)
+    with pytest.raises(ForgeError, match="larger than 0 MiB, the limit"):
+        client.download(path, HINT, max_bytes=100)
+    double.add_fault("zip", 410, body='{"message": "Gone"}')
+    with pytest.raises(ForgeError) as caught:
+        client.download(path, HINT, max_bytes=100)
+    assert str(caught.value) == f"GitHub: GET {double.url}/github{path}: HTTP 410: Gone; {HINT}"
+
+
+def test_three_redirects_of_a_download_are_followed(double: ForgeDouble, client: Client) -> None:
+    """A relative address is one of the server that named it."""
+    first = {"Location": f"{double.url}/github/repos/acme/images/x/zip"}
+    double.add_fault("zip", 302, headers=first, times=2)
+    double.add_fault("zip", 307, headers={"Location": "/github/repos/acme/images/y/zip"})
+    double.add_fault("y/zip", 200, body="end")
+    assert client.download("/repos/acme/images/actions/artifacts/1/zip", HINT, max_bytes=1000) == b"end"
