@@ -8,6 +8,7 @@ A task names a target and what to do. Its answer is a sequence of messages: JSON
                  warning, then ended (report, ids, problems)
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
@@ -145,9 +146,20 @@ def encode_ended(
 
 def make_bug_error(traceback: str) -> ImagesyncError:
     """The error of a target with a bug in imagesync. It has only the class of the bug: its text may contain a secret."""
-    last = traceback.rstrip().rpartition("\n")[2]
-    message = f"a bug in imagesync: {last.partition(':')[0]}"
+    message = f"a bug in imagesync: {_find_class(traceback)}"
     return ImagesyncError(message, "its log is named on standard error; please report it")
+
+
+def _find_class(traceback: str) -> str:
+    """The class of the last exception of a traceback: it follows the lines of code. Its text may have several lines."""
+    lines = traceback.splitlines()
+    start = max((number for number, line in enumerate(lines) if line.startswith("Traceback")), default=-1)
+    first = next((line for line in lines[start + 1 :] if line and not line[0].isspace()), "")
+    name = first.partition(":")[0]
+    return name if _CLASS.fullmatch(name) else "an exception"
+
+
+_CLASS: Final = re.compile(r"[\w.]+")
 
 
 def decode_report(document: Mapping[str, Any], plan: Plan, bug: str) -> Report:

@@ -1,6 +1,8 @@
 """What travels between a run of several targets and its workers comes out as it went in."""
 
 import json
+import traceback
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -23,6 +25,7 @@ from imagesync.targets.messages import (
     encode_event,
     encode_planned,
     encode_problems,
+    make_bug_error,
 )
 from tests.unit.factories import catalog, inventory, plan, spec
 
@@ -124,3 +127,56 @@ def test_a_drift_of_another_form_is_an_error_that_a_fleet_expects(
     drift = PlaceDrift(DriftReport((), 0), Identity("store", "eu", "p"))
     with pytest.raises(error):
         decode_drift({**travel(encode_drift(drift)), **wrong})
+
+
+class HiddenError(Exception):
+    """An exception of a module, whose text is a secret."""
+
+
+def _fail_plainly() -> None:
+    raise KeyError("hunter2")
+
+
+def _fail_with_lines() -> None:
+    raise HiddenError("a\nhunter2: b\n  hunter2\nhunter2")
+
+
+def _fail_twice() -> None:
+    try:
+        _fail_with_lines()
+    except HiddenError as error:
+        raise ValueError("x\nhunter2") from error
+
+
+def _fail_without_text() -> None:
+    raise HiddenError
+
+
+def _fail_in_a_group() -> None:
+    raise ExceptionGroup("hunter2", [KeyError("hunter2"), ValueError("hunter2\nhunter2")])
+
+
+@pytest.mark.parametrize(
+    ("fail", "name"),
+    [
+        (_fail_plainly, "KeyError"),
+        (_fail_with_lines, f"{__name__}.HiddenError"),
+        (_fail_twice, "ValueError"),
+        (_fail_without_text, f"{__name__}.HiddenError"),
+        (_fail_in_a_group, "an exception"),
+    ],
+)
+def test_the_error_of_a_bug_has_only_its_class(fail: Callable[[], None], name: str) -> None:
+    """Its text may be a secret, in each of its lines."""
+    try:
+        fail()
+    except Exception:
+        found = make_bug_error(traceback.format_exc())
+    assert found.message == f"a bug in imagesync: {name}"
+    assert found.hint == "its log is named on standard error; please report it"
+
+
+@pytest.mark.parametrize("text", ["", "hunter2 x", "Traceback", "Traceback\n  hunter2"])
+def test_what_is_not_a_traceback_names_no_class(text: str) -> None:
+    """A worker may send any text."""
+    assert make_bug_error(text).message == "a bug in imagesync: an exception"
