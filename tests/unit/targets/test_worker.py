@@ -16,11 +16,12 @@ from imagesync.lease.record import USUAL
 from imagesync.lease.taking import hold
 from imagesync.model.builds import Build
 from imagesync.model.catalog import Catalog
+from imagesync.model.image import Identity
 from imagesync.model.plan import Kind, Plan
 from imagesync.model.policy import Limit, Policy
 from imagesync.planning.staging import stage_plan
 from imagesync.run import Settings
-from imagesync.sources import open_source
+from imagesync.sources import SourceAccess, open_source
 from imagesync.sources.opening import OpenSource
 from imagesync.targets.messages import Task, Verb, decode_planned, encode_ended
 from imagesync.targets.saved import NotPlanned
@@ -130,6 +131,7 @@ class WatchedSources:
     def __init__(self) -> None:
         self.expected: dict[str, dict[str, int]] = {}
         self.joined: list[str] = []
+        self.access: list[object] = []
         self.most = self._open = 0
         self.pause, self._changed = 0.0, threading.Condition()
 
@@ -146,6 +148,7 @@ class WatchedSources:
     def open(self, *args: Any, **more: Any) -> Iterator[Any]:
         """Open a source, and wait until another one is open, the first time for ``pause`` seconds."""
         with self._changed:
+            self.access.append(more["access"])
             self._open += 1
             self.most = max(self.most, self._open)
             self._changed.notify_all()
@@ -439,3 +442,73 @@ def test_a_held_lease_is_a_problem_with_the_command_that_breaks_it(tmp_path: Pat
     ):
         (*_, ended) = crew.carry_out(Verb.APPLY)
     assert "break-lease-of eu" in json.dumps(ended["problems"])
+
+
+def test_every_source_is_opened_by_the_rules_of_the_order(tmp_path: Path) -> None:
+    """For a catalog, and for a saved plan."""
+    access = SourceAccess(("images.example",), min_rate=5)
+    shared = WatchedSources()
+    crew = Crew(tmp_path, {"eu": declare_several(tmp_path, "eu", "a")}, shared, access=access)
+    made, _ = crew.plan()
+    crew.apply()
+    saved = Crew(
+        tmp_path, {"us": replace(made, target_name="us", target=find_identity(tmp_path, "us"))}, shared, access=access
+    )
+    saved.plan("us")
+    saved.apply("us")
+    assert shared.access == [access, access]
+
+
+def find_identity(folder: Path, target: str) -> Identity:
+    """The place of a target."""
+    with open_backend(store=folder / target) as backend:
+        return backend.identity()
+
+
+def test_a_plan_asks_only_the_hosts_of_the_order(tmp_path: Path) -> None:
+    """Another host gets no request: it is an error of its image."""
+    digest = "a" * 64
+    source = {"url": "http://127.0.0.1:1/a", "checksum": f"sha256:{digest}"}
+    images = {"a": {"source": source, "disk_format": "raw", "container_format": "bare"}}
+    document = {"version": 1, "catalog": "base", "targets": {"eu": {"store": "eu"}}, "images": images}
+    (tmp_path / "m.yaml").write_text(json.dumps(document))
+    wanted = read_catalog(tmp_path / "m.yaml", target="eu")
+    errors = [
+        [error.problem.message for error in Crew(tmp_path, {"eu": wanted}, access=access).plan()[0].errors]
+        for access in (SourceAccess(asks_sources=False), SourceAccess(("other.example",)))
+    ]
+    assert errors == [[], ["http://127.0.0.1:1/a: 127.0.0.1 is not named by --source-hosts"]]
+
+
+def test_a_run_without_shared_sources_opens_its_own(tmp_path: Path) -> None:
+    """And a target whose plan has a bug sends no builds, so the others do not wait for it."""
+    shared = WatchedSources()
+
+    def make(_given: Any) -> Plan:
+        raise ZeroDivisionError
+
+    crew = Crew(tmp_path, {"eu": declare_several(tmp_path, "eu", "a")}, shared, make=make)
+    (ended,) = crew.carry_out(Verb.PLAN)
+    assert "ZeroDivisionError" in ended["bug"]
+    assert shared.expected == {"eu": {}}
+    plain = Crew(tmp_path, {"eu": declare_several(tmp_path, "eu", "a")})
+    plain.plan()
+    plain.apply()
+    assert shared.joined == []
+
+
+@pytest.mark.parametrize("verb", list(Verb)[:2])
+def test_a_cancellation_before_the_plan_does_not_stop_it(tmp_path: Path, verb: Verb) -> None:
+    """A plan changes nothing; the run decides what to do with it. An apply ends at once."""
+    crew = Crew(tmp_path, {"eu": declare_several(tmp_path, "eu", "a")})
+    crew.cancelled.set()
+    events = [one["event"] for one in crew.carry_out(verb)]
+    assert events == (["planned", "ended"] if verb is Verb.PLAN else ["ended"])
+
+
+def test_a_target_that_is_applied_without_a_plan_is_a_bug(tmp_path: Path) -> None:
+    """The run must plan it first; nothing is written."""
+    crew = Crew(tmp_path, {"eu": declare_several(tmp_path, "eu", "a")})
+    (ended,) = crew.carry_out(Verb.APPLY)
+    assert (ended["event"], ended["report"], ended["problems"]) == ("ended", None, [])
+    assert ended["bug"].startswith("Traceback")
