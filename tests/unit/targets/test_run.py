@@ -9,8 +9,9 @@ import pytest
 from imagesync.errors import Diagnostic
 from imagesync.model.plan import Kind
 from imagesync.model.policy import Limit
-from imagesync.model.report import Finished, Outcome, Started, StepResult
-from imagesync.model.targets import TargetOutcome, TargetRun
+from imagesync.model.report import Finished, Outcome, Report, Started, StepResult
+from imagesync.model.targets import TargetOutcome, TargetRun, judge_run
+from imagesync.render.place import describe_target
 from imagesync.targets.messages import CHANGED, LOST_WHY, RUN, Verb, encode_ended, encode_event, encode_planned
 from imagesync.targets.run import NO_FAILURE, PATIENCE, TICK, TargetPlans, TargetRuns, refuse_wave
 from tests.unit.targets.scripted_carrier import Remembered, ScriptedCarrier, plan_for
@@ -569,3 +570,60 @@ def test_a_target_whose_worker_is_lost_before_its_steps_has_failed(first: str) -
     assert runs.outcomes() == {"eu": "failed"}
     assert runs.runs["eu"].report is None
     assert [problem.message for problem in runs.runs["eu"].problems] == ["no route"]
+
+
+TRACE = "Traceback\n  x\nKeyError: 'a'\n"
+BUG = Diagnostic("", 0, 0, "", "a bug in imagesync: KeyError", "its log is named on standard error; please report it")
+
+
+def test_a_bug_in_a_run_is_a_problem_of_its_target_and_is_kept() -> None:
+    """With the report, if there is one, and with other problems before it. The others continue."""
+    runs = ScriptedRuns({"eu": 0, "us": 0, "ap": 0})
+    carrier, other = runs.carrier, Diagnostic("", 0, 0, "", "no route", "check it")
+    report = Report(US, (StepResult(US.steps[0], Outcome.DONE, "id-1"),), bug=TRACE)
+    carrier.then(lambda: carrier.planned(EU, US, AP))
+    carrier.then(lambda: carrier.answer("eu", Verb.APPLY, encode_ended(bug=TRACE)))
+    carrier.then(lambda: carrier.answer("us", Verb.APPLY, encode_ended(report, {"a": "id-1"}, [other])))
+    carrier.then(lambda: carrier.done(AP))
+    assert runs.outcomes(asks=True) == {"eu": "failed", "us": judge_run(report).value, "ap": "done"}
+    assert runs.runs["eu"] == TargetRun("eu", TargetOutcome.FAILED, problems=(BUG,))
+    assert runs.runs["us"] == TargetRun("us", judge_run(report), report, {"a": "id-1"}, (other, BUG))
+    assert runs.run.bugs == [TRACE, TRACE]
+
+
+def test_the_problems_of_a_whole_run_are_kept() -> None:
+    """For example one that ended after its report; the images are those after the run."""
+    runs = ScriptedRuns({"eu": 0, "us": 4})
+    problem = Diagnostic("m.yaml", 1, 2, "x", "late", "wait")
+    report = Report(US, (StepResult(US.steps[0], Outcome.DONE, "id-2"),))
+    runs.carrier.then(lambda: runs.carrier.planned(replace(EU, ids={"a": "old"}), replace(US, ids={"a": "old"})))
+    runs.carrier.then(lambda: runs.carrier.done(EU))
+    runs.carrier.then(lambda: runs.carrier.answer("us", Verb.APPLY, encode_ended(report, {"a": "new"}, [problem])))
+    assert runs.outcomes(asks=True) == {"eu": "done", "us": "done"}
+    found = runs.runs["us"]
+    assert (found.ids, found.problems, found.wave) == ({"a": "new"}, (problem,), 4)
+
+
+def test_targets_of_one_place_are_explained_with_that_place() -> None:
+    """Two pairs: each is named with its own place, in the order of the manifest."""
+    carrier, x = ScriptedCarrier(), plan_for("x", "a")
+    plans = TargetPlans(carrier, {"us": 0, "x": 0, "eu": 0, "ap": 0})
+    carrier.then(lambda: carrier.planned(AP, EU, replace(US, target=EU.target), replace(x, target=AP.target)))
+    found = {one.target: [problem.message for problem in one.problems] for one in plans.plan()}
+    assert [found["us"], found["x"]] == [found["eu"], found["ap"]]
+    assert [found[name][0].partition(":")[0] for name in ("us", "x")] == [
+        "targets us and eu are the same place",
+        "targets x and ap are the same place",
+    ]
+    assert describe_target(None, EU.target) in found["us"][0]
+    assert describe_target(None, AP.target) in found["x"][0]
+
+
+def test_the_plans_and_the_documents_are_those_of_their_targets() -> None:
+    """As they came, for the file; those without a plan have none."""
+    carrier = ScriptedCarrier()
+    plans = TargetPlans(carrier, {"eu": 0, "dead": 0, "us": 0})
+    carrier.then(lambda: carrier.planned(US, EU), lambda: carrier.answer("dead", Verb.PLAN, LOST))
+    plans.plan()
+    assert list(plans.documents.items()) == [(one.target_name, encode_planned(one)["plan"]) for one in (EU, US)]
+    assert [one.target for one in plans.planned] == ["eu", "dead", "us"]
