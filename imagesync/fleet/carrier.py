@@ -43,7 +43,7 @@ def open_client(address: str, certificates: Certificates) -> Iterator[Any]:
             address, security=certificates.make_security(), set_as_default=False, timeout=CONNECT, name="imagesync"
         )
     except Exception as error:
-        reason = _explain(error)
+        reason = explain_failure(error)
         hint = "check the address, the certificates in the folder of --tls, and that the scheduler runs"
         raise ImagesyncError(f"no connection to the scheduler {address}: {reason}", hint) from error
     logging.getLogger("imagesync.fleet").info("connected to the scheduler %s", address)
@@ -54,7 +54,8 @@ def open_client(address: str, certificates: Certificates) -> Iterator[Any]:
             client.close(timeout=2)
 
 
-def _explain(error: Exception) -> str:
+def explain_failure(error: Exception) -> str:
+    """Why there is no connection: the first line of the error, or its class if it has no text."""
     if "TLS certificate" in str(error):
         return "its certificate is not that of a scheduler of this authority"
     return make_printable(str(error).strip().splitlines()[0]) if str(error).strip() else type(error).__name__

@@ -85,7 +85,7 @@ def apply_settings() -> None:
     admit_only_runs()
 
 
-class _Details(logging.Handler):
+class Details(logging.Handler):
     """Gives the log lines of a library to imagesync as details, without their tracebacks."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -102,4 +102,4 @@ def _take_logs() -> None:
     for name in LOGGERS:
         logger = logging.getLogger(name)
         logger.addHandler(logging.NullHandler())
-        logger.addHandler(_Details(logging.WARNING))
+        logger.addHandler(Details(logging.WARNING))

@@ -33,9 +33,11 @@ class Authority:
         unit: str | None = None,
         targets: Sequence[str] = (),
         days: int = 1,
+        delay: int = 0,
         has_purpose: bool = True,
     ) -> Path:
         """Write the certificate and key of a process to ``NAME.pem``. ``days``: until it expires, which may be past.
+        ``delay``: days until it is valid.
 
         ``name``: of the file, by default its role. ``unit``: in its subject, by default its role; empty: none.
         ``has_purpose``: whether TLS allows it only as that of a server or only as that of a client.
@@ -47,7 +49,7 @@ class Authority:
         names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         names += [x509.UniformResourceIdentifier(f"imagesync-target:{target}") for target in targets]
         purpose = ExtendedKeyUsageOID.SERVER_AUTH if role == "scheduler" else ExtendedKeyUsageOID.CLIENT_AUTH
-        builder = self._begin(x509.Name(attributes), key, days)
+        builder = self._begin(x509.Name(attributes), key, days, delay)
         builder = builder.add_extension(x509.SubjectAlternativeName(names), False)
         if has_purpose:
             builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), False)
@@ -58,11 +60,14 @@ class Authority:
         file.write_bytes(own + _encode_key(key))
         return file
 
-    def _begin(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, days: int = 1) -> x509.CertificateBuilder:
+    def _begin(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, days: int = 1, delay: int = 0
+    ) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
         builder = x509.CertificateBuilder().subject_name(subject).issuer_name(self._name).public_key(key.public_key())
         builder = builder.serial_number(x509.random_serial_number())
         first = now - datetime.timedelta(days=2) if days < 0 else now - datetime.timedelta(minutes=5)
+        first += datetime.timedelta(days=delay)
         return builder.not_valid_before(first).not_valid_after(now + datetime.timedelta(days=days))
 
 

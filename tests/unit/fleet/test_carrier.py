@@ -8,7 +8,7 @@ import pytest
 
 from imagesync.errors import UsageError
 from imagesync.fleet.assignment import Assignment, FleetOrder, ManifestTexts, decode
-from imagesync.fleet.carrier import LAST_MESSAGES, LOST, NO_WORKER, ROLL_CALL, STOP, DaskCarrier
+from imagesync.fleet.carrier import LAST_MESSAGES, LOST, NO_WORKER, ROLL_CALL, STOP, DaskCarrier, explain_failure
 from imagesync.fleet.task import work
 from imagesync.targets.messages import LOST_WHY, Message, Task, Verb, encode_ended, encode_planned
 from tests.unit.targets.scripted_carrier import plan_for
@@ -446,3 +446,21 @@ def test_a_canceled_task_without_a_report_says_which_worker_is_silent(scene: Sce
     again = "run the command again: it reads the outcome from the service"
     assert explain(found) == f"worker w1 did not report the end of its steps in 180 s; {again}"
     assert found[0].document[LOST_WHY] == "worker w1 is silent"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError("\n timed out \x1b after 15 s\nmore"), r"timed out \x1b after 15 s"),
+        (TimeoutError(), "TimeoutError"),
+        (ValueError(" \n"), "ValueError"),
+        (
+            OSError("in a row:\nTLS certificate does not match. Check your security settings."),
+            "its certificate is not that of a scheduler of this authority",
+        ),
+    ],
+    ids=["lines", "no text", "space", "certificate"],
+)
+def test_why_there_is_no_connection(error: Exception, reason: str) -> None:
+    """In one printable line."""
+    assert explain_failure(error) == reason

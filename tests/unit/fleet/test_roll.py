@@ -2,7 +2,9 @@
 
 from types import SimpleNamespace
 
-from imagesync.fleet.roll import Roll
+import pytest
+
+from imagesync.fleet.roll import Roll, make_plugin
 
 FIRST, SECOND = "tls://192.0.2.1:1", "tls://192.0.2.2:2"
 
@@ -37,3 +39,20 @@ def test_the_texts_of_a_worker_are_printable() -> None:
     roll.remove(FIRST)
     roll.remove("tls://\x1b")
     assert lines == [r"worker w\x1b[2J joined: e\nu", r"worker w\x1b[2J left", r"worker tls://\x1b left"]
+
+
+@pytest.mark.fleet
+def test_the_scheduler_calls_the_roll() -> None:
+    """With each worker as it knows it."""
+    lines: list[str] = []
+    plugin = make_plugin(Roll(lines.append))
+    scheduler = SimpleNamespace(
+        workers={
+            FIRST: SimpleNamespace(name="w1", resources={"target:eu": 1.0}),
+            SECOND: SimpleNamespace(name="w2", resources={"target:us": 1.0}),
+        }
+    )
+    plugin.add_worker(scheduler=scheduler, worker=SECOND)
+    plugin.remove_worker(scheduler=scheduler, worker=SECOND, stimulus_id="x")
+    assert lines == ["worker w2 joined: us", "worker w2 left"]
+    assert plugin.name == "imagesync-roll"

@@ -1,5 +1,6 @@
 """The set-up of a process of a fleet."""
 
+import logging
 import sys
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from imagesync.errors import UsageError
 from imagesync.fleet.roles import Role
-from imagesync.fleet.settings import SETTINGS, Certificates, apply_settings, find_certificates
+from imagesync.fleet.settings import SETTINGS, Certificates, Details, apply_settings, find_certificates
 from tests.fleet.certificates import Authority, write_certificates
 
 
@@ -68,3 +69,21 @@ def test_the_settings_of_a_fleet_are_strict() -> None:
         *(f"admin.system-monitor.{name}" for name in ("disk", "host-cpu")),
     )
     assert {name for name, value in SETTINGS.items() if value is False} == {f"distributed.{name}" for name in off}
+
+
+def test_the_warnings_of_the_library_are_details(caplog: pytest.LogCaptureFixture) -> None:
+    """With the name of their logger, and without a traceback; its other lines are left out."""
+    logger = logging.Logger("distributed.core", logging.DEBUG)
+    logger.addHandler(Details(logging.WARNING))
+    with caplog.at_level(logging.DEBUG, "imagesync.fleet"):
+        logger.info("connected")
+        logger.warning("lost %s", "tls://x:1")
+        try:
+            raise OSError("gone")
+        except OSError:
+            logger.exception("it ended")
+    assert caplog.record_tuples == [
+        ("imagesync.fleet", logging.INFO, "distributed.core: lost tls://x:1"),
+        ("imagesync.fleet", logging.INFO, "distributed.core: it ended"),
+    ]
+    assert all(one.exc_info is None for one in caplog.records)
