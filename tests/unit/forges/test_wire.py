@@ -1,14 +1,21 @@
 """Requests to a forge: further tries, limits, redirects, and where the token is sent."""
 
+import json
+import ssl
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ProxyError
 
 from imagesync.errors import ForgeError
 from imagesync.forges.environment import read_runner
 from imagesync.forges.wire import MAX_DOWNLOAD_SECONDS, MAX_RESPONSE_BYTES, Client, Limits
 from imagesync.retry import Pace
+from imagesync.version import __version__
 from tests.forge import ForgeDouble
 
 USER = "/repos/acme/images/issues"
@@ -448,3 +455,88 @@ def test_three_redirects_of_a_download_are_followed(double: ForgeDouble, client:
     double.add_fault("zip", 307, headers={"Location": "/github/repos/acme/images/y/zip"})
     double.add_fault("y/zip", 200, body="end")
     assert client.download("/repos/acme/images/actions/artifacts/1/zip", HINT, max_bytes=1000) == b"end"
+
+
+def fail_with(error: Exception, given: list[dict[str, Any]]) -> Callable[..., Any]:
+    """A request of the HTTP library that raises an error, and notes how it was called."""
+
+    def request(method: str, url: str, **more: Any) -> Any:
+        given.append({"method": method, "url": url, **more})
+        raise error
+
+    return request
+
+
+def wrap(cause: Exception) -> requests.ConnectionError:
+    """The error of the library around another one."""
+    return requests.ConnectionError(MaxRetryError(None, "/x", cause))  # type: ignore[arg-type]  # no pool
+
+
+AGAIN = "try again later"
+NETWORK = "check its address, the network, and the *_proxy variables"
+AUTHORITY = "set REQUESTS_CA_BUNDLE to a file with the authority of its certificate"
+SETTINGS = "check its address, and REQUESTS_CA_BUNDLE and CI_SERVER_TLS_CA_FILE if they are set"
+
+
+@pytest.mark.parametrize(
+    ("error", "text", "hint", "reads", "writes"),
+    [
+        (requests.exceptions.SSLError(ssl.SSLError(1, "x")), "the TLS connection failed", AGAIN, 5, 1),
+        (
+            requests.exceptions.SSLError(MaxRetryError(None, "/x", ssl.SSLCertVerificationError("x"))),  # type: ignore[arg-type]
+            "the TLS certificate is not accepted",
+            AUTHORITY,
+            1,
+            1,
+        ),
+        (requests.ReadTimeout(), "no response within 30 s", AGAIN, 5, 1),
+        (wrap(NewConnectionError(None, "refused")), "no connection", NETWORK, 5, 5),  # type: ignore[arg-type]
+        (wrap(ConnectTimeoutError("late")), "no connection", NETWORK, 5, 5),
+        (wrap(ProxyError("proxy", OSError("x"))), "no connection", NETWORK, 5, 5),
+        (requests.ConnectionError(ConnectionResetError()), "no connection", NETWORK, 5, 1),
+        (requests.exceptions.InvalidURL("x"), "the request cannot be sent", SETTINGS, 1, 1),
+        (ValueError("x"), "the request cannot be sent", SETTINGS, 1, 1),
+        (OSError("x"), "the request cannot be sent", SETTINGS, 1, 1),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_each_error_of_the_library_is_one_line_with_a_hint(
+    double: ForgeDouble, pace: Pace, error: Exception, text: str, hint: str, reads: int, writes: int
+) -> None:
+    """A read is tried again if it may pass; a write only if it was not sent."""
+    for method, tries in (("GET", reads), ("POST", writes)):
+        client, given = make_client(double, pace, Limits()), list[dict[str, Any]]()
+        client._session.request = fail_with(error, given)  # type: ignore[method-assign]
+        found, is_done = fail(client, method), method == "POST" and reads > writes
+        expected = "run the command again: it finds what the forge may have written" if is_done else hint
+        assert str(found) == f"GitHub: {method} {double.url}/github{USER}: {text}; {expected}"
+        assert len(given) == tries
+
+
+def test_each_request_has_its_limits_and_its_authority(double: ForgeDouble, pace: Pace) -> None:
+    """The body is read later, no redirect is followed, and the certificate is checked; by the file of the job, if it has one."""
+    runner = read_runner({**double.make_gitlab_env(), "CI_SERVER_TLS_CA_FILE": "/ca.pem"})
+    own = double.keep(Client("GitLab", runner, {"PRIVATE-TOKEN": "x"}, pace))
+    found = []
+    for client in (make_client(double, pace, Limits(connect=3.0, read=4.0)), own):
+        given = list[dict[str, Any]]()
+        client._session.request = fail_with(ValueError("x"), given)  # type: ignore[method-assign]
+        fail(client)
+        fail(client, "POST")
+        found += given
+    rules = [(one["stream"], one["allow_redirects"], one["timeout"], one["verify"]) for one in found]
+    assert rules == [(True, False, (3.0, 4.0), True)] * 2 + [(True, False, (10.0, 30.0), "/ca.pem")] * 2
+    query, body = found[:2]
+    assert (query["method"], query["params"], query["data"]) == ("GET", QUERY, None)
+    assert (body["method"], body["params"], json.loads(body["data"])) == ("POST", None, ISSUE)
+    token = {"Authorization": "Bearer ghs_actions", "X-GitHub-Api-Version": "2022-11-28", "Accept-Encoding": "identity"}
+    assert query["headers"] == token
+    assert body["headers"] == {**token, "Content-Type": "application/json"}
+    assert own._session.headers["User-Agent"] == f"imagesync/{__version__}"
+
+
+def test_a_limit_whose_time_is_over_and_that_stays_has_a_second(double: ForgeDouble, client: Client) -> None:
+    """The clocks differ; a negative time would help no user."""
+    double.add_fault("issues", 403, times=9, headers={"x-ratelimit-remaining": "0", "x-ratelimit-reset": "5"})
+    assert str(fail(client)).endswith("HTTP 403; the rate limit is reached; try again in 1 s")
+    assert len(double.requests) == 5
