@@ -487,3 +487,35 @@ def test_any_other_task_fails_and_runs_nothing(worker: ScriptedServer) -> None:
             name
         )
         assert (passed["key"], passed["who_has"], passed["nbytes"], passed["actor"]) == ("k", {}, {}, False), name
+
+
+def test_the_log_says_who_was_refused_and_why(scheduler: ScriptedServer, caplog: pytest.LogCaptureFixture) -> None:
+    """In a short printable text; a peer of an operation and a stream alike."""
+    ask(scheduler, "identity", make_certificate("worker"))
+    speak(scheduler, {"client": "c"}, [{"op": "\x1b" + "x" * 300}])
+    start = "ended the connection from tls://192.0.2.9:9, which sent "
+    assert caplog.messages == [f"{start}this operation is that of a client", rf"{start}\x1b{'x' * 196}"]
+
+
+def test_the_log_of_a_worker_has_the_task_that_it_did_not_take(
+    worker: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line for each; the task of a run has none."""
+    speak(worker, {}, [make_task()])
+    speak(worker, {}, [make_task(actor=True)])
+    assert caplog.messages == ["refused a task that is not a target of a run"]
+
+
+@pytest.mark.parametrize(
+    ("targets", "offers", "reason"),
+    [
+        ("ab", "cab", "the certificate is not for the targets ['c']"),
+        ("c", "bca", "the certificate is not for the targets ['a', 'b']"),
+    ],
+)
+def test_the_log_names_the_targets_that_a_certificate_is_not_for(
+    scheduler: ScriptedServer, caplog: pytest.LogCaptureFixture, targets: str, offers: str, reason: str
+) -> None:
+    """Only those, sorted."""
+    assert register(scheduler, offers=offers, targets=targets) == "refused"
+    assert caplog.messages == [f"ended the connection from tls://192.0.2.9:9, which sent {reason}"]

@@ -426,11 +426,18 @@ def test_entries_between_empty_pages_begin_the_count_again(double: ForgeDouble, 
 
 
 def test_a_list_may_have_as_many_entries_as_the_limit(double: ForgeDouble, client: Client) -> None:
-    """If it ends there."""
+    """If it ends there; else there is no further request."""
     link = {"Link": f'<{double.elsewhere}/x>; rel="next"'}
     double.add_fault("issues", 200, body="[" + ",".join(["1"] * 9_999) + "]", headers=link)
     double.answer_json("issues", [2])
     assert len(list(client.list(USER, HINT, QUERY))) == 10_000
+    before = len(double.requests)
+    double.add_fault("issues", 200, body="[" + ",".join(["1"] * 10_000) + "]", headers=link)
+    with pytest.raises(ForgeError) as caught:
+        list(client.list(USER, HINT, QUERY))
+    where = f"GitHub: GET {double.url}/github{USER}"
+    assert str(caught.value) == f"{where}: the list has more than 10,000 entries; remove some of them"
+    assert len(double.requests) == before + 1
 
 
 def test_a_download_may_be_as_large_as_its_limit(double: ForgeDouble, client: Client) -> None:
