@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from imagesync.manifest.validation import Shape, drop_hints, suggest
+from imagesync.manifest.validation import MAX_EXPLAINED_ENTRIES, Shape, drop_hints, suggest
 from imagesync.manifest.yaml_reader import Node
 from imagesync.schemas import load_schema
 from tests.unit.manifest.one_file import problems, wanted
@@ -95,3 +95,11 @@ def test_known_properties_are_not_part_of_the_validation() -> None:
     schema = load_schema("manifest")
     assert len(schema["$defs"]["properties"]["properties"]) > 150
     assert drop_hints(schema)["$defs"]["properties"]["properties"] == {}
+
+
+def test_a_known_key_after_many_unknown_ones_is_not_missing(tmp_path: Path) -> None:
+    """Only some keys of a long mapping are compared in detail: those that the schema knows are among them."""
+    junk = ", ".join(f"x{number:04}: 1" for number in range(MAX_EXPLAINED_ENTRIES + 1))
+    found = problems(tmp_path, f"images: {{}}\nremoved: {{a: {{{junk}, owner: {'d' * 32}}}}}")
+    assert found[0] == "4:15: removed.a.x0000: unknown key; known here: owner"
+    assert [problem for problem in found if "unknown key" not in problem] == []
