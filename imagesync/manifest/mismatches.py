@@ -29,7 +29,8 @@ _TRUTHS: Final = {
 }
 _UNITS: Final = {"min_disk": "GB", "min_ram": "MB", "max_size": "bytes"}
 _OF_SOURCE: Final = frozenset(
-    {"path", "url", "checksum", "checksum_url", "signature", "compression", "method", "stores", "verify", "inspect"}
+    {"path", "url", "checksum", "checksum_url", "checksum_entry", "signature", "compression", "method", "stores"}
+    | {"verify", "inspect", "max_size", "max_ratio"}
 )
 _PROPERTY: Final = re.compile(
     r"(?:os|hw|img|vmware|trait|cinder|compute|sriov|instance)_|trait:|architecture$|hypervisor_type$"
@@ -132,7 +133,7 @@ def suggest_value(error: Any, node: Node, where: Sequence[str | int]) -> str:
 
 def _advise_on_nothing(wanted: Collection[str], rule: Mapping[str, Any]) -> str:
     """What to write for an empty value: what is empty, where that is allowed."""
-    if wanted == {"string"} and not {"minLength", "pattern"} & set(rule):
+    if wanted == {"string"} and not {"minLength", "pattern", "enum"} & set(rule):
         return 'write "" for an empty text, or remove it'
     return "write {} for none" if wanted == {"object"} else "give it a value, or remove it"
 

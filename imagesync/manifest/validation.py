@@ -262,8 +262,8 @@ def _describe_error(error: Any, root: Node, base: Sequence[str | int]) -> Iterat
             child = locate(root, [*path, key])
             hint = find_key_hint(key, known, is_top=not where) or suggest(key, known, "known here")
             yield child.problem(format_path([*where, key]), "unknown key", hint)
-    elif error.validator == "type" and "const" in error.schema:
-        return  # the const itself is reported already
+    elif error.validator == "type" and {"const", "enum"} & set(error.schema):
+        return  # the const or the list of words is reported already
     elif error.validator == "required":
         missing = ", ".join(str(name) for name in error.validator_value if name not in error.instance)
         yield node.problem(format_path(where), f"the key {missing} is missing", f"declare {missing}")

@@ -54,7 +54,49 @@ NO_QUOTES = "the quotes make it text: write"
         ("os_distro: ubuntu", "os_distro: unknown key; a property is declared below properties"),
         ("url: http://h/x", "url: unknown key; write it below source: source: {url: …}"),
         ("is_public: true", "is_public: unknown key; write visibility: public"),
+        ("public: true", "public: unknown key; write visibility: public"),
         ("os_hidden: true", "os_hidden: unknown key; write hidden"),
+        ("format: raw", "format: unknown key; write disk_format"),
+        ("file: x", "file: unknown key; write source"),
+        ("image: x", "image: unknown key; write source"),
+        ("metadata: {}", "metadata: unknown key; write properties"),
+        ("meta: {}", "meta: unknown key; write properties"),
+        *(
+            (f"{name}: x", f"{name}: unknown key; write it below source: source: {{{name}: …}}")
+            for name in (
+                *("path", "checksum", "checksum_url", "checksum_entry", "signature", "compression", "method", "stores"),
+                *("verify", "inspect", "max_size", "max_ratio"),
+            )
+        ),
+        *(
+            (f"{name}: x", f"{name}: unknown key; a property is declared below properties")
+            for name in (
+                *("os_x", "hw_x", "img_x", "vmware_x", "trait_x", "cinder_x", "compute_x", "sriov_x", "instance_x"),
+                *("trait:X", "architecture", "hypervisor_type"),
+            )
+        ),
+        ("architecture_x: 1", "architecture_x: unknown key; UNKNOWN"),
+        ("min_ram: 2147483648", "min_ram: 2147483648 is more than the maximum of 2147483647"),
+        ("name: ''", "name: empty"),
+        (f"name: {'x' * 256}", "name: longer than 255 characters"),
+        ("source: {path: x, max_size: 3 GiB}", "source.max_size: '3 GiB' is not a whole number; write the number alone; it is in bytes"),
+        ("on_replace: {delete_after: 3 days}", "on_replace.delete_after: '3 days' is not a number of days or weeks, such as 90d or 12w"),
+        ("on_replace: {keep: 3x}", "on_replace.keep: '3x' is not a whole number; write the number alone"),
+        ("moved: {}", "moved: the key from is missing; declare from"),
+        ("expires: 20270403", "expires: '20270403' is not a date, YYYY-MM-DD; write 2027-04-03"),
+        ("protected: Enabled", "protected: 'Enabled' is not true or false; write true"),
+        ("hidden: disabled", "hidden: 'disabled' is not true or false; write false"),
+        ("hidden: 0", "hidden: '0' is not true or false; write false"),
+        ("protected: 7", "protected: '7' is not true or false"),
+        ("protected: n", "protected: 'n' is not true or false; write false"),
+        ("protected: y", "protected: 'y' is not true or false; write true"),
+        ("protected: on", "protected: 'on' is not true or false; write true"),
+        ("owner: {domain: x}", "owner: domain needs project beside it"),
+        ("members: [{}]", "members[0]: an empty mapping"),
+        ("source: {path: x, compression: XZ}", "source.compression: 'XZ' is not one of none, gz, xz, bz2, zst; did you mean xz?"),
+        ("visibility: [public]", "visibility: a list is not one of public, private, shared, community"),
+        ("visibility: ", "visibility: null is not one of public, private, shared, community; give it a value, or remove it"),
+        ("source: {path: x, inspect: false}", "source.inspect: 'false' is not none; write none, or remove it"),
         ("x-foo: 1", "x-foo: unknown key; UNKNOWN"),
         ("nope:x: 1", "nope:x: unknown key; UNKNOWN"),
         ("name:x: 1", "name:x: unknown key; write a space after the colon of name:"),
@@ -160,6 +202,57 @@ def test_a_file_that_is_one_text_is_not_shown(tmp_path: Path) -> None:
     found = problems(tmp_path, "version swordfish")
     assert [one for one in found if "1:1: this text is not a mapping; write KEY: VALUE below it" in one]
     assert "swordfish" not in "".join(one.splitlines()[0] for one in found)
+
+
+HEX = "a" * 64
+ALGORITHMS = "write ALGORITHM:HEX: md5 (32 digits), sha1 (40 digits), sha256 (64 digits), sha384 (96 digits), sha512 (128 digits)"
+
+
+@pytest.mark.parametrize(
+    ("written", "hint"),
+    [
+        ("https://h/SHA256SUMS", "a list of digests is declared as checksum_url: https://h/SHA256SUMS"),
+        ("see http://h/S x", "a list of digests is declared as checksum_url: http://h/S"),
+        ("https://h/SUMS?x=1", "a list of digests is declared as checksum_url: URL"),
+        ("https://me:it@h/SUMS", "a list of digests is declared as checksum_url: URL"),
+        (f"https://h/{'x' * 50}", f"a list of digests is declared as checksum_url: https://h/{'x' * 50}"),
+        (f"https://h/{'x' * 51}", "a list of digests is declared as checksum_url: URL"),
+        (f"sha256 {HEX}", "write sha256:HEX with these digits"),
+        (f"SHA-256={HEX.upper()}", "write sha256:HEX with these digits"),
+        (f"sha256sum: {HEX}", "write sha256:HEX with these digits"),
+        (HEX, "write sha256:HEX with these digits"),
+        ("b" * 40, "write sha1:HEX with these digits"),
+        (f"sha256:{'a' * 32}", "sha256 has 64 digits, this has 32"),
+        (f"md5:{HEX}", "md5 has 32 digits, this has 64"),
+        ("sha512: xyz", "sha512 has hexadecimal digits only"),
+        ("c" * 31, "no algorithm has 31 digits"),
+        ("crc32:00", ALGORITHMS),
+        ("md5:", ALGORITHMS),
+        ("latest", ALGORITHMS),
+    ],
+)
+def test_what_is_not_a_digest_is_explained(tmp_path: Path, written: str, hint: str) -> None:
+    """An address of a list, or digits in the form of another program; a URL with a secret is not repeated."""
+    (problem,) = problems(tmp_path, f"images: {{a: {{source: {{path: x, checksum: '{written}'}}}}}}")
+    assert problem.startswith("3:32: images.a.source.checksum: ")
+    assert problem.partition(" is not a digest; ")[2] == hint
+
+
+@pytest.mark.parametrize(
+    ("word", "is_common"),
+    [
+        *((word, True) for word in ("x-a", "X-A", ".x", "_x", "anchor", "anchors", "common", "template", "templates")),
+        ("anchors_x", False),
+        ("a-x-b", False),
+    ],
+)
+def test_a_section_for_anchors_is_explained_only_at_the_top(tmp_path: Path, word: str, *, is_common: bool) -> None:
+    """Compose files have one."""
+    sentence = "a manifest has no section for anchors: put common values into defaults or profiles"
+    (problem,) = problems(tmp_path, f"images: {{}}\n{word}: 1")
+    assert problem.endswith(f"{word}: unknown key; {sentence}") is is_common
+    (problem,) = problems(tmp_path, f"images: {{}}\npolicy: {{{word}: 1}}")
+    assert sentence not in problem
 
 
 @pytest.mark.parametrize(("length", "is_written"), [(60, True), (61, False)])
