@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from imagesync.manifest.effects import IGNORABLE, can_match_field
+from imagesync.manifest.effects import can_match_field
 from tests.unit.manifest.one_file import SHA256, problems, wanted
 
 ID = "22475f0b415543bbbcc9f0117fb3ca8b"
@@ -14,6 +14,11 @@ STATUS = "status: a record without data (source: none) stays queued; remove stat
 AFTER = (
     "on_replace.delete_after: has an effect only on kept builds, and keep is 0; "
     "declare keep: 1 or more, or remove delete_after"
+)
+
+ALL_FIELDS = (
+    "there are container_format, disk_format, hidden, members, min_disk, min_ram, name, owner, protected, status, tags, "
+    "visibility and properties.NAME"
 )
 
 
@@ -51,9 +56,10 @@ AFTER = (
             "ignore: [os_distro], properties: {os_distro: x}",
             "ignore[0]: 'os_distro' matches no field; did you mean properties.os_distro?",
         ),
-        (
-            "ignore: [source]",
-            f"ignore[0]: 'source' matches no field; there are {', '.join(sorted(IGNORABLE))} and properties.NAME",
+        ("ignore: [hiden.x]", "ignore[0]: 'hiden.x' matches no field; did you mean hidden?"),
+        *(
+            (f"ignore: [{name}]", f"ignore[0]: '{name}' matches no field; {ALL_FIELDS}")
+            for name in ("source", "id", "on_replace", "expires", "stores")
         ),
     ],
 )  # fmt: skip
@@ -89,6 +95,8 @@ def test_an_inherited_value_may_be_meant_for_others(tmp_path: Path) -> None:
     wanted(tmp_path, text)
     found = problems(tmp_path, text.replace("expires: 2036-01-01", ""))
     assert found == [f"3:12: images.a.{EXPIRE}".replace("on_expire:", "on_expire (and 1 more):", 1)]
+    aliased = "images: {a: {expires: 2036-01-01, on_expire: &e delete}, b: {on_expire: *e}}"
+    assert [one.partition(": ")[2] for one in problems(tmp_path, aliased)] == [f"images.b.{EXPIRE}"]
     policy = "policy: {on_replace: {delete_after: 9d}}\nimages: {a: {on_replace: {keep: 0}}, b: {}}"
     wanted(tmp_path, policy)
     assert len(problems(tmp_path, policy.replace("b: {}", "b: {on_replace: {keep: 0}}"))) == 1
@@ -130,6 +138,13 @@ def test_globs_that_cannot_match(pattern: str) -> None:
     assert not can_match_field(pattern)
 
 
+@pytest.mark.parametrize("pattern", ["a_b", "*-x", "ub?ntu", "[a-c]x", "[!a]*", "A.9"])
+def test_a_glob_that_a_key_can_match_is_none(tmp_path: Path, pattern: str) -> None:
+    """All characters of keys and of globs."""
+    text = f"targets: {{t: {{store: s, only: [a, '{pattern}']}}}}\nimages: {{a: {{}}}}"
+    assert "matches no key" not in "".join(problems(tmp_path, text, target="t"))
+
+
 def test_a_name_in_ignore_that_is_like_a_property_is_noted(tmp_path: Path) -> None:
     """It may be for a property that others set; with what may have been meant."""
     text = "images: {ubuntu: {properties: {hw_disk_bus: x}, ignore: [properties.hw_disk_buss, properties.p]}}"
@@ -137,6 +152,24 @@ def test_a_name_in_ignore_that_is_like_a_property_is_noted(tmp_path: Path) -> No
         "ubuntu: ignore names properties.hw_disk_buss, which the image does not declare; did you mean "
         "properties.hw_disk_bus?",
     )
+
+
+@pytest.mark.parametrize("pattern", ["properties.hw_disk_bu[sz]", "properties.hw_disk_bu?", "properties.hw_disk_bu*"])
+def test_a_glob_in_ignore_is_not_taken_for_a_wrong_name(tmp_path: Path, pattern: str) -> None:
+    """Nor is a name that is only a little like one: it may be for a property that others set."""
+    text = f"images: {{a: {{properties: {{hw_disk_bus: x}}, ignore: ['{pattern}', properties.hw_cdrom_bus]}}}}"
+    assert wanted(tmp_path, text).warnings == ()
+
+
+def test_each_property_that_is_set_and_removed_is_a_problem(tmp_path: Path) -> None:
+    """At its place in the list."""
+    fields = "{set: {properties: {p: x, q: y}}, unset: [properties.q, properties.r, properties.p]}"
+    found = problems(tmp_path, f"images: {{a: {{on_replace: {fields}}}}}")
+    message = "on_replace.set gives the property '{}' a value; keep one of them"
+    assert [one.partition(": images.a.on_replace.")[2] for one in found] == [
+        f"unset[0]: {message.format('q')}",
+        f"unset[2]: {message.format('p')}",
+    ]
 
 
 @pytest.mark.parametrize("pattern", ["", " ubuntu", "ubuntu 24", "a,b", "ünicode", "a/b"])
