@@ -340,3 +340,100 @@ def test_keys_differ_in_more_than_case() -> None:
     found = keys(*(image(name, f"{number}{UUID[1:]}{number:012}") for number, name in enumerate(("Web", "web", "WEB"))))
     assert len({key.lower() for key in found.values()}) == 3
     assert next(iter(found.values())) == "Web"
+
+
+def test_a_long_key_stays_a_key_with_a_part_of_its_id() -> None:
+    """At most 64 characters, and none of ``-._`` at its end; also of names that differ only after them."""
+    names = ["x" * 70, "x" * 71, "x" * 72]
+    same = ["99999999-0000", "99999999-1111", "99999999-2222"]
+    found = keys(
+        *(
+            image(name, image_id, created_at=f"2026-01-0{day}")
+            for day, (name, image_id) in enumerate(zip(names, same, strict=True), 1)
+        )
+    )
+    assert found == {
+        "99999999-0000": "x" * 64,
+        "99999999-1111": f"{'x' * 55}-99999999",
+        "99999999-2222": f"{'x' * 50}-99999999-2222",
+    }
+    assert {len(key) for key in found.values()} == {64}
+    assert keys(image(f"{'a' * 63}. b", "1")) == {"1": "a" * 63}
+
+
+def test_the_oldest_image_has_the_plain_key_whatever_the_ids() -> None:
+    """Of equally old ones the first by its id."""
+    old, new = image("Web!", "9", created_at="2026-01-01"), image("web", "1", created_at="2026-01-02")
+    assert keys(new, old) == {"9": "web", "1": "web-1"}
+    twin = replace(new, id="8", name="web?", created_at="2026-01-01")
+    assert keys(old, twin) == {"8": "web", "9": "web-9"}
+
+
+def test_a_value_that_half_of_the_images_have_is_no_default() -> None:
+    """More than half must have it; of equally frequent ones none is the usual one."""
+    images = [image(f"i{n}", f"{n}", disk_format="iso" if n % 2 else "raw") for n in range(20)]
+    assert "disk_format" not in document(*images)["defaults"]
+    assert document(*images, image("j", "j"))["defaults"]["disk_format"] == "raw"
+
+
+def test_defaults_that_would_make_the_text_longer_are_not_written() -> None:
+    """Two images that share a short property, and have others: it is written twice in fewer letters."""
+    two = [
+        replace(
+            image(f"i{n}", f"{n}", visibility=list(Visibility)[n], disk_format=["raw", "iso"][n]),
+            container_format=["bare", "ova"][n],
+            properties={"a": "b", f"own{n}": "x"},
+        )
+        for n in range(2)
+    ]
+    text = made(*two).text
+    assert "defaults" not in text
+    assert text.count("a: b") == 2
+
+
+def test_the_properties_of_imagesync_do_not_count_against_the_limit() -> None:
+    """An owned image has eight of them beside its own."""
+    own = {f"imagesync_{n}": "" for n in range(8)}
+    full = image("full", "1", properties={**{f"p{n}": "" for n in range(120)}, **own})
+    assert made(full).problems == ()
+    (problem,) = made(replace(full, properties={**full.properties, "more": ""})).problems
+    assert problem == ("image 1 (full): left out: 121 properties, an owned image has room for 120; remove some of them")
+
+
+@pytest.mark.parametrize("name", ["kernel_id", "ramdisk_id"])
+def test_an_image_that_refers_to_another_is_not_referred_to(name: str) -> None:
+    """By either property: references must not form a circle."""
+    kernel, middle = image("kernel", "k"), image("middle", "m", properties={name: "k"})
+    top = image("top", "t", properties={"kernel_id": "m", "ramdisk_id": "k"})
+    found = document(kernel, middle, top)["images"]
+    assert found["middle"]["properties"] == {name: "${images.kernel.id}"}
+    assert found["top"]["properties"] == {"kernel_id": "m", "ramdisk_id": "${images.kernel.id}"}
+
+
+def test_all_problems_are_sorted_whole_sentences() -> None:
+    """Namesakes name each other; a name is shown without control characters."""
+    found = made(
+        image("x", "3"), image("y", "4", tags=frozenset({"a\x1b"})), image("x", "1"), image(None, "5"), image("x", "2")
+    )
+    rest = "its name too; rename or hide all but one"
+    assert found.problems == (
+        f"image 1 (x): left out: visible image 2, 3 has {rest}",
+        f"image 2 (x): left out: visible image 1, 3 has {rest}",
+        f"image 3 (x): left out: visible image 1, 2 has {rest}",
+        "image 4 (y): tag 'a\\x1b' left out: has a control character",
+        "image 5: left out: it has no name; give it one",
+    )
+
+
+def test_every_difference_is_found(tmp_path: Path) -> None:
+    """A missing key, another adopted image, fields, properties and tags of both images."""
+    found = made(image("a", f"{UUID}{1:012}", properties={"p": "1"}), image("b", f"{UUID}{2:012}", min_ram=2))
+    text = found.text.replace("p: 1", "q: 1").replace("min_ram: 2", "min_ram: 3")
+    (tmp_path / "x.yaml").write_text(text)
+    assert find_differences(found, resolve(load(tmp_path / "x.yaml"))) == ["a.properties.q", "b.min_ram"]
+    (tmp_path / "x.yaml").write_text(found.text.replace(f"{1:012}", f"{3:012}"))
+    assert set(find_differences(found, resolve(load(tmp_path / "x.yaml")))) == {
+        f"a.{name}" for name in ("name", "visibility", "disk_format", "container_format")
+    }
+    only_b = resolve(load(tmp_path / "x.yaml"), only=["b"])
+    assert find_differences(found, replace(only_b, keys=frozenset({"b"}))) == ["a is missing"]

@@ -190,6 +190,18 @@ def test_an_unknown_image_in_a_property_hides_no_problem_beside_it(tmp_path: Pat
         tmp_path, "values: {l: x}\nimages: {a: {properties: {k: '${images.x.id}', 'b${l}': y}, min_ram: '${l}'}}"
     )
     assert len(found) == 3
+    (unknown, reserved) = problems(tmp_path, "images: {a: {properties: {k: '${images.x.id}', imagesync_x: y}}, b: {}}")
+    assert unknown == "3:27: images.a.properties.k: ${images.x.id} is not an image of this catalog; it has: a, b"
+    assert reserved.startswith("3:48: images.a.properties.imagesync_x: this name is reserved")
+
+
+def test_a_value_of_the_command_line_is_named_by_its_option(tmp_path: Path) -> None:
+    """It has no line."""
+    given = {"v": "${nope}", "w": "x"}
+    (problem,) = problems(tmp_path, "images: {a: {name: '${v}${w}'}}", values=given)
+    assert problem.startswith(
+        "--set v: values.v: ${nope} is not defined; define it under values, or with --set; known: "
+    )
 
 
 def test_a_filled_list_has_its_other_items_too(tmp_path: Path) -> None:

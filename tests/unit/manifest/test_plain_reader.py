@@ -122,6 +122,7 @@ def test_what_manifests_usually_hold_is_read_fast(text: str) -> None:
         ),
         *("a: !!str 1", "a: !!map {}", 'a: "\\0"', "images: {a: {min_ram: '${x}'}}"),
         "[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1),
+        "[" * MAX_DEPTH + "x" + "]" * MAX_DEPTH,
         f"[{'x, ' * (MAX_ITEMS + 1)}]",
         f"{{{', '.join(f'k{number}: 1' for number in range(MAX_KEYS + 1))}}}",
         f"? {'k' * (MAX_KEY_CHARS + 1)}\n: 1",

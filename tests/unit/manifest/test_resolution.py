@@ -12,6 +12,7 @@ import pytest
 
 from imagesync.errors import MAX_PROBLEMS, Diagnostic, ManifestError, UsageError
 from imagesync.manifest.loader import load, read_manifest
+from imagesync.manifest.needs import find_missing_needs
 from imagesync.manifest.resolution import MAX_EXCESS_PROPERTIES, resolve
 from imagesync.manifest.texts import MAX_PROPERTIES
 from imagesync.model.catalog import ImageSpec, NamedProject
@@ -340,3 +341,66 @@ def test_the_digest_of_a_catalog_is_the_same_in_each_process(tmp_path: Path) -> 
     command = [sys.executable, "-c", f"{imports}; print(resolve(load({file!r})).digest)"]
     found = subprocess.run(command, env=environment, capture_output=True, check=True, text=True)
     assert found.stdout.strip() == digest
+
+
+@pytest.mark.parametrize(
+    ("target", "only", "expected"),
+    [
+        (None, (), ()),
+        ("t", (), ("a*", "b")),
+        (None, ("a*",), ("a*",)),
+        ("t", ("a1",), ("a1",)),
+        ("t", ("*",), ("a*", "b")),
+        ("t", ("*1",), ("a1",)),
+    ],
+)
+def test_the_scope_of_a_run_is_both_only(
+    tmp_path: Path, target: str | None, only: tuple[str, ...], expected: tuple[str, ...]
+) -> None:
+    """That of the target and that of the command: the images of other keys must not count as removed."""
+    text = "targets: {t: {store: s, only: [a*, b]}}\nimages: {a1: {}, a2: {}, b: {}, c1: {}}"
+    assert wanted(tmp_path, text, target=target, only=only).only == expected
+
+
+def test_a_former_key_is_checked_on_every_target(tmp_path: Path) -> None:
+    """A target also moves the images of keys outside of its ``only``."""
+    text = "targets: {t: {store: s, only: [a]}}\nimages: {a: {}, b: {moved: {from: a}}}"
+    (problem,) = problems(tmp_path, text, target="t")
+    assert problem.endswith(
+        "images.b.moved.from: the manifest still declares images.a; rename that key, or remove moved"
+    )
+
+
+def test_of_many_unused_names_the_first_are_warnings(tmp_path: Path) -> None:
+    """And the number of the others."""
+    profiles = ", ".join(f"p{number:02}: {{}}" for number in range(13))
+    found = wanted(tmp_path, f"profiles: {{{profiles}}}\nimages: {{}}").warnings
+    assert [warning.partition("profiles.")[2][:3] for warning in found[:10]] == [f"p{n:02}" for n in range(10)]
+    assert found[10:] == ("and 3 more",)
+
+
+@pytest.mark.parametrize("name", ["disk_format", "container_format"])
+@pytest.mark.parametrize("value", ["'${x}'", "wrong", "[raw]"])
+def test_a_wrong_format_is_not_a_missing_one(tmp_path: Path, name: str, value: str) -> None:
+    """It is declared, so one problem is enough."""
+    both = {"disk_format": "raw", "container_format": "bare", name: value}
+    fields = ", ".join(f"{field}: {text}" for field, text in both.items())
+    (tmp_path / "a.raw").touch()
+    (problem,) = find_all(tmp_path, f"images: {{a: {{{fields}, source: a.raw}}}}", checks=(find_missing_needs,))
+    assert f"images.a.{name}: " in problem
+
+
+def test_the_default_target_may_come_from_the_command_line(tmp_path: Path) -> None:
+    """As any other value."""
+    text = "default_target: ${t}\ntargets: {eu: {store: e}, us: {store: u}}\nimages: {}"
+    assert wanted(tmp_path, text, values={"t": "us"}).target.name == "us"
+    assert wanted(tmp_path, text, values={"t": "us"}, target="eu").target.name == "eu"
+
+
+def test_a_glob_that_no_key_can_match_is_one_problem(tmp_path: Path) -> None:
+    """Not also one that matches no image."""
+    text = "targets: {t: {store: s, only: ['a b', 'x*', a]}}\nimages: {a: {}}"
+    assert [one.partition(": ")[2].partition(";")[0] for one in problems(tmp_path, text, target="t")] == [
+        "targets.t.only[0]: 'a b' matches no key: a key has letters, digits and . _ -",
+        "targets.t.only[1]: 'x*' matches no image of the catalog",
+    ]

@@ -58,6 +58,9 @@ def test_patterns_with_brackets_cover_nothing() -> None:
     """A class of characters is not text: of ``[ab]`` and ``[[]*``, which matches its letters, nothing lies in both."""
     assert intersect_patterns(["[ab]"], ["[[]*"], ["a", "b"]) == ()
     assert intersect_patterns(["[ab]"], ["?"], ["a", "c"]) == ("a",)
+    assert intersect_patterns(["?"], ["[ab]"], ["a", "c"]) == ("a",)
+    assert intersect_patterns(["*\0*"], ["[!a]*"], ["a", "b"]) == ()
+    assert intersect_patterns(["?*"], ["[!a]*"], ["a", "b"]) == ("b",)
 
 
 GLOBS = ["a", "b", "ab", "*", "?", "a*", "*b", "a?", "?b", "??", "a*b", "*a*", "a?*", "[ab]", "[ab]*", "x*"]

@@ -144,3 +144,22 @@ def test_a_circle_begins_at_its_first_key(tmp_path: Path, number: int) -> None:
     whole = [*ring, "k00"]
     display = whole if number < 12 else [*ring[:12], "…", "k00"]
     assert f"images.k00.properties: the references form a circle: {' -> '.join(display)}; remove" in problem
+
+
+def test_a_circle_has_none_of_the_images_that_lead_to_it(tmp_path: Path) -> None:
+    """It begins at the first of its own keys."""
+    pairs = (("a", "c"), ("b", "c"), ("c", "d"), ("d", "b"))
+    images = ", ".join(f"{key}: {{properties: {{k: '${{images.{other}.id}}'}}}}" for key, other in pairs)
+    (problem,) = problems(tmp_path, f"images: {{{images}}}")
+    assert problem.endswith(
+        "images.b.properties: the references form a circle: b -> c -> d -> b; remove one of the references"
+    )
+
+
+def test_an_adopted_image_of_two_keys_is_called_so(tmp_path: Path) -> None:
+    """Its id alone would look like a declared one."""
+    (problem,) = problems(tmp_path, f"images: {{a: {{adopt: {PINNED}}}, b: {{adopt: {PINNED}}}}}")
+    assert problem == (
+        f"3:64: images.b.adopt: the adopted image '{PINNED}' is also that of images.a "
+        f"({tmp_path}/catalog.yaml:3:14); an image can have one key"
+    )

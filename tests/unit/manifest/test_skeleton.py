@@ -12,14 +12,14 @@ from imagesync.manifest.skeleton import GITIGNORE, STORE, write_catalog, write_p
 from imagesync.model.catalog import Target
 
 
-@pytest.mark.parametrize("name", ["images", "24.04", "no", "1e3", "0x1"])
+@pytest.mark.parametrize("name", ["images", "24.04", "no", "1e3", "0x1", "null", "Null"])
 def test_a_name_is_a_text(tmp_path: Path, name: str) -> None:
     """Also one that YAML reads as a number or a truth value."""
     (tmp_path / "catalog.yaml").write_text(write_catalog(name))
     manifest = load(tmp_path)
     place = select_target(manifest, Choice(), {})
     assert (resolve(manifest, place=place).name, place) == (name, Target("lab", store=str(tmp_path / STORE)))
-    assert f"/{STORE}/\n" in GITIGNORE
+    assert [line for line in GITIGNORE.splitlines() if not line.startswith("#")] == [f"/{STORE}/", "/plan.json"]
 
 
 def test_a_cloud_is_the_default_target(tmp_path: Path) -> None:
