@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from imagesync.errors import Diagnostic, ManifestError
-from imagesync.manifest.files import MAX_DEPTH, MAX_ENTRIES, MAX_FILE_BYTES, Found, read_bytes
+from imagesync.manifest.files import MAX_DEPTH, MAX_ENTRIES, MAX_FILE_BYTES, Found, find_files, read_bytes
 from imagesync.manifest.loader import load
 from tests.samples import qcow2
 from tests.unit.manifest.one_file import HEAD
@@ -274,3 +274,71 @@ def test_the_path_of_an_image_is_not_taken_for_a_manifest(
     with pytest.raises(ManifestError) as caught:
         load(name)
     assert [str(one) for one in caught.value.diagnostics] == [expected]
+
+
+def test_manifests_are_sorted_by_their_whole_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever their folders and the case of their suffix; each has its folder and its real path."""
+    monkeypatch.chdir(tmp_path)
+    for name in (
+        "set/b.YML",
+        "set/a/x.yaml",
+        "set/a.yaml",
+        "set/a-b.yml",
+        "set/c.txt",
+        "set/.d.yaml",
+        "set/e.yaml.bak",
+    ):
+        write(Path(name), "")
+    Path("set/z.yaml").symlink_to("c.txt")
+    found, problems = find_files(Path("set"))
+    assert problems == []
+    assert [one.display for one in found] == [
+        "set/a-b.yml", "set/a.yaml", "set/a/x.yaml", "set/b.YML", "set/z.yaml"
+    ]  # fmt: skip
+    assert found[2] == Found("set/a/x.yaml", "set/a/x.yaml", f"{tmp_path}/set/a", os.path.realpath("set/a/x.yaml"))
+    assert found[4].real == os.path.realpath("set/c.txt")
+    monkeypatch.chdir(tmp_path / "set")
+    assert [one.display for one in find_files(Path())[0]] == ["a-b.yml", "a.yaml", "a/x.yaml", "b.YML", "z.yaml"]
+
+
+def test_every_problem_of_a_folder_is_one_line(tmp_path: Path) -> None:
+    """With the file or folder, and what to do; sound manifests are found beside them."""
+    write(tmp_path / "set" / "a.yaml")
+    (tmp_path / "outside").mkdir()
+    write(tmp_path / "out.yaml")
+    os.mkfifo(tmp_path / "set" / "pipe.yaml")
+    for name, place in (("gone.yaml", "away"), ("loop", "loop"), ("more", "../outside"), ("one.yaml", "../out.yaml")):
+        (tmp_path / "set" / name).symlink_to(place)
+    (tmp_path / "set" / "dir.yaml").mkdir()
+    write(tmp_path / "set" / "b\x1b.yaml")
+    found, problems = find_files(tmp_path / "set")
+    assert [one.display.removeprefix(f"{tmp_path}/set/") for one in found] == ["a.yaml", r"b\x1b.yaml"]
+    leads = "this link leads out of the catalog's folder; remove it, copy it in, or pass --allow-outside"
+    assert [str(one).removeprefix(f"{tmp_path}/set/") for one in problems] == [
+        "gone.yaml: this is not a regular file; remove it",
+        "loop: this cannot be read (Too many levels of symbolic links); correct its permissions, or remove it",
+        f"more: {leads}",
+        f"one.yaml: {leads}",
+        "pipe.yaml: this is not a regular file; remove it",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("away", "away: no such file or folder; check the path"),
+        ("a.yaml/b", "a.yaml/b: no such file or folder; check the path"),
+        ("link", "link: this link points to nothing; correct or remove it"),
+        (
+            "empty",
+            "empty: no *.yaml or *.yml below this folder; check the path, or create a catalog there: imagesync init",
+        ),
+    ],
+)
+def test_a_root_without_manifests_is_one_problem(tmp_path: Path, name: str, expected: str) -> None:
+    """It says what is there instead."""
+    write(tmp_path / "a.yaml")
+    write(tmp_path / "empty" / "readme.txt")
+    (tmp_path / "link").symlink_to("away")
+    found, (problem,) = find_files(tmp_path / name)
+    assert (found, str(problem).removeprefix(f"{tmp_path}/")) == ([], expected)

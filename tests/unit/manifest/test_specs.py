@@ -140,6 +140,21 @@ def test_an_image_is_adopted_by_its_id(tmp_path: Path, written: str) -> None:
     assert "is not true, false or an image's id (a UUID)" in problem
 
 
+@pytest.mark.parametrize(("written", "meant"), [("true", True), ("false", False), (UUID, UUID), (None, False)])
+def test_what_is_adopted_is_an_id_or_a_truth(tmp_path: Path, written: str | None, meant: bool | str) -> None:
+    """``true`` is the image that has the wanted name."""
+    (spec,) = wanted(tmp_path, f"images: {{a: {{{f'adopt: {written}' if written else ''}}}}}").images
+    assert spec.adopt == meant
+    assert type(spec.adopt) is type(meant)
+
+
+@pytest.mark.parametrize(("written", "meant"), [("z", ("z",)), ("[z, b, y]", ("z", "b", "y"))])
+def test_former_keys_keep_their_order(tmp_path: Path, written: str, meant: tuple[str, ...]) -> None:
+    """The last one comes first."""
+    (spec,) = wanted(tmp_path, f"images: {{a: {{moved: {{from: {written}}}}}}}").images
+    assert spec.moved_from == meant
+
+
 EVERYTHING = """
 images:
   a:
@@ -263,6 +278,8 @@ def test_an_image_of_which_nothing_is_said_has_nothing_declared(tmp_path: Path) 
         ("keep: 0", OnReplace(keep=0)),
         ("delete_after: 9d", OnReplace(delete_after=9)),
         ("hide: false", OnReplace(hide=False)),
+        ("hide: true", OnReplace()),
+        ("deactivate: false", OnReplace()),
         ("deactivate: true", OnReplace(deactivate=True)),
         ("rename: false", OnReplace()),
         ("set: {tags: [b, a]}", OnReplace(set_tags=("a", "b"))),
