@@ -127,3 +127,16 @@ def test_only_an_option_that_exists_is_named(checkout: Path) -> None:
     with pytest.raises(UsageError) as caught:
         check_way("out")
     assert str(caught.value).endswith(f"use the absolute path {checkout}/out")
+
+
+def test_where_a_link_leads_is_shown_without_commands(checkout: Path) -> None:
+    """The message has the whole place, and both ways out."""
+    (checkout.parent / "a\x1b").mkdir()
+    os.symlink("../a\x1b", "odd")
+    with pytest.raises(UsageError) as caught:
+        check_way("odd", option="--allow-x")
+    assert str(caught.value) == (
+        f"odd: a link leads to {checkout.parent}/a\\x1b, which is outside the working directory or in .git; "
+        f"if you trust the link, use the absolute path {checkout}/odd, or pass --allow-x"
+    )
+    check_way("odd", option="--allow-x", is_allowed=True)

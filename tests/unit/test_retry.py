@@ -1,5 +1,6 @@
 """Failed requests -> when they are repeated."""
 
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -13,6 +14,8 @@ def test_delays_grow_and_respect_retry_after() -> None:
     pace = Pace(random=lambda: 0.0)
     assert [pace.choose_delay(attempt, 0.0) for attempt in (1, 2, 3)] == [0.5, 1.0, 2.0]
     assert pace.choose_delay(1, 7.0) == 7.0
+    assert pace.choose_delay(4, 0.1) == 4.0
+    assert Pace(random=lambda: 0.5).choose_delay(4, 0.1) == 6.0
     assert parse_retry_after("7") == 7.0
     assert parse_retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
     assert parse_retry_after("Wed, 21 Oct 2099 07:28:00 GMT") > 1e6
@@ -107,7 +110,11 @@ def test_a_date_of_a_header(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "None", "soon", "Sun, 99 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 +9999"]
+    "text",
+    [
+        *("", "None", "soon", "Sun, 99 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 +9999"),
+        f"Sun, 06 Nov {'9' * 30} 08:49:37 GMT",
+    ],
 )
 def test_a_header_that_is_not_a_date(text: str) -> None:
     """One kind of error."""
@@ -118,3 +125,14 @@ def test_a_header_that_is_not_a_date(text: str) -> None:
 def test_a_date_without_a_zone_is_a_time_to_wait() -> None:
     """An older form of HTTP dates has none."""
     assert parse_retry_after("Wed Oct 21 07:28:00 2099") > 1e6
+
+
+@pytest.mark.parametrize("zone", ["UTC", "EST5"])
+def test_a_date_without_a_zone_is_utc_wherever_the_host_is(monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
+    """Read as the time of the host, a wait of a minute would be hours, or nothing."""
+    with monkeypatch.context() as there:
+        there.setenv("TZ", zone)
+        time.tzset()
+        found = parse_http_date("Sun Nov  6 08:49:37 1994")
+    time.tzset()
+    assert found == datetime(1994, 11, 6, 8, 49, 37, tzinfo=UTC)

@@ -95,3 +95,30 @@ def test_a_value_may_be_used_in_any_part_of_a_manifest(tmp_path: Path, part: str
     part = part.replace("PROJECT", PROJECT)
     assert wanted(tmp_path, f"values: {{x: {PROJECT}}}\n{part}", strict=True).warnings == ()
     assert wanted(tmp_path, part, values={"x": PROJECT}, strict=True)
+
+
+def test_values_of_a_target_alone_are_used_or_not(tmp_path: Path) -> None:
+    """Without any value of the whole catalog."""
+    text = "targets: {t: {store: '${v}', values: {v: s, w: x}}}\nimages: {a: {name: NAME}}"
+    assert wanted(tmp_path, text.replace("NAME", "'${w}'"), target="t").warnings == ()
+    (warning,) = wanted(tmp_path, text, target="t").warnings
+    assert "targets.t.values.w: nothing uses this value" in warning
+
+
+def test_a_profile_that_only_images_without_their_own_would_take_is_unused(tmp_path: Path) -> None:
+    """Named in the defaults, it is taken by none; and each unused name is a warning."""
+    text = "profiles: {p: {}, q: {}, r: {}}\ndefaults: {profiles: [q]}\nimages: {a: {profiles: [p]}}"
+    assert [one.partition("profiles.")[2].partition(":")[0] for one in wanted(tmp_path, text).warnings] == ["q", "r"]
+
+
+def test_a_name_that_is_only_used_is_suggested_too(tmp_path: Path) -> None:
+    """Beside the defined ones, of the catalog and of any target; each wrong one is refused."""
+    text = "values: {one: x}\ntargets: {t: {store: s, values: {two: y}}}\nimages: {a: {name: '${one}${two}${three}'}}"
+    for wrong, hint in (
+        ("thre", "did you mean three?"),
+        ("twoo", "did you mean two?"),
+        ("zz", "it has: one, three, two"),
+    ):
+        with pytest.raises(UsageError) as refused:
+            wanted(tmp_path, text, target="t", values={"three": "z", wrong: "z"})
+        assert str(refused.value) == f"--set {wrong}: the manifest has no value of this name; {hint}"

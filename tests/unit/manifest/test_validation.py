@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from imagesync.manifest.validation import MAX_EXPLAINED_ENTRIES, Shape, drop_hints, suggest
-from imagesync.manifest.yaml_reader import Node
+from imagesync.errors import MAX_PROBLEMS
+from imagesync.manifest.validation import MAX_EXPLAINED_ENTRIES, MAX_EXPLAINED_VALUES, Shape, drop_hints, suggest
+from imagesync.manifest.yaml_reader import Node, parse
 from imagesync.schemas import load_schema
 from tests.unit.manifest.one_file import problems, wanted
 
@@ -62,7 +63,65 @@ def test_what_was_meant_is_named_or_what_there_is() -> None:
     assert suggest("qcow", ["qcow2", "raw"], "known") == "did you mean qcow2?"
     assert suggest("x", ["qcow2", "raw"], "known") == "known: qcow2, raw"
     assert suggest("x", [], "known") == "known: none"
-    assert suggest("x", [f"k{number:03}" for number in range(100)], "known").endswith("k059 and 40 more")
+    many = [f"k{number:03}" for number in range(100)]
+    assert suggest("x", many, "known") == f"known: {', '.join(many[:60])} and 40 more"
+    assert suggest("x", reversed(many[:60]), "known") == f"known: {', '.join(many[:60])}"
+
+
+def test_a_similar_word_is_searched_only_among_so_many_and_for_a_word_so_long() -> None:
+    """The search compares letter by letter."""
+    words = [f"k{number:03}" for number in range(499)]
+    assert suggest("wordd", [*words, "word"], "known") == "did you mean word?"
+    assert suggest("wordd", [*words, "x", "word"], "known").startswith("known: k000, ")
+    assert suggest("ab" * 127 + "c", ["ab" * 127], "known").startswith("did you mean abab")
+    assert suggest("ab" * 128, ["ab" * 127], "known").startswith("known: abab")
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ("b_b: 1, a_a: 2, name: x", ["a_a: unknown key", "b_b: unknown key"]),
+        (
+            "source: {url: 'http://h/x', checksum_url: 'http://h/S', signature: {url: 'http://h/s'}}",
+            ["source.signature: the key keyring is missing; declare keyring"],
+        ),
+        ("source: {path: x, signature: {}}", ["source.signature: the key url, keyring is missing"]),
+        ("min_ram: x, tags: [1, [2], {}]", ["min_ram: 'x'", "tags[1]: a list is not", "tags[2]: a mapping is not"]),
+        (
+            "on_replace: {set: {properties: {a: [1], b: {}}}}",
+            ["on_replace.set.properties.a", "on_replace.set.properties.b"],
+        ),
+    ],
+)
+def test_every_value_that_does_not_fit_is_a_problem(tmp_path: Path, fields: str, expected: list[str]) -> None:
+    """Also beside others in one mapping or list."""
+    found = [problem.partition("images.a.")[2] for problem in problems(tmp_path, f"images: {{a: {{{fields}}}}}")]
+    assert len(found) == len(expected)
+    assert [one for one in expected if not any(problem.startswith(one) for problem in found)] == []
+
+
+def test_the_search_for_problems_ends_after_so_many() -> None:
+    """A reader needs no more, and each costs time."""
+    text = "images:\n" + "".join(f"  k{number}: {{min_ram: x}}\n" for number in range(MAX_PROBLEMS + 1))
+    root, _ = parse(text, "x.yaml")
+    assert root is not None
+    shape = Shape(load_schema("manifest"))
+    found = shape.find_problems(shape.make_plain(root), root)
+    assert len(found) == MAX_PROBLEMS
+    assert str(found[-1]).startswith(f"x.yaml:{MAX_PROBLEMS + 1}:10: images.k199.min_ram")
+
+
+def test_only_so_many_values_are_compared_in_detail() -> None:
+    """Then one problem says so: the detailed comparison takes a hundred times as long as the fast one."""
+    tags = ", ".join(f"t{number}" for number in range(128))
+    number = MAX_EXPLAINED_VALUES // 130
+    text = "images:\n" + "".join(f"  k{index}: {{min_ram: x, tags: [{tags}]}}\n" for index in range(number + 9))
+    root, _ = parse(text, "x.yaml")
+    assert root is not None
+    shape = Shape(load_schema("manifest"))
+    *found, last = map(str, shape.find_problems(shape.make_plain(root), root))
+    assert abs(len(found) - number) < 3
+    assert last == "x.yaml:1:1: images: other problems here are not checked; correct the others first"
 
 
 def test_a_long_value_is_shortened_in_its_message(tmp_path: Path) -> None:

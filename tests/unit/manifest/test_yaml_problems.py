@@ -81,6 +81,14 @@ AFTER_END = (
             "2:7",
             "the character U+0007 is not allowed in YAML; remove it, or write it in double quotes as an escape",
         ),
+        ("  a:\n    name: C#: x#y  # z", "3:13", f'{COLON}; write name: "C#: x#y"'),
+        (f"  a:\n    name: @{'x' * 59}", "3:11", f"a value cannot begin with '@'; put the value in quotes: \"@{'x' * 59}\""),
+        (f"  a:\n    name: @{'x' * 60}", "3:11", "a value cannot begin with '@'; put the value in quotes"),
+        (f"  a:\n    name: x: {'y' * 53}", "3:12", f'{COLON}; write name: "x: {"y" * 53}"'),
+        (f"  a:\n    name: x: {'y' * 54}", "3:12", f'{COLON}; write KEY: "VALUE"'),
+        ("  a: [x]]", "2:9", "this ] closes nothing; remove it, or write the ["),
+        ("  a: [x\n  b: {}", "2:6", "this [ is not closed before line 3; write the closing ], or a comma"),
+        ("=======\n  a: {}\n  b", "2:1", NO_PAIR),
         (
             "<<<<<<< HEAD\n  a: {}\n=======\n  b: {}\n>>>>>>> x",
             "2:1",
@@ -123,6 +131,10 @@ def test_lines_of_other_files_are_not_shown() -> None:
     for key in ("password", "pin", "api-key", "OS_TOKEN"):
         _, (secret,) = parse(f"catalog: base\n{key}: battery: staple\n", "m.yaml")
         assert "battery" not in str(ManifestError([secret]))
+    token = "ghp_" + "a1B2c3D4" * 4
+    _, (secret,) = parse(f"catalog: base\nname: {token}: x\n", "m.yaml")
+    assert secret.hint == 'write KEY: "VALUE"'
+    assert token not in str(ManifestError([secret]))
 
 
 @pytest.mark.parametrize(

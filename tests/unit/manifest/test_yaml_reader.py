@@ -4,7 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from imagesync.manifest.yaml_reader import MAX_DEPTH, MAX_ITEMS, Allowance, parse
+from imagesync.errors import MAX_PROBLEMS
+from imagesync.manifest.yaml_reader import (
+    MAX_DEPTH,
+    MAX_ITEMS,
+    MAX_KEY_CHARS,
+    MAX_KEYS,
+    MAX_TEXT_CHARS,
+    Allowance,
+    parse,
+    parse_scalar,
+)
 from tests.unit.manifest.one_file import problems, wanted
 
 
@@ -101,3 +111,85 @@ def test_an_alias_has_a_place_of_its_own() -> None:
     assert root is not None
     lines = {name: node.problem(name, "").line for name, node in root.items().items()}
     assert lines == {"a": 1, "b": 2}
+
+
+def many_keys(number: int) -> str:
+    """A mapping of so many keys."""
+    return f"{{{', '.join(f'k{index}: x' for index in range(number))}}}"
+
+
+@pytest.mark.parametrize(
+    ("fitting", "beyond", "message"),
+    [
+        (
+            "[" * (MAX_DEPTH - 1) + "x" + "]" * (MAX_DEPTH - 1),
+            "[" * MAX_DEPTH + "x" + "]" * MAX_DEPTH,
+            "nested deeper than 32 levels",
+        ),
+        ("[" + "x, " * MAX_ITEMS + "]", "[" + "x, " * (MAX_ITEMS + 1) + "]", "more than 1024 items in one list"),
+        (many_keys(MAX_KEYS), many_keys(MAX_KEYS + 1), "more than 10000 keys in one mapping"),
+        ("x" * MAX_TEXT_CHARS, "x" * (MAX_TEXT_CHARS + 1), "a text of 1048577 characters, the limit is 1048576"),
+        (
+            f"? {'k' * MAX_KEY_CHARS}\n: x",
+            f"? {'k' * (MAX_KEY_CHARS + 1)}\n: x",
+            "a key of 1025 characters, the limit is 1024",
+        ),
+    ],
+)
+def test_exactly_a_limit_is_allowed(fitting: str, beyond: str, message: str) -> None:
+    """One more is not."""
+    assert parse(fitting, "x.yaml")[1] == []
+    root, (problem,) = parse(beyond, "x.yaml")
+    assert (root, problem.message) == (None, message)
+    assert problem.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *((text, None) for text in ("", "~", "null", "Null", "NULL")),
+        *((text, True) for text in ("true", "True", "TRUE")),
+        *((text, False) for text in ("false", "False", "FALSE")),
+        *(("0", 0), ("007", 7), ("+5", 5), ("-5", -5), ("0o17", 15), ("0xfF", 255), ("9" * 18, int("9" * 18))),
+        *((text, text) for text in ("nULL", "yes", "on", "tRUE", "1_0", "0x", "0o8", "5 ", "1.0", "9" * 19, "0b1")),
+    ],
+)
+def test_a_scalar_is_what_the_core_schema_says(text: str, value: object) -> None:
+    """Of YAML 1.2: no other words, and no longer numbers."""
+    found = parse_scalar(text)
+    assert (found, type(found)) == (value, type(value))
+
+
+def test_a_repeated_key_is_reported_with_the_line_of_the_first_key() -> None:
+    """Not with that of its value; each time, up to the limit."""
+    _, found = parse("a:\n  x\nb: 1\na: 2\na: 3", "x.yaml")
+    assert list(map(str, found)) == [
+        "x.yaml:4:1: a: defined twice; first in line 1; keep one",
+        "x.yaml:5:1: a: defined twice; first in line 4; keep one",
+    ]
+    root, found = parse("a: 0\n" + "a: 1\n" * (MAX_PROBLEMS + 2), "x.yaml")
+    assert root is None
+    assert len(found) == MAX_PROBLEMS + 1
+    assert str(found[-1]).endswith(": too many problems; the rest is not checked; correct those first")
+
+
+def test_a_merge_key_in_quotes_is_a_key() -> None:
+    """As any other."""
+    root, found = parse("x: &x {a: 1}\nz: {'<<': *x}\ny: {'<<': t}", "x.yaml")
+    assert found == []
+    assert root is not None
+    assert [list(root.items()[name].items()) for name in "zy"] == [["<<"], ["<<"]]
+
+
+def test_a_tag_says_what_a_scalar_is() -> None:
+    """A float keeps its text; a text that does not fit its tag is a problem."""
+    root, found = parse(
+        "[!!str 5, !!int 0x5, !!bool true, !!null ~, !!float 1e3, !!float .inf, '5', !!str ~]", "x.yaml"
+    )
+    assert found == []
+    assert root is not None
+    assert isinstance(root.value, list)
+    assert [node.value for node in root.value] == ["5", 5, True, None, "1e3", ".inf", "5", "~"]
+    for text in ("!!int x", "!!int true", "!!bool 1", "!!null 0", "!!float 1.2.3", "!!float x"):
+        _, (problem,) = parse(text, "x.yaml")
+        assert problem.message == f"the text here has the tag {text.split()[0]}, but is not of that type"

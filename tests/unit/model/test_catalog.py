@@ -24,6 +24,7 @@ from imagesync.model.catalog import (
     Signature,
     Source,
     SourceFault,
+    Target,
     Transfer,
     UrlSource,
     Visibility,
@@ -240,3 +241,27 @@ def test_fields_of_declared_and_live_images_are_plain() -> None:
     assert {name: read_live_value(image, name) for name in declared} == declared
     paths = ("tags", "stores", "properties.p.q", "properties.x", "size", "status", "checksum")
     assert [read_live_value(image, path) for path in paths] == [("s", "t"), ("y", "z"), "1", None, 7, "active", None]
+
+
+def test_where_and_how_an_image_is_declared_makes_no_difference() -> None:
+    """Nor does what only helps to find its digest, or that its source could not be checked."""
+    spec = ImageSpec("a", "a", FILE)
+    moved = replace(spec, places={"image": Place("m.yaml", 1, 1)}, fault=SourceFault("x"), moved_from=("b",))
+    assert moved == spec
+    assert replace(FILE, checksum_entry="e") == FILE
+    assert replace(URL, checksum_entry="e") == URL
+    assert replace(spec, min_ram=1) != spec
+    assert Target("t", find_place=lambda: Place("x", 1, 1)) == Target("t")
+
+
+def test_the_place_of_a_source_is_that_of_its_image_if_it_has_none() -> None:
+    """Messages about content name it."""
+    image, source = Place("m.yaml", 1, 2), Place("m.yaml", 3, 4)
+    assert ImageSpec("a", "a", places={"image": image, "source": source}).source_place == source
+    assert ImageSpec("a", "a", places={"image": image}).source_place == image
+    assert ImageSpec("a", "a").source_place == ImageSpec("a", "a").place == Place()
+
+
+def test_declared_stores_are_needed_beside_all_of_the_service() -> None:
+    """A declared store that the service does not offer is a problem that must be seen."""
+    assert Transfer(stores=("x",), all_stores=True).select_stores(frozenset({"y"})) == {"x", "y"}
