@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from imagesync.errors import NotFound, Unavailable
+from imagesync.errors import LeaseLost, NotFound, Unavailable
 from imagesync.lease.record import (
     STATE,
     Lease,
@@ -98,6 +98,22 @@ def test_a_heartbeat_that_is_confirmed_after_the_loss_does_not_restore_the_lease
     runs.hooked.before_update = lambda: runs.clock.sleep(10)
     held.beat()
     assert held.is_lost()
+
+
+def test_a_lease_counts_from_the_time_at_which_its_record_was_sent(runs: TwoRuns) -> None:
+    """The time of the answer does not count: another run counts from the time at which the service made the record."""
+    delays = iter([30.0])
+    runs.hooked.after_create = lambda: runs.clock.sleep(next(delays, 0.0))
+    held = runs.take()  # 1.5 s more, because it begins the chain
+    runs.clock.now += 13
+    held.check()
+    runs.clock.now += 1
+    with pytest.raises(LeaseLost) as lost:
+        held.check()
+    assert str(lost.value) == (
+        "the lease of catalog base is lost: the service has confirmed no heartbeat for 45 s; "
+        "the change was not made; run apply again"
+    )
 
 
 def test_a_heartbeat_counts_from_the_time_of_sending(runs: TwoRuns) -> None:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,8 @@ def test_a_running_process_has_not_ended() -> None:
     """This process, asked about itself."""
     here = identify_process()
     assert here.host
+    made = datetime.strptime(here.since, "%Y-%m-%d %H:%M:%S UTC").replace(tzinfo=UTC)
+    assert timedelta() <= datetime.now(UTC) - made < timedelta(hours=1)
     assert here.pid == str(os.getpid())
     assert not has_ended(here, here)
 
@@ -50,7 +53,16 @@ def test_a_dead_process_has_ended(other: Holder) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"host": "x"}, {"boot": "x"}, {"boot": ""}, {"start": ""}, {"pid": "-1"}, {"pid": "0"}, {"pid": "9" * 30}],
+    [
+        {"host": "x"},
+        {"boot": "x"},
+        {"boot": ""},
+        {"start": ""},
+        {"pid": "-1"},
+        {"pid": "0"},
+        {"pid": "9" * 30},
+        {"pid": f"{2**31}"},
+    ],
 )
 def test_a_process_that_cannot_be_checked_counts_as_running(other: Holder, change: dict[str, str]) -> None:
     """Another host, an earlier boot, another pid namespace (a container), a damaged record."""

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from imagesync.errors import Unavailable
-from imagesync.lease.record import AFTER, BEAT, STATE, USUAL, Holder, State
+from imagesync.lease.record import AFTER, BEAT, STATE, USUAL, Holder, Lease, State, Times
 from imagesync.lease.stale import StaleLease, delete_stale_leases, find_stale_leases
 from imagesync.lease.taking import break_lease, find_held_lease
 from tests.unit.lease.two_runs import A, B, TwoRuns
@@ -135,3 +135,55 @@ def test_what_is_not_a_record_is_left_alone(runs: TwoRuns) -> None:
     runs.backend.update_image(record.id, visibility="community", properties={STATE: "free"})
     assert find(runs) == []
     assert {image.id for image in runs.backend.images()} == {record.id, copied.id}
+
+
+def put(runs: TwoRuns, catalog: str, number: int, state: State = State.FREE, after: tuple[Holder, ...] = ()) -> str:
+    """A record of A; its id."""
+    lease = Lease(runs.clock.new_id(), catalog, number, runs.clock.new_id(), "n", A, state=state, after=after)
+    runs.backend.create_image(id=lease.id, hidden=True, visibility="private", properties=lease.properties())
+    return lease.id
+
+
+def test_the_records_of_each_catalog_are_together(runs: TwoRuns) -> None:
+    """Sorted by catalog, then by number, whatever the order of their ids."""
+    ids = {(name, number): put(runs, name, number) for name, number in (("b", 1), ("a", 2), ("b", 2), ("a", 1))}
+    found = find(runs)
+    assert [(lease.catalog, [one.number for one in lease.records]) for lease in found] == [("a", [1, 2]), ("b", [1, 2])]
+    assert [lease.end.id for lease in found] == [ids["a", 2], ids["b", 2]]
+    assert runs.messages == []
+    assert delete(runs, found) == []
+    assert runs.backend.images() == []
+
+
+def test_each_record_is_watched_for_as_long_as_it_needs(runs: TwoRuns) -> None:
+    """Also one that is not the end of its chain; the longest wait counts for all."""
+    put(runs, "a", 1, State.HELD)
+    put(runs, "a", 2)
+    put(runs, "b", 1)
+    before, backend = runs.clock.now, cast("Any", runs.hooked)
+    times = Times(expiry=60, confirm=80, settling=10)
+    found = find_stale_leases(backend, warn=runs.report, times=times, world=runs.clock.world(B))
+    assert [lease.catalog for lease in found] == ["a", "b"]
+    assert runs.clock.now - before == 90
+    assert runs.messages == ["waiting 90 s to see whether the holders of these leases are alive"]
+
+
+def test_a_lease_that_changed_is_kept_and_the_others_are_deleted(runs: TwoRuns) -> None:
+    """Whatever their order."""
+    for name in "abc":
+        put(runs, name, 1)
+    found = find(runs)
+    kept = put(runs, "a", 2)
+    runs.backend.create_image(name="x", properties={"imagesync_catalog": "b"})
+    assert delete(runs, found) == ["a", "b"]
+    left = [image.properties.get("imagesync_lease") for image in runs.backend.images()]
+    assert sorted(map(str, left)) == ["None", "a", "a", "b"]
+    assert kept in {image.id for image in runs.backend.images()}
+
+
+def test_a_lease_that_changes_while_others_are_watched_is_not_stale(runs: TwoRuns) -> None:
+    """Only that one."""
+    put(runs, "a", 1, State.HELD)
+    busy = put(runs, "b", 1, State.UNSETTLED)
+    runs.clock.meanwhile = lambda _: runs.backend.update_image(busy, properties={BEAT: "7"})
+    assert [lease.catalog for lease in find(runs)] == ["a"]

@@ -1,13 +1,28 @@
 """The questions that a live image answers."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from imagesync.model.catalog import Status, Visibility
-from imagesync.model.image import FAILED_STORES, IMPORT_TASK, Filter, Identity, ImportTask, Inventory, LiveImage
-from imagesync.model.record import CATALOG
+from imagesync.model.image import (
+    FAILED_STORES,
+    IMPORT_TASK,
+    MAX_NAME_CHARS,
+    MAX_PARTS,
+    MAX_PROPERTY_BYTES,
+    OWN_FIELDS,
+    SNAPSHOT_TYPES,
+    Filter,
+    Identity,
+    ImportTask,
+    Inventory,
+    LiveImage,
+    parse_time,
+)
+from imagesync.model.record import CATALOG, KEY, ROLE
 
 
 def test_digests_are_those_that_a_manifest_can_declare() -> None:
@@ -100,3 +115,71 @@ def test_a_filter_requires_all_its_conditions(number: int) -> None:
     for name, value in wrong.items():
         assert not Filter(**{**questions, name: value}).is_match(image)
     assert Filter(**{**questions, "owner": ""}).is_match(replace(image, owner=None))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-01-02T03:04:05Z", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        ("2026-01-02T04:04:05+01:00", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        ("2026-01-02T03:04:05", None),
+        ("2026-01-02", None),
+        ("yesterday", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_time_has_a_zone(text: str | None, expected: datetime | None) -> None:
+    """Without one it could be any of 25 hours."""
+    assert parse_time(text) == expected
+
+
+STORE, CLOUD = Identity("store", "/s", ""), Identity("glance", "https://x", "", region="r")
+
+
+@pytest.mark.parametrize(
+    ("planned", "here", "is_same"),
+    [
+        (STORE, replace(STORE, project_id="p"), True),
+        (STORE, STORE, True),
+        (replace(STORE, project_id="p"), replace(STORE, project_id="p"), True),
+        (replace(STORE, project_id="p"), replace(STORE, project_id="q"), False),
+        (replace(STORE, project_id="p"), STORE, False),
+        (STORE, replace(STORE, location="/t", project_id="p"), False),
+        (CLOUD, replace(CLOUD, project_id="p"), False),
+        (CLOUD, CLOUD, True),
+    ],
+)
+def test_only_a_store_that_did_not_exist_has_no_project(planned: Identity, here: Identity, is_same: bool) -> None:
+    """The plan of a cloud is for one project."""
+    assert planned.is_place_of(here) is is_same
+
+
+@pytest.mark.parametrize("name", ["catalog", "key", "role"])
+def test_a_filter_by_the_marker_compares_each_part(name: str) -> None:
+    """With its own property, and only that."""
+    properties = {CATALOG: "catalog", KEY: "key", ROLE: "role"}
+    image = LiveImage("id", properties=properties)
+    wanted: dict[str, Any] = {name: name}
+    assert Filter(**wanted).is_match(image)
+    assert Filter(**wanted).properties == {f"imagesync_{name}": name}
+    for other in properties:
+        changed = replace(image, properties={**properties, other: "x"})
+        assert Filter(**wanted).is_match(changed) is (other != f"imagesync_{name}")
+
+
+def test_what_the_service_limits_and_calls_its_own() -> None:
+    """The defaults of Glance, and the fields of "Show image"."""
+    assert (MAX_NAME_CHARS, MAX_PROPERTY_BYTES, MAX_PARTS) == (255, 65_535, 128)
+    assert {"snapshot", "backup"} == SNAPSHOT_TYPES
+    assert sorted(OWN_FIELDS) == [
+        *("checksum", "container_format", "created_at", "direct_url", "disk_format", "file", "id", "locations"),
+        *("min_disk", "min_ram", "name", "os_hash_algo", "os_hash_value", "os_hidden", "owner", "protected", "schema"),
+        *("self", "size", "status", "stores", "tags", "updated_at", "virtual_size", "visibility"),
+    ]
+
+
+@pytest.mark.parametrize(("kind", "is_one"), [("snapshot", True), ("backup", True), ("golden", False), (None, False)])
+def test_a_snapshot_has_the_type_that_the_compute_service_writes(kind: str | None, is_one: bool) -> None:
+    """Users write other types."""
+    assert LiveImage("id", properties={"image_type": kind} if kind else {}).is_snapshot is is_one

@@ -41,6 +41,8 @@ IMAGES = {
         ({"visibilities": [Visibility.PUBLIC, Visibility.COMMUNITY]}, {"other", "foreign"}),
         ({"owners": ["p2"]}, {"foreign"}),
         ({"owners": ["p2", "p3"], "names": ["other"]}, set()),
+        ({"owners": ["p3", "p2"]}, {"foreign"}),
+        ({"keys": ["web"], "owners": ["p2"]}, set()),
     ],
 )
 def test_an_image_must_match_every_option(attrs: dict[str, Any], selected: set[str]) -> None:
@@ -140,3 +142,53 @@ def test_a_key_means_its_current_build() -> None:
 def test_words_for_suggestions_are_names_and_keys() -> None:
     """Each once, without images that have no name."""
     assert list(collect_words([IMAGES["other"], IMAGES["current"], LiveImage("n")])) == ["Data base", "db", "web"]
+
+
+def test_names_are_sorted_without_case_and_equal_ones_with_it() -> None:
+    """Then by id."""
+    images = [LiveImage(f"{number}", name=name) for number, name in enumerate(["b", "B", "a", "C", "b", None, "A"])]
+    assert [entry.image.id for entry in sort_entries(map(Entry, images))] == ["5", "6", "2", "1", "0", "4", "3"]
+
+
+def test_the_newest_of_several_candidates_is_listed_first() -> None:
+    """By the number of its build, not by its id."""
+    builds = [
+        rewrite(image, managed=replace(_managed(image), generation=number))
+        for number, image in ((number, candidate(WEB, f"c{number}")) for number in (1, 3, 2))
+    ]
+    assert [entry.image.id for entry in sort_entries(map(Entry, builds))] == ["c3", "c2", "c1"]
+
+
+def test_builds_of_a_key_in_another_project_or_catalog_are_apart() -> None:
+    """Each under the name of the current build of its own."""
+    ours, theirs = retired(WEB, "ours"), retired(WEB, "theirs")
+    theirs = replace(theirs, owner="p9", name="a")
+    elsewhere = replace(rewrite(retired(WEB, "elsewhere"), catalog="other"), name="b")
+    entries = map(Entry, (live(WEB, "current"), replace(ours, name="z"), theirs, elsewhere))
+    assert [entry.image.id for entry in sort_entries(entries)] == ["theirs", "elsewhere", "current", "ours"]
+
+
+def test_a_copy_has_the_catalog_and_key_that_its_record_names() -> None:
+    """A property that looks like a part of a record makes no copy."""
+    copy = Entry(IMAGES["copy"])
+    assert (copy.standing, copy.catalog, copy.key, copy.record) == (Standing.COPIED, "base", "web", None)
+    part = Entry(LiveImage("i", properties={"imagesync_key": "web", "imagesync_role": "current"}))
+    assert (part.standing, part.catalog, part.key, part.record) == (Standing.FOREIGN, None, None, None)
+    assert Entry(rewrite(live(WEB), role=Role.LEASE)).standing is Standing.FOREIGN
+
+
+def test_the_first_option_that_unmanaged_excludes_is_named() -> None:
+    """In the order of the help."""
+    with pytest.raises(UsageError) as refused:
+        Selection(unmanaged=True, catalogs=["a"], roles=[Standing.CURRENT])
+    assert str(refused.value) == (
+        "--unmanaged and --catalog exclude each other: an image that no catalog owns has no key or role; "
+        "pass one of them"
+    )
+
+
+@pytest.mark.parametrize("glob", ["a*", "a?", "[a]b"])
+def test_a_glob_is_not_left_to_the_service(glob: str) -> None:
+    """It knows none; nor several words."""
+    assert Selection(names=[glob], keys=[glob]).make_filter() == Filter()
+    assert Selection(names=["a", "b"], keys=["a", "b"]).make_filter() == Filter()

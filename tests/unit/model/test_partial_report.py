@@ -1,6 +1,11 @@
 """A run that is ended at once has the report of what was seen of it so far."""
 
+from dataclasses import replace
+
+import pytest
+
 from imagesync.model.partial_report import ReportSoFar
+from imagesync.model.plan import Deactivate, Kind, Reason, Step
 from imagesync.model.report import Finished, Outcome, Progress, Started, StepResult, Transferred
 from tests.unit.factories import catalog, inventory, plan, spec
 
@@ -28,3 +33,23 @@ def test_running_steps_are_interrupted_with_the_bytes_that_were_sent() -> None:
     }
     assert so_far.has_running
     assert so_far.find_ids(PLAN) == {"a": "id-a"}
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_ids_of_a_run_are_those_of_published_creates(kind: Kind) -> None:
+    """A candidate is not current; a step on an image that exists makes none."""
+    so_far = ReportSoFar()
+    update = Step("u", Deactivate("z", "off"), Reason.EXPIRED)
+    for event in (
+        Finished(StepResult(A, Outcome.DONE, "id-a")),
+        Finished(StepResult(B, Outcome.FAILED, None)),
+        Started(update),
+        Finished(StepResult(update, Outcome.DONE, "off")),
+    ):
+        so_far(event)
+    before = replace(PLAN, kind=kind, ids={"a": "old", "y": "id-y"})
+    assert so_far.find_ids(before) == {"a": "old" if kind is Kind.STAGE else "id-a", "y": "id-y"}
+    assert not so_far.has_running
+    report = so_far.make_report(PLAN)
+    assert report.interrupted
+    assert [one.outcome for one in report.results] == [Outcome.DONE, Outcome.FAILED, Outcome.NOT_STARTED]

@@ -31,6 +31,7 @@ from imagesync.model.plan import (
     Update,
     find_image_id,
     is_promotion,
+    read_declared_formats,
     summarize,
 )
 from imagesync.model.record import Record
@@ -130,3 +131,31 @@ def test_fetched_data_is_downloaded_if_the_service_s_hashes_cannot_verify_it() -
         is_unknown = name is not None and name not in ("md5", "sha512")
         assert made.is_read_back is (method is Method.WEB_DOWNLOAD and verify and is_unknown)
     assert not create("a", 1, Content.NO_DATA).is_read_back
+
+
+def test_an_image_that_gets_a_new_key_counts_by_its_key() -> None:
+    """However many builds it has; beside its other steps, which count as usual."""
+    moved = [(update("a", f"a{number}"), Reason.MOVED) for number in range(3)]
+    assert count(*moved) == Summary(move=1)
+    assert count(*moved, (update("b", "b"), Reason.MOVED), (update("a", "a0"), Reason.DRIFT)) == Summary(
+        move=2, update=1
+    )
+
+
+def test_plans_of_one_state_are_equal() -> None:
+    """Copies change with the snapshots of users; clocks, places and what a user must do then say nothing of it."""
+    made = Plan("base", TARGET, steps=(Step("s", Deactivate("a", "i"), Reason.EXPIRED),))
+    same = replace(made, copies=("x",), made="2026-11-23T12:00:00+00:00", places={"a": "m.yaml:1:1"}, follow_up="x")
+    assert same == made
+    changes: list[dict[str, object]] = [
+        {"notes": ("x",)}, {"expires": {"a": "2027-01-01"}}, {"owners": {"a": "p"}}, {"moved": {"a": "b"}}
+    ]  # fmt: skip
+    assert [change for change in changes if replace(made, **change) == made] == []  # type: ignore[arg-type]
+
+
+def test_the_declared_formats_of_a_create() -> None:
+    """The one of the disk first; None for one that is not declared."""
+    both = replace(create("a"), state=ImageState({"container_format": "bare", "disk_format": "raw"}))
+    assert read_declared_formats(both) == ("raw", "bare")
+    assert read_declared_formats(replace(both, state=ImageState({"disk_format": "raw"}))) == ("raw", None)
+    assert read_declared_formats(create("a")) == (None, None)

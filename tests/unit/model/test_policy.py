@@ -4,7 +4,17 @@ from datetime import UTC, datetime
 
 import pytest
 
-from imagesync.model.policy import WIDTHS, find_rename_faults, format_created, measure_shortest_name
+from imagesync.model.policy import (
+    WIDTHS,
+    Limit,
+    OnRemove,
+    OnReplace,
+    Policy,
+    Publish,
+    find_rename_faults,
+    format_created,
+    measure_shortest_name,
+)
 
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
@@ -51,6 +61,11 @@ KNOWN = "there are {name}, {key}, {id}, {generation}, {created}"
         ("{{name}} old", "braces are doubled", "write each brace once: {name}"),
         ("{name} %Y", "%Y is not in braces", "write {created:%Y}"),
         ("false", "'false' would become the name of images", "write false, without quotes, to keep the names"),
+        *(
+            (word, f"{word!r} would become the name of images", "write false, without quotes, to keep the names")
+            for word in ("true", "Yes", "off", "on", "none", "NULL", "~")
+        ),
+        ("{ NAME }", "{ NAME } is not a field", "did you mean {name}?"),
         ("No", "'No' would become the name of images", "write false, without quotes, to keep the names"),
     ],
 )
@@ -85,3 +100,29 @@ def test_patterns_that_give_names(rename: str) -> None:
 def test_the_shortest_name_that_a_pattern_gives(rename: str, size: int) -> None:
     """For an image named abc, key wxyz, generation 1."""
     assert measure_shortest_name(rename, "abc", "wxyz") == size
+
+
+def test_each_wrong_directive_is_a_problem_once() -> None:
+    """With those that are allowed."""
+    hint = "write one of %Y %m %d %H %M %S %y %j %G %V %u"
+    assert list(find_rename_faults("{created:%n%Y%t%n} {name:x}")) == [
+        ("'%n' is not allowed in {created:…}", hint),
+        ("'%t' is not allowed in {created:…}", hint),
+        ("{name} does not accept a format after a colon", "write {name}"),
+    ]
+
+
+def test_a_policy_of_which_nothing_is_said_is_careful() -> None:
+    """One build is kept, hidden; a third of the keys may be removed; nothing protected is."""
+    assert (str(Limit(30)), str(Limit(3, percent=False))) == ("30 %", "3")
+    assert Policy() == Policy(
+        OnRemove.DELETE,
+        OnReplace(1, None, True, False, None, (), (), (), ()),
+        Limit(30, True),
+        Limit(100, True),
+        Publish.ANY,
+        allow_protected=False,
+        allow_destroy=False,
+        reactivate=False,
+        drift_only=False,
+    )

@@ -8,7 +8,9 @@ from imagesync.model.catalog import Checksum, Role
 from imagesync.model.image import LiveImage
 from imagesync.model.record import (
     MAX_GENERATION,
+    MAX_KEPT_CHARS,
     PREFIX,
+    RESERVED,
     Managed,
     Record,
     Revision,
@@ -161,6 +163,16 @@ def test_a_record_is_written_as_it_was_read(image: LiveImage) -> None:
             Record("base", "a", Role.CURRENT),
         ),
         ({"imagesync_catalog": "base", "imagesync_digest": "sha256:zz x"}, Record("base", "", Role.CURRENT)),
+        ({"imagesync_catalog": "base", "imagesync_managed": "[" * 100_000}, Record("base", "", Role.CURRENT)),
+        ({"imagesync_catalog": "base", "imagesync_managed": "[1]"}, Record("base", "", Role.CURRENT)),
+        (
+            {"imagesync_catalog": "base", "imagesync_managed": '{"u":1,"c":"x","n":2,"g":0,"q":0,"k":[],"g":true}'},
+            Record("base", "", Role.CURRENT),
+        ),
+        (
+            {"imagesync_catalog": "base", "imagesync_managed": '{"t":["b",1,"a"],"m":["d","c"],"f":{"b":"x","a":1}}'},
+            Record("base", "", Role.CURRENT, managed=Managed({"b": "x"}, {}, ("a", "b"), ("c", "d"))),
+        ),
     ],
 )
 def test_damaged_parts_of_a_record_read_as_empty(properties: dict[str, str], expected: Record | None) -> None:
@@ -206,3 +218,37 @@ def test_a_name_that_a_database_takes_for_one_of_the_record_is_reserved(name: st
     """MariaDB and MySQL compare names without case and accents: written beside the record, it would replace a part."""
     assert is_reserved(name)
     assert not is_reserved(f"x{name}")
+
+
+def test_a_verified_digest_counts_more_than_a_declared_one() -> None:
+    """Of the same algorithm; of each the last one in the record."""
+    said, found = Checksum("md5", "a" * 32), Checksum("md5", "b" * 32)
+    sha1 = Checksum("sha1", "c" * 40)
+    record = Record("base", "a", Role.CURRENT, (found,), declared=(said, sha1))
+    assert record.known == {"md5": "b" * 32, "sha1": "c" * 40}
+    assert read_digests(f"{found} declared:{said}") == {"md5": "b" * 32}
+
+
+def test_names_of_the_service_s_own_fields_are_reserved() -> None:
+    """In this case only: ``Name`` is an ordinary property."""
+    assert {"location", "deleted", "deleted_at", "name", "os_hidden", "locations"} <= RESERVED
+    assert [name for name in RESERVED if not is_reserved(name) or is_reserved(name.upper())] == []
+    assert not is_reserved("os_distro")
+
+
+@pytest.mark.parametrize(("size", "is_kept"), [(MAX_KEPT_CHARS, True), (MAX_KEPT_CHARS + 1, False)])
+def test_a_large_record_is_not_kept_with_its_image(size: int, is_kept: bool) -> None:
+    """Another project may have written it."""
+    text = '{"o":"' + "x" * (size - 8) + '"}'
+    image = LiveImage("i", properties={"imagesync_id": "i", "imagesync_catalog": "c", "imagesync_managed": text})
+    first = read(image)
+    assert first is not None
+    assert (read(image) is first) is is_kept
+    assert read(image) == first
+
+
+def test_all_managed_names_count() -> None:
+    """Each kind by itself: if one changes, the record is written again."""
+    whole = Managed({"f": "1"}, {"p": "2"}, ("t",), ("m",))
+    assert whole.names() == ({"f"}, {"p"}, {"t"}, {"m"})
+    assert whole.names() == replace(whole, fields={"f": "9"}, properties={"p": "9"}, generation=7).names()
