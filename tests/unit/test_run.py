@@ -323,3 +323,34 @@ def test_a_deleted_image_is_not_requested_in_the_final_listing(store: Watched, t
     assert [step.reason for step in report.plan.steps] == [Reason.REMOVED]
     (deleted,) = [one.image_id for one in report.results]
     assert deleted not in store.requested
+
+
+@pytest.mark.parametrize("jobs", [-1, 0])
+def test_a_run_has_at_least_one_job(jobs: int) -> None:
+    """With none, no step would ever start."""
+    with pytest.raises(ValueError, match=f"^jobs is {jobs}; it must be at least 1$"):
+        Settings(jobs=jobs)
+    assert Settings(jobs=1).jobs == 1
+
+
+def test_a_run_of_which_nothing_is_said_is_as_the_documentation_says() -> None:
+    """Eight jobs, with the lease, for which it waits two minutes."""
+    usual = Settings()
+    assert (usual.jobs, usual.lock, usual.lock_timeout, usual.unlock) == (8, True, 120.0, "imagesync unlock PATH")
+    assert (usual.lease_times, usual.slots) == (Times(60.0, 15.0, 45.0, 2.0, 1.0, 10.0), None)
+
+
+def test_the_first_error_of_the_caller_ends_the_run(store: Watched, tmp_path: Path) -> None:
+    """Later ones follow from it; the running step ends, and no further one starts."""
+    seen: list[Event] = []
+
+    def notify(event: Event) -> None:
+        seen.append(event)
+        raise LookupError(f"error {len(seen)}")
+
+    hooks = Hooks(watch=lambda _: nullcontext(Watch(notify)))
+    with pytest.raises(LookupError, match="^error 1$"):
+        apply(plan_for(store, tmp_path, 3), Settings(jobs=1), hooks)
+    assert len(seen) > 1
+    assert {event.step.id for event in seen if isinstance(event, Started)} == {"create:k0"}
+    assert len(store.inventory("base")) == 1

@@ -119,3 +119,45 @@ def test_the_messages_of_servers_that_require_tls(text: str, is_tls: bool) -> No
     """Of nginx, Go and Apache, and an alert, wherever it is in the chain."""
     assert is_tls_server([ValueError("first"), Exception(text), OSError("last")]) is is_tls
     assert is_tls_server([Exception(text)]) is is_tls
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_plain"),
+    [
+        *(
+            (reason, True)
+            for reason in (
+                *("WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"),
+                "RECORD_LAYER_FAILURE",
+            )
+        ),
+        ("CERTIFICATE_VERIFY_FAILED", False),
+        ("", False),
+    ],
+)
+def test_each_reason_of_openssl_is_known(reason: str, *, is_plain: bool) -> None:
+    """Versions of the library name the same thing differently; the cause may be any of the chain."""
+    error = ssl.SSLError(1, "x")
+    error.reason = reason
+    assert is_plain_server([ValueError("x"), error]) is is_plain
+    other = ValueError("x")
+    other.reason = reason  # type: ignore[attr-defined]
+    assert not is_plain_server([other])
+    assert not is_plain_server([])
+
+
+@pytest.mark.parametrize(
+    ("text", "is_tls"),
+    [
+        ("BadStatusLine('\\x15\\x03\\x03')", True),
+        ("BadStatusLine: \x15\x03\x01", True),
+        ("400 The plain HTTP request was sent to HTTPS port", True),
+        ("Client sent an HTTP request to an HTTPS server.", True),
+        ("Reason: You're speaking plain HTTP to an SSL-enabled server port.", True),
+        ("connection refused", False),
+        ("https://x", False),
+    ],
+)
+def test_each_sign_of_a_server_that_wants_tls_is_known(text: str, *, is_tls: bool) -> None:
+    """In the text of any cause of the chain."""
+    assert is_tls_server([ValueError("x"), ValueError(text), ValueError("y")]) is is_tls
