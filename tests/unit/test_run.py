@@ -328,7 +328,7 @@ def test_a_deleted_image_is_not_requested_in_the_final_listing(store: Watched, t
 @pytest.mark.parametrize("jobs", [-1, 0])
 def test_a_run_has_at_least_one_job(jobs: int) -> None:
     """With none, no step would ever start."""
-    with pytest.raises(ValueError, match=f"^jobs is {jobs}; it must be at least 1$"):
+    with pytest.raises(ValueError, match=rf"^jobs is {jobs}; it must be at least 1$"):
         Settings(jobs=jobs)
     assert Settings(jobs=1).jobs == 1
 
@@ -349,7 +349,7 @@ def test_the_first_error_of_the_caller_ends_the_run(store: Watched, tmp_path: Pa
         raise LookupError(f"error {len(seen)}")
 
     hooks = Hooks(watch=lambda _: nullcontext(Watch(notify)))
-    with pytest.raises(LookupError, match="^error 1$"):
+    with pytest.raises(LookupError, match=r"^error 1$"):
         apply(plan_for(store, tmp_path, 3), Settings(jobs=1), hooks)
     assert len(seen) > 1
     assert {event.step.id for event in seen if isinstance(event, Started)} == {"create:k0"}

@@ -16,7 +16,7 @@ from imagesync.model.drift import Remedy
 from imagesync.model.explanation import ContentState
 from imagesync.model.plan import Fate, Reason
 from imagesync.model.report import Outcome
-from imagesync.schemas import NAMES, load_schema
+from imagesync.schemas import NAMES, find_schema, load_schema, read_schema
 from tests.command import ROOT
 from tests.documents import SECTIONS, find_fields, make_title, resolve
 from tests.json_outputs import OUTPUTS, SEVERAL
@@ -200,3 +200,12 @@ def list_parts(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield from node.get(keyword, ())
     for keyword in ("items", "additionalProperties"):
         yield from [node[keyword]] if isinstance(node.get(keyword), dict) else []
+
+
+def test_a_schema_is_read_as_it_is_in_the_checkout() -> None:
+    """Byte by byte, with characters of every script; one that does not exist is named in the package."""
+    for name in NAMES:
+        path = find_schema(name)
+        assert path.name == f"{name}.schema.json"
+        assert read_schema(name).encode() == path.read_bytes()
+    assert find_schema("away").parts[-3:] == ("imagesync", "schemas", "away.schema.json")

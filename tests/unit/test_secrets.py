@@ -76,6 +76,8 @@ def test_a_token_is_not_shown(name: str) -> None:
     [
         *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "gldt-", "glrt-", "glcbt-", "glptt-", "glagent-"),
         *("xoxb-", "xapp-", "gAAAA", "hvs.", "hvb.", "hvr.", "sk-", "sk_live_", "rk_live_", "npm_", "pypi-", "dckr_pat_"),
+        *("glft-", "glimt-", "glsoat-", "glffct-", "xoxa-", "xoxe-", "xoxp-", "xoxr-", "xoxs-", "shpca_", "shppa_"),
+        *("$apr1$", "$argon2id$", "$2y$", "$y$", "$gy$", "$6$", "$scrypt$", "$pbkdf2-sha256$", "{SHA}", "{SSHA}", "{SSHA512}"),
         *("eyJ", "AIza", "ya29.", "SG.", "dop_v1_", "shpat_", "shpss_", "glsa_", "hf_", "tskey-", "AGE-SECRET-KEY-"),
     ],
 )  # fmt: skip
@@ -250,3 +252,60 @@ def test_only_the_shown_part_of_a_long_value_is_quoted() -> None:
     assert len(text) == MAX_SHOWN_CHARS
     assert quote_value(text) == f"'{text[:78]}…"
     assert quote_value(f"{text}it's") == f"'{text[:78]}…"
+
+
+@pytest.mark.parametrize("prefix", ["AKIA", "ASIA", "ABIA", "ACCA"])
+def test_a_key_id_of_aws_is_recognized_by_its_form(prefix: str) -> None:
+    """Twelve capitals or digits must follow: the prefix may begin a word."""
+    assert is_secret(f"{prefix}ABCDEFGHIJKL")
+    assert not is_secret(f"{prefix}ABCDEFG")
+
+
+WORDS = (
+    *("password", "passwd", "passwort", "passcode", "passphrase", "pwd", "secret", "token", "credential"),
+    *("authorization", "authorisation", "bearer", "api_key", "api-key", "apikey", "access_key", "access-key"),
+    *("private_key", "private-key", "signature"),
+)
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_each_word_for_a_secret_is_known(word: str) -> None:
+    """As a key, in an address, before a value, in any case; a number or a sentence is none."""
+    assert is_secret_name(f"my_{word.upper()}_2")
+    for text in (
+        f"{word}: horse",
+        f"{word}=horse",
+        f'"{word}": "horse"',
+        f"{word} = basic horse",
+        f"/x?a_{word}b=horse",
+    ):
+        assert is_secret(text), text
+        assert "horse" not in hide_secrets(f"it is {text}, say")
+    assert is_secret(f"{word} horse")
+    assert not is_secret(f"{word}: 12345")
+    assert hide_secrets(f"the {word} is wrong") == f"the {word} is wrong"
+
+
+@pytest.mark.parametrize("scheme", ["basic", "bearer", "digest"])
+def test_the_scheme_before_a_secret_is_not_taken_for_it(scheme: str) -> None:
+    """The word after it is hidden, too."""
+    assert "horse" not in hide_secrets(f"authorization: {scheme} horse")
+
+
+@pytest.mark.parametrize("name", ["auth", "key", "pass", "pin", "salt"])
+def test_a_short_word_for_a_secret_counts_at_the_end_of_a_name(name: str) -> None:
+    """Also in the plural; within a word it is something else."""
+    for text in (name, f"{name}s", f"my_{name}", f"my-{name}", f"my.{name}", name.upper()):
+        assert is_secret_name(text), text
+    for text in (f"x{name}", f"{name}x", f"{name}_x"):
+        assert not is_secret_name(text), text
+
+
+def test_each_part_of_a_problem_is_cleaned_by_itself() -> None:
+    """The hint stays the hint; a harmless excerpt is kept."""
+    problem = Diagnostic("m.yaml", 1, 2, "images.a", "wrong", "correct it", "name: x")
+    assert clean_diagnostic(problem) == problem
+    token = "ghp_" + "a1B2c3D4" * 4
+    assert clean_diagnostic(replace(problem, excerpt=f"name: {token}")) == replace(problem, excerpt="")
+    cleaned = clean_diagnostic(replace(problem, hint=f"remove {token}"))
+    assert cleaned == replace(problem, hint="remove (36 characters, not shown: looks like a secret)")

@@ -13,6 +13,7 @@ from imagesync.text import (
     LineGuard,
     escape_commands,
     format_json,
+    format_size,
     join_lines,
     make_printable,
     quote_word,
@@ -294,3 +295,74 @@ def test_a_json_value_alone_is_written_as_the_standard_library_does(value: objec
     """Of every kind."""
     assert format_json(value) == json.dumps(value, indent=2)
     assert json.loads(format_json(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("count", "display"),
+    [
+        (None, "unknown size"),
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (2**20 - 1, "1024.0 KiB"),
+        (2**20, "1.0 MiB"),
+        (3 * 2**29, "1.5 GiB"),
+        (2**30, "1.0 GiB"),
+        (2**40, "1.0 TiB"),
+        (2500 * 2**40, "2500.0 TiB"),
+    ],
+)
+def test_a_size_has_one_decimal_and_its_unit(count: int | None, display: str) -> None:
+    """From exactly one of the unit."""
+    assert format_size(count) == display
+
+
+@pytest.mark.parametrize("name", ["token", "password", "passwd", "passcode", "secret", "authorization", "Password"])
+def test_the_value_of_each_secret_name_is_removed(name: str) -> None:
+    """In quotes with its spaces, after a scheme, or up to the next separator; the name stays."""
+    for value in ('"a b, c"', "'a b, c'", "abc", "Basic abc", "bearer abc"):
+        for sign in (":", "=", ": ", " = "):
+            assert redact(f"x {name}{sign}{value}, y") == f"x {name}{sign}…, y"
+    assert redact(f"{name}s: abc") == f"{name}s: abc"
+    assert redact(f'{{"{name}": abc}}') == f'{{"{name}": …}}'
+
+
+@pytest.mark.parametrize(("size", "is_token"), [(19, False), (20, True), (200, True)])
+def test_a_token_of_keystone_has_a_length(size: int, *, is_token: bool) -> None:
+    """A shorter word with that beginning is none."""
+    text = f"gAAAA{'x' * size}"
+    assert remove_secrets(f"a {text} b") == ("a (a token) b" if is_token else f"a {text} b")
+
+
+def test_marks_with_other_characters_between_them_are_broken() -> None:
+    """A comparison by locale may ignore these; ASCII between them makes two separate signs."""
+    assert make_printable("#é#日#") == "#é\\x23日\\x23"
+    assert make_printable("# # #a#") == "# # #a#"
+    assert make_printable("####") == "#\\x23\\x23\\x23"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "written"),
+    [
+        (("a#", "#b\n"), "a#\\u0023b\n"),
+        (("a#", "é#b\n"), "a#é\\u0023b\n"),
+        ((" ", ":", ":x\n"), " :\\u003ax\n"),
+        ((":", "é", ":x\n"), ":é\\u003ax\n"),
+        (("x", "::y\n"), "x::y\n"),
+        (("a#\n", "#b\n"), "a#\n#b\n"),
+        ((":\n", ":x\n"), ":\n:x\n"),
+        (("é ", "::x"), "é :\\u003ax"),
+    ],
+)
+def test_a_line_in_pieces_is_guarded_as_a_whole_one(pieces: tuple[str, ...], written: str) -> None:
+    """The end of one piece counts for the next, until the line ends."""
+    guard = LineGuard()
+    assert "".join(map(guard.escape, pieces)) == written
+
+
+def test_a_command_begins_on_a_new_line_only_where_one_is_unfinished() -> None:
+    """No empty line comes before it."""
+    guard = LineGuard()
+    assert guard.escape_command("::error::a") == "::error::a\n"
+    assert guard.escape("x\n") + guard.escape_command("::error::b") == "x\n::error::b\n"
+    assert guard.escape("x") + guard.escape_command("::error::c") == "x\n::error::c\n"
