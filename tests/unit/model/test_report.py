@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from imagesync.errors import Diagnostic
 from imagesync.model.catalog import Status
-from imagesync.model.plan import Plan
+from imagesync.model.plan import Candidate, Fate, Plan, PlanError
 from imagesync.model.report import Outcome, Report, StepResult, list_rejected_candidates, list_waiting_candidates
 from tests.unit.factories import candidate, catalog, inventory, live, plan, spec
 from tests.unit.planning.plans import plan_stage
@@ -52,3 +53,31 @@ def test_a_run_succeeds_if_all_steps_are_done_or_deferred(outcome: Outcome) -> N
         replace(report, leftover=("x",)),
     ):
         assert not other.succeeded
+        assert not other.is_carried_out
+
+
+def test_a_key_with_an_error_is_no_success() -> None:
+    """Although every step of the plan was done; one step that was not done is enough, too."""
+    made = plan(catalog(spec("a"), spec("b")), inventory())
+    done = report_of(made, Outcome.DONE)
+    failed = replace(made, errors=(PlanError("c", Diagnostic("m.yaml", 1, 1, "images.c", "gone")),))
+    assert (done.is_carried_out, done.succeeded) == (True, True)
+    assert (replace(done, plan=failed).is_carried_out, replace(done, plan=failed).succeeded) == (True, False)
+    first, last = done.results
+    assert not replace(done, results=(first, replace(last, outcome=Outcome.SKIPPED))).succeeded
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_the_words_of_an_outcome_have_no_hyphen(outcome: Outcome) -> None:
+    """They are for people."""
+    assert outcome.words == ("not started" if outcome is Outcome.NOT_STARTED else outcome.value)
+
+
+def test_candidates_are_listed_by_key_and_each_key_once() -> None:
+    """Sorted, whatever the order of the plan."""
+    waiting = [Candidate(key, f"id-{key}", "", Fate.WAITING) for key in "cab"]
+    rejected = [Candidate("z", f"z{number}", "", Fate.REJECTED) for number in range(2)]
+    made = replace(plan(catalog(spec("a")), inventory()), candidates=(*waiting, *rejected))
+    report = Report(made, ())
+    assert list(list_waiting_candidates(report).items()) == [("a", "id-a"), ("b", "id-b"), ("c", "id-c")]
+    assert list_rejected_candidates(report) == {"z": ["z0", "z1"]}

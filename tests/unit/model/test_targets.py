@@ -41,3 +41,10 @@ def test_what_is_worst_decides() -> None:
     assert judge_end(False, "lost", succeeded=False, has_steps=True) is TargetOutcome.LOST
     assert judge_end(False, None, succeeded=False, has_steps=False) is TargetOutcome.FAILED
     assert judge_end(False, None, succeeded=True, has_steps=False) is TargetOutcome.UNCHANGED
+
+
+@pytest.mark.parametrize("outcome", TargetOutcome)
+def test_only_a_target_that_is_as_declared_is_a_success(outcome: TargetOutcome) -> None:
+    """Its words have no hyphen."""
+    assert outcome.is_success is (outcome in (TargetOutcome.DONE, TargetOutcome.UNCHANGED))
+    assert outcome.words == ("not started" if outcome is TargetOutcome.NOT_STARTED else outcome.value)

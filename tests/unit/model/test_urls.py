@@ -17,6 +17,7 @@ from imagesync.model.urls import (
     read_origin,
     redact_host,
     redact_url,
+    remove_login,
 )
 
 GOOD = [
@@ -175,3 +176,95 @@ def test_a_usual_url_is_shown_as_the_grammar_says(rest: str, scheme: str) -> Non
         return
     assert redact_url(url) == urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
     assert has_secret(url) == ("@" in parts.netloc or "?" in url)
+
+
+NO_HTTP = "use http or https, or path for a local file"
+NO_URL = "is not a URL, which begins with http:// or https://"
+WHOLE = "write the whole address"
+FORM = "write http://HOST/PATH or https://HOST/PATH"
+MANY = "x" * 99
+
+
+@pytest.mark.parametrize(
+    ("url", "message", "hint"),
+    [
+        *(
+            (f"{scheme}:x", f"{scheme} is not http or https", NO_HTTP)
+            for scheme in (
+                *("file", "ftp", "ftps", "sftp", "ssh", "s3", "gs", "swift", "rsync", "nfs", "oci", "docker", "data"),
+                "FTP",
+            )
+        ),
+        ("weird://h/x", "the scheme is not http or https", NO_HTTP),
+        ("weird:x", f"'weird:x' {NO_URL}", WHOLE),
+        ("h/x", f"'h/x' {NO_URL}", WHOLE),
+        ("m.example:80/x", f"'m.example:80/x' {NO_URL}", "write https://m.example:80/x"),
+        ("m.example/x?sig=1", f"this {NO_URL}", WHOLE),
+        ("me@m.example/x", f"this {NO_URL}", WHOLE),
+        ("ghp_" + "a1B2c3D4" * 4, f"this {NO_URL}", WHOLE),
+        (f"m.example/{'x' * 110}", f"'m.example/{'x' * 68}… {NO_URL}", f"write https://m.example/{'x' * 110}"),
+        (f"m.example/{'x' * 111}", f"'m.example/{'x' * 68}… {NO_URL}", WHOLE),
+        ("http://h/a b", "holds a space (character 11)", "write it percent-encoded: http://h/a%20b"),
+        ("http://h/a\\b ü", "holds a backslash (character 11)", "write it percent-encoded: http://h/a%5Cb%20ü"),
+        ("http://h/a\tb", "holds a control character (character 11)", "write it percent-encoded: http://h/a%09b"),
+        ("http://h/x ", "holds a space (character 11)", "remove the characters before or after the URL"),
+        ("http://h/a b?q", "holds a space (character 11)", "write it percent-encoded: %20"),
+        ("http://u@h/a b", "holds a space (character 13)", "write it percent-encoded: %20"),
+        (f"http://h/{'ghp_' + 'a1B2c3D4' * 4} b", "holds a space (character 46)", "write it percent-encoded: %20"),
+        (f"http://h/{MANY} {'y' * 8}", "holds a space (character 109)", f"write it percent-encoded: http://h/{MANY}%20{'y' * 8}"),
+        (f"http://h/{MANY} {'y' * 10}", "holds a space (character 109)", "write it percent-encoded: %20"),
+        (
+            "http://h/x#y",
+            "holds a #: the text after it is never sent to a server",
+            "remove it, or write %23 for the character",
+        ),
+        ("http://h:0/x", "the port 0 is not valid", "use a port from 1 to 65535"),
+        ("http://h:65536/x", "the port 65536 is not valid", "use a port from 1 to 65535"),
+        (
+            "http://clоud/x",
+            "the host has letters that are not ASCII and may look like others",
+            "write its ASCII form: xn--…",
+        ),
+        *(
+            (url, "the log-in before @ has a character that must be encoded", "percent-encode it (@ is %40)")
+            for url in ("http://a:b%zz@m/x", "http://ü:b@m/x", "http://a@b@m/x")
+        ),
+        ("http://", "is not a URL", FORM),
+        ("http://1.2.3/x", "1.2.3 is not a host", FORM),
+        ("http://-a/x", "-a is not a host", FORM),
+        (f"http://{'a' * 64}/x", f"{'a' * 64} is not a host", FORM),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_url_and_what_to_write(url: str, message: str, hint: str) -> None:
+    """Of an address that may hold a secret no part is repeated; a long one is not written out."""
+    assert find_url_problem(url) == (message, hint)
+
+
+@pytest.mark.parametrize(
+    ("host", "is_fine"),
+    [
+        ("a" * 63, True),
+        ("a" * 64, False),
+        (".".join(["a" * 49] * 5) + "abcd", True),
+        (".".join(["a" * 49] * 5) + "abcde", False),
+        ("h:1", True),
+        ("h:65535", True),
+        ("a.1b", True),
+        ("a.1", False),
+    ],
+)
+def test_limits_of_a_host_are_those_of_the_dns(host: str, *, is_fine: bool) -> None:
+    """63 characters of a part, 253 of the whole name; a number at the end makes an address."""
+    assert (find_url_problem(f"http://{host}/x") is None) is is_fine
+
+
+def test_a_request_is_sent_without_the_log_in() -> None:
+    """And with the query."""
+    assert remove_login("https://me:p@ss@h:1/x?y=a@b#z") == "https://h:1/x?y=a@b"
+    assert remove_login("https://h/x@y?z") == "https://h/x@y?z"
+
+
+def test_hosts_are_compared_without_case() -> None:
+    """Of the URL and of the glob; any of the globs may name it."""
+    assert is_host_named("M.example", ["x", "M.EXAMPLE"])
+    assert is_host_named("m.example", ["M.*"])
