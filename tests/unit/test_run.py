@@ -13,7 +13,7 @@ import pytest
 
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
-from imagesync.errors import LeaseLost
+from imagesync.errors import InUse, LeaseLost, Unavailable
 from imagesync.lease.holding import Held
 from imagesync.lease.record import STATE, State, Times
 from imagesync.lease.taking import find_published_keys
@@ -354,3 +354,43 @@ def test_the_first_error_of_the_caller_ends_the_run(store: Watched, tmp_path: Pa
     assert len(seen) > 1
     assert {event.step.id for event in seen if isinstance(event, Started)} == {"create:k0"}
     assert len(store.inventory("base")) == 1
+
+
+class Unanswered(Watched):
+    """A store that answers no update of an image after the first ``answered`` ones, except those of a lease."""
+
+    answered = 99
+
+    def update_image(self, image: Any, **attrs: Any) -> LiveImage:
+        is_lease = any(name.startswith("imagesync_lease") for name in attrs.get("properties") or {})
+        self.answered -= not is_lease
+        if self.answered < 0 and not is_lease:
+            raise Unavailable("no answer")
+        return super().update_image(image, **attrs)
+
+
+@pytest.mark.parametrize(("answered", "state"), [(99, State.FREE), (0, State.UNSETTLED)])
+def test_a_write_without_an_answer_leaves_the_lease_unsettled(tmp_path: Path, answered: int, state: State) -> None:
+    """It may still arrive: the next run waits for it."""
+    store = Unanswered(tmp_path / "store")
+    store.answered = answered
+    report = apply(plan_for(store, tmp_path, 1)).report
+    assert report.succeeded is (answered > 0)
+    assert [record.properties[STATE] for record in store.leases("base")] == [state]
+
+
+class Busy(Watched):
+    """A store in which a server uses each image."""
+
+    def delete_image(self, image: Any) -> None:
+        raise InUse("a server was booted from it")
+
+
+def test_a_deletion_that_waits_is_no_difference(tmp_path: Path) -> None:
+    """The next run tries it again; what differs of another key is one."""
+    store = Busy(tmp_path / "store")
+    assert apply(plan_for(store, tmp_path, 3)).report.succeeded
+    path = write_manifest(tmp_path, 2)
+    report = apply(Planner(store, read_catalog(path), policy=Policy(max_delete=Limit(100)))).report
+    assert [(one.step.action.key, one.outcome) for one in report.results] == [("k2", Outcome.DEFERRED)]
+    assert (report.leftover, report.succeeded) == ((), True)

@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 
 from imagesync.lease.record import (
+    AFTER,
     BEAT,
     HOLDER,
     KEYS,
@@ -258,3 +259,46 @@ def test_the_end_of_an_unreleased_lease_is_described() -> None:
         "--lock-timeout 70 or more",
     ):
         assert part in text
+
+
+def test_the_durations_of_the_protocol() -> None:
+    """Those of the documentation; all hosts must have the same ones."""
+    assert Times(expiry=60.0, beat=15.0, confirm=45.0, poll=2.0, lag=1.0, settling=10.0) == USUAL
+
+
+def test_the_errors_say_how_long_to_wait() -> None:
+    """The whole message; no negative number."""
+    times = Times(expiry=60, settling=25)
+    assert str(LeaseHeld(HELD, 30.4, times)) == (
+        f"catalog base is locked by another run: {HERE}; waited 30 s; nothing was changed; wait longer with "
+        "--lock-timeout (the lease of a dead run is free after 85 s), or, if that run is dead, break the lease: "
+        "imagesync unlock PATH"
+    )
+    for left, waited, shown, needed in ((3.2, 0.0, 3, 72), (-4, 100.0, 0, 112)):
+        assert str(LeaseUnsettled(HELD, left, times, 12, waited)) == (
+            f"catalog base: its last run did not release the lease ({HERE}); its requests may arrive for 12 s; "
+            f"nothing was changed; only {shown} s were left to wait; run again with --lock-timeout {needed} or more"
+        )
+
+
+def test_keys_are_written_in_one_order() -> None:
+    """Whatever the order of a set is: the same keys need no write."""
+    keys = [f"{number:08x}" for number in range(50)]
+    assert write_keys(reversed(keys)) == write_keys(keys)
+
+
+@pytest.mark.parametrize("text", ["{}", "1", "x", "[" * 100_000, '"a"'])
+def test_damaged_earlier_holders_are_one_that_may_be_running(text: str) -> None:
+    """The run waits for it; an empty text is none."""
+    for value, after in ((text, (Holder(),)), ("", ())):
+        found = read_lease(damaged(**{AFTER: value}), PROJECT, "base")
+        assert found is not None
+        assert found.after == after
+
+
+def test_the_time_of_the_last_change_is_no_change() -> None:
+    """The service sets it; the clock of the waiting run counts."""
+    later = replace(HELD, updated="2026-11-23T12:00:00Z")
+    before = {OWN: Sighting(HELD, 10.0)}
+    assert update_sightings(before, [later], 50.0) == before
+    assert read_lease(stored(HELD, updated_at="2026-11-23T12:00:00Z"), PROJECT, "base") == HELD

@@ -100,3 +100,40 @@ def test_a_plan_that_was_altered_is_refused() -> None:
     document["steps"][0]["document"]["properties"]["p"] = "2"
     with pytest.raises(UsageError, match=r"^f\.json was altered after it was made: its digest does not match"):
         decode_plan(document, folder="/images", display="f.json")
+
+
+TOKEN = "ghp_" + "a1B2c3D4" * 4
+
+
+def test_no_message_shows_a_name_that_looks_like_a_secret() -> None:
+    """A forged document may have any name."""
+    for path, value in ((("owners", TOKEN), "a\nb"), (("ids", TOKEN), 5)):
+        with pytest.raises(UsageError) as refused:
+            decode_plan(document_of(path, value), folder="/images", display="f.json")
+        assert TOKEN not in str(refused.value)
+        assert "characters, not shown: looks like a secret)" in str(refused.value)
+
+
+@pytest.mark.parametrize("document", [None, [], {}, "x", {"catalog": "base"}])
+def test_what_is_no_plan_is_refused(document: Any) -> None:
+    """With the command that makes one."""
+    with pytest.raises(UsageError) as refused:
+        decode_plan(document, folder="/images", display="f.json")
+    assert str(refused.value) == "f.json is not a saved plan; make one with: imagesync plan PATH -o plan.json"
+
+
+def test_a_document_of_another_shape_is_refused_with_the_place() -> None:
+    """The first one; or the whole document."""
+    again = "make a new plan: imagesync plan PATH -o plan.json"
+    for path, value, place in ((("steps", 0, "id"), 5, "steps.0"), (("wanted",), "x", "wanted"), (("x",), 1, None)):
+        with pytest.raises(UsageError) as refused:
+            decode_plan(document_of(path, value), folder="/images", display="f.json")
+        assert str(refused.value) == (
+            f"f.json is not a saved plan: {place or 'the document'} does not match the schema; {again}"
+        )
+
+
+def test_every_item_of_a_list_is_searched_for_control_characters() -> None:
+    """Not only the first."""
+    with pytest.raises(UsageError, match=r"copies has control characters"):
+        decode_plan(document_of(("copies",), ["fine", "fine", UNPRINTABLE[0]]), folder="/images", display="f.json")

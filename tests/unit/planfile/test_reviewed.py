@@ -300,3 +300,30 @@ def test_ten_thousand_changes_are_compared_in_one_pass() -> None:
     steps = tuple(Step(f"d{n}", Delete(f"k{n}", "x"), Reason.REMOVED) for n in range(10_000))
     many = replace(nothing, steps=steps)
     assert find_unreviewed(replace(many, steps=steps[::-1]), many) == ()
+
+
+def test_how_a_path_is_shown_makes_no_difference() -> None:
+    """Neither of a file nor of the keys of its list: it depends on where the command runs."""
+
+    def wanted(shown: str) -> Plan:
+        signature = Signature("https://x.example/S.asc", "/images/keys.asc", f"{shown}keys.asc")
+        source = FileSource("/images/a.raw", f"{shown}a.raw", None, "https://x.example/S", None, signature)
+        return make(*USUAL[:2], replace(USUAL[2], source=source))
+
+    assert find_unreviewed(wanted("../"), wanted("")) == ()
+
+
+def test_the_members_of_a_create_count() -> None:
+    """They may see the image."""
+    made = make(*USUAL)
+    state = next(
+        step.action.state for step in made.steps if isinstance(step.action, Create) and step.action.key == "new"
+    )
+    number = next(n for n, step in enumerate(made.steps) if step.action.key == "new")
+    steps = list(made.steps)
+    action = steps[number].action
+    assert isinstance(action, Create)
+    steps[number] = replace(steps[number], action=replace(action, state=replace(state, members=("m",))))
+    assert find_unreviewed(replace(made, steps=tuple(steps)), made) == (
+        "create new differs from the reviewed plan in members",
+    )
