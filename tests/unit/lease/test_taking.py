@@ -33,6 +33,7 @@ from imagesync.lease.taking import (
     find_held_lease,
     find_published_keys,
     hold,
+    sleep,
     take,
     wait_for_last_holder,
 )
@@ -1088,3 +1089,16 @@ def test_a_record_that_cannot_be_freed_is_deleted(runs: TwoRuns) -> None:
     runs.hooked.before_update = lose
     chain.step_back(lease.id)
     assert runs.records() == [end]
+
+
+def test_a_run_that_sleeps_is_asked_each_second_whether_it_was_canceled(runs: TwoRuns) -> None:
+    """Before the first one, too; the error ends the sleep."""
+    slept: list[float] = []
+    world = replace(runs.clock.world(A), sleep=slept.append)
+    sleep(2.5, world, lambda: slept.append(0))
+    assert slept == [0, 1.0, 0, 1.0, 0, 0.5]
+    sleep(0, world, lose)
+    assert len(slept) == 6
+    with pytest.raises(Unavailable):
+        sleep(9, world, lambda: lose() if len(slept) > 7 else None)
+    assert len(slept) == 8
