@@ -299,10 +299,19 @@ def _record_keys(backend: Backend, lease: "Held", report: Report, ids: Iterable[
             known = find_published_keys(backend, report.plan)
         except ImagesyncError:
             return
+    lease.record_keys(list_published_keys(known, report, ids))
+
+
+def list_published_keys(known: Iterable[str], report: Report, ids: Iterable[str]) -> frozenset[str]:
+    """The hashed names of the keys that have a published image after a run; ``known``: before it.
+
+    ``ids``: the keys of which the run knows a published image. Only an apply takes the images of former keys over.
+    """
     failed = {one.step.action.key for one in report.results if one.outcome is not Outcome.DONE}
     published = {hash_name(key) for key in ids if key not in failed}
-    former = {old for old, key in report.plan.moved.items() if key not in failed}
-    lease.record_keys((known - {hash_name(key) for key in (*report.plan.removed, *former)}) | published)
+    moved = report.plan.moved if report.plan.kind is Kind.APPLY else {}
+    former = [old for old, key in moved.items() if key not in failed]
+    return frozenset(known) - {hash_name(key) for key in (*report.plan.removed, *former)} | published
 
 
 def _find_leftover(

@@ -20,8 +20,8 @@ def note_alike_names(steps: Iterable[Step], inventory: Inventory) -> Iterator[st
 
 
 def _note_update(update: Update, image: LiveImage) -> Iterator[str]:
-    added = [c.path[1] for c in update.changes if c.path[0] == "properties" and c.after is not None]
-    found = set(explain_alike_properties(image.properties, added))
+    written = [change.path[1] for change in update.changes if change.path[0] == "properties"]
+    found = set(explain_alike_properties(image.properties, written))
     for change in update.changes:
         if change.path == ("tags",) and isinstance(change.after, tuple):
             found |= {*explain_alike_tags(image.tags), *explain_alike_tags(map(str, change.after))}

@@ -30,7 +30,7 @@ def drop_settled(plan: Plan, settled: Mapping[str, str]) -> tuple[Plan, frozense
     waiting = {create_id(key) for key in settled.keys() - current.keys()}
     while more := _find_blocked(plan, undone, waiting):
         undone |= more
-        waiting |= {step.id for step in plan.steps if step.action.key in undone}
+        waiting |= {step.id for step in plan.steps if step.action.key in more}
     left = _drop_keys(plan, undone)
     touched = {find_image_id(step.action) for step in left.steps}
     return replace(

@@ -335,7 +335,7 @@ def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequen
         copies=tuple(image.id for image in context.given.inventory.copies),
         expires={spec.key: spec.expires for spec in context.wanted if spec.expires and spec.key not in context.lapsed},
         errors=() if kind is Kind.DISCARD else context.errors,
-        moved={old: key for old, key in sorted(context.moved.items()) if key in touched},
+        moved={old: key for old, key in sorted(context.moved.items()) if key in touched or key in named},
         made=date_plan(ordered, context.given.clock),
     )
 

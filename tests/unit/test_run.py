@@ -22,14 +22,14 @@ from imagesync.model.image import LiveImage
 from imagesync.model.plan import Reason
 from imagesync.model.policy import Limit, OnRemove, Policy
 from imagesync.model.record import hash_name, read_revisions
-from imagesync.model.report import Event, Finished, Outcome, Progress, Started
+from imagesync.model.report import Event, Finished, Outcome, Progress, Report, Started, StepResult
 from imagesync.planning.planner import make_plan
 from imagesync.planning.staging import stage_plan
 from imagesync.render.progress import LARGE
-from imagesync.run import Hooks, Settings, Watch, read_time, recover, settle
+from imagesync.run import Hooks, Settings, Watch, list_published_keys, read_time, recover, settle
 from imagesync.sources import SourceAccess
 from imagesync.workflow import Maker, Planner, apply, read_catalog
-from tests.unit.factories import catalog, inventory, live, plan, spec
+from tests.unit.factories import catalog, inventory, live, plan, plan_input, spec
 from tests.unit.test_workflow import write_manifest
 from tests.waiting import wait_until
 
@@ -394,3 +394,19 @@ def test_a_deletion_that_waits_is_no_difference(tmp_path: Path) -> None:
     report = apply(Planner(store, read_catalog(path), policy=Policy(max_delete=Limit(100)))).report
     assert [(one.step.action.key, one.outcome) for one in report.results] == [("k2", Outcome.DEFERRED)]
     assert (report.leftover, report.succeeded) == ((), True)
+
+
+def test_only_an_apply_forgets_the_former_keys_of_moved_images() -> None:
+    """A staging run names the moves, and leaves the images under their former keys. A failed move forgets none."""
+    wanted = catalog(spec("new", name="old", moved_from=("old",)), spec("z", "b"), moved={"new": ("old",)})
+    found = inventory(live(spec("old")), live(spec("z")))
+    known = frozenset(map(hash_name, ("old", "z")))
+    applied, staged = plan(wanted, found), stage_plan(plan_input(wanted, found))
+    for made, outcome, keys in (
+        (applied, Outcome.DONE, ("new", "z")),
+        (applied, Outcome.FAILED, ("old", "z")),
+        (staged, Outcome.DONE, ("old", "new", "z")),
+    ):
+        assert made.moved == {"old": "new"}
+        report = Report(made, tuple(StepResult(step, outcome) for step in made.steps))
+        assert list_published_keys(known, report, made.ids) == frozenset(map(hash_name, keys))

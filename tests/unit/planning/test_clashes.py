@@ -116,7 +116,7 @@ def test_a_build_in_an_undeclared_project_is_owned_only_as_it_was_published(
 
 def test_several_images_to_adopt_are_refused() -> None:
     """The service allows equal names: the manifest must name the id."""
-    twins = tuple(replace(live(spec("a"), name), properties={}) for name in ("x", "y"))
+    twins = tuple(replace(live(spec("a"), name), properties={}) for name in ("y", "x"))
     with pytest.raises(PlanRefused, match=r"2 images.*adopt: ID \(x, y\)"):
         plan(catalog(spec("a", adopt=True)), inventory(foreign=twins))
 

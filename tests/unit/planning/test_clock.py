@@ -1,7 +1,7 @@
 """What several clocks show, and what a plan does by them."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -10,7 +10,7 @@ from imagesync.model.catalog import OnExpire, Status
 from imagesync.model.plan import Plan, Reason
 from imagesync.model.policy import OnReplace
 from imagesync.model.record import read
-from imagesync.planning.clock import Clock, find_untimely_steps, read_clocks
+from imagesync.planning.clock import Clock, date_plan, find_untimely_steps, read_clocks
 from imagesync.planning.plan_checks import find_faulty_steps
 from imagesync.planning.planner import make_plan
 from imagesync.planning.rollback import rollback_plan
@@ -212,3 +212,15 @@ def test_what_expires_in_one_step_with_other_changes_depends_on_the_clocks_too()
     assert find_untimely_steps(made, Clock((NOW,))) == []
     (sentence,) = find_untimely_steps(made, Clock((NOW,), "the clocks differ"))
     assert "it is not certain that the image has expired" in sentence
+
+
+def test_sentences_and_days_do_not_depend_on_the_order_or_zone_of_clocks() -> None:
+    """Two plans of the same state are the same: the first service by name is named, and days are those of UTC."""
+    late = {IMAGE: NOW + timedelta(hours=2), IDENTITY: NOW + timedelta(hours=1)}
+    assert read_clocks(NOW, late).difference == (
+        f"the clock of this host is more than 10 minutes behind that of {IDENTITY}"
+    )
+    apart = {IMAGE: NOW + timedelta(minutes=6), IDENTITY: NOW - timedelta(minutes=6)}
+    assert read_clocks(NOW, apart).difference == f"the clocks of {IDENTITY} and {IMAGE} differ by more than 10 minutes"
+    there = Clock((NOW.astimezone(timezone(timedelta(hours=14))),))
+    assert date_plan(planned(Clock((NOW,))).steps, there) == "2026-11-23T12:00:00+00:00"

@@ -88,3 +88,28 @@ def test_images_that_may_hold_the_bytes_in_the_order_in_which_they_are_compared(
     rest, dropped = drop_settled(both, {"a": "second", "b": "id-b"})
     assert (len(rest.steps), len(rest.relies), set(dropped)) == (0, 0, {"a", "b"})
     assert rest.ids == {"a": "second", "b": "id-b"}
+
+
+def test_what_refers_to_a_key_that_keeps_its_image_is_done_although_another_key_waits() -> None:
+    """One settled key keeps its current image, the other waits: each reference is judged by its own key."""
+    other, third = replace(DISK, key="k", name="k"), spec("x", properties={"base": "${images.k.id}"})
+    last = spec("y", properties={"base": "${images.a.id}"})
+    found = inventory(*FOUND.owned, live(spec("k"), "k-now", generation=2), retired(spec("k"), "k-old"))
+    made = plan(catalog(DISK, other, third, last), found)
+    rest, dropped = drop_settled(made, {"a": "now", "k": "k-old"})
+    assert dropped == {"a", "k", "x"}
+    assert [(step.action.key, step.needs) for step in rest.steps if isinstance(step.action, Create)] == [("y", ())]
+
+
+def test_a_key_that_is_left_and_hidden_keeps_its_name_from_nobody() -> None:
+    """Only visible images hold a name."""
+    hidden = replace(DISK, hidden=True)
+    found = inventory(
+        live(spec("a", hidden=True), "now", generation=2),
+        retired(spec("a", name="other"), "old"),
+        live(spec("b")),
+    )
+    made = plan(catalog(hidden, spec("b", name="a")), found)
+    rest, dropped = drop_settled(made, {"a": "old"})
+    assert dropped == {"a"}
+    assert [step.id for step in rest.steps] == ["update:b:id-b"]

@@ -8,14 +8,14 @@ import pytest
 
 from imagesync.errors import PlanRefused
 from imagesync.model.catalog import Method, OnExpire, Place, Role, Status, Transfer, UrlSource
-from imagesync.model.plan import Create, Fate, Plan
-from imagesync.model.policy import Policy, Publish
+from imagesync.model.plan import Create, Fate, Plan, Reason
+from imagesync.model.policy import OnReplace, Policy, Publish
 from imagesync.planning.clock import Clock
 from imagesync.planning.context import PlanInput
 from imagesync.planning.planner import make_plan
 from imagesync.planning.staging import stage_plan
 from tests.unit.factories import NOW, candidate, catalog, inventory, live, plan, plan_input, retired, rewrite, spec
-from tests.unit.planning.plans import actions, changes, kinds, plan_stage
+from tests.unit.planning.plans import actions, changes, kinds, plan_discard, plan_rollback, plan_stage
 
 
 def test_an_expired_image_is_hidden_by_default() -> None:
@@ -292,3 +292,66 @@ def test_beside_a_rejected_candidate_one_of_another_build_is_not_wanted() -> Non
     made = plan_stage(catalog(spec("a", "b")), found)
     assert {one.image_id: one.fate for one in made.candidates} == {"no": Fate.REJECTED, "other": Fate.UNWANTED}
     assert actions(plan(catalog(spec("a", "b")), found)) == [("Delete", "other", "discarded")]
+
+
+def test_images_that_stay_are_listed_by_key_and_id() -> None:
+    """Not by their age."""
+    wanted = [spec(key, "d", on_replace=OnReplace(keep=5)) for key in "ba"]
+    images = [
+        *(
+            retired(spec(key), f"{key}-{name}", number)
+            for key in "ab"
+            for number, name in ((1, "z"), (2, "y"), (3, "x"))
+        ),
+        *(live(one, generation=4) for one in wanted),
+    ]
+    made = plan(catalog(*wanted), inventory(*images))
+    assert [one.image_id for one in made.kept] == ["a-x", "a-y", "a-z", "b-x", "b-y", "b-z"]
+
+
+def test_a_key_that_waits_names_the_first_of_the_keys_without_an_image() -> None:
+    """Of several references."""
+    user = spec("user", properties={"one": "${images.z.id}", "two": "${images.k.id}", "three": "${images.m.id}"})
+    rejected = [candidate(spec(key), f"{key}-cand", status=Status.DEACTIVATED) for key in "zkm"]
+    made = plan(catalog(user, *map(spec, "zkm")), inventory(*rejected))
+    assert made.notes[-2].startswith("user: it refers to images.k, which") or made.notes[1].startswith(
+        "user: it refers to images.k, which"
+    )
+    assert sum("it refers to images." in note for note in made.notes) == 1
+
+
+def test_a_candidate_that_a_staging_run_continues_waits() -> None:
+    """It is not published by that run; the next apply publishes it."""
+    source = UrlSource(("https://x/a",), transfer=Transfer(method=Method.WEB_DOWNLOAD))
+    wanted = spec("a", source=source)
+    image = rewrite(candidate(wanted, "c"), digests=(), declared=wanted.fingerprint.digests)
+    staged, applied = plan_stage(catalog(wanted), inventory(image)), plan(catalog(wanted), inventory(image))
+    for made, fate in ((staged, Fate.WAITING), (applied, Fate.PUBLISHED)):
+        (create,) = [step.action for step in made.steps if isinstance(step.action, Create)]
+        assert create.fill == "c"
+        assert [one.fate for one in made.candidates] == [fate]
+
+
+@pytest.mark.parametrize("make", [plan, plan_stage, plan_discard, plan_rollback])
+def test_a_plan_of_every_kind_names_the_moves_behind_its_ids(make: Callable[..., Plan]) -> None:
+    """Also one that writes no new key: without the move, its check would not find the image of the key."""
+    wanted = catalog(
+        spec("new", name="old", moved_from=("old",)),
+        spec("none", moved_from=("gone",)),
+        spec("a", "b"),
+        moved={"new": ("old",), "none": ("gone",)},
+    )
+    found = inventory(
+        live(spec("old")), candidate(spec("gone"), "staged"), live(spec("a")), retired(spec("a", "c"), "r")
+    )
+    made = make(wanted, found)
+    assert made.moved == {"old": "new"} | ({"gone": "none"} if make in (plan, plan_discard) else {})
+    assert made.ids["new"] == "id-old"
+    assert any(step.reason is Reason.MOVED for step in made.steps) is (make is plan)
+
+
+def test_an_adopted_image_that_changes_counts_among_the_live_ones() -> None:
+    """Limits are a share of them."""
+    foreign = replace(live(spec("a"), "theirs"), properties={})
+    made = plan(catalog(spec("a", adopt=True, min_ram=7)), inventory(foreign=(foreign,)))
+    assert (made.owned, made.changed) == (1, ("a",))

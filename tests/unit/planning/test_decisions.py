@@ -529,3 +529,57 @@ def test_a_candidate_of_unknown_content_is_deleted_only_after_the_new_build() ->
     made = plan(catalog(wanted), inventory(candidate(spec("a", "b"), "compared"), other))
     needs = {step.action.image_id: step.needs for step in made.steps if isinstance(step.action, Delete)}
     assert needs == {"compared": ("create:a",), "other": ()}
+
+
+def test_of_two_equal_current_images_the_visible_one_stays() -> None:
+    """Also if it is the newer one: users keep the image that they see."""
+    found = inventory(live(spec("a"), "one", hidden=True), live(spec("a"), "two", generation=2))
+    assert actions(plan(catalog(spec("a")), found)) == [("Update", "one", "duplicate")]
+
+
+@pytest.mark.parametrize(("size", "kind"), [(4096, "Update"), (5000, "Create"), (None, "Update")])
+def test_an_image_of_another_size_is_not_adopted_as_the_declared_content(size: int | None, kind: str) -> None:
+    """Its digest is unknown, its size is not."""
+    foreign = replace(live(spec("a"), "theirs"), properties={}, size=size)
+    made = plan(catalog(spec("a", adopt=True)), inventory(foreign=(foreign,)))
+    assert type(made.steps[0].action).__name__ == kind
+
+
+@pytest.mark.parametrize(("size", "kind"), [(4096, "Update"), (5000, "Create")])
+def test_a_candidate_of_another_size_is_not_published(size: int, kind: str) -> None:
+    """The service holds other data than was verified."""
+    found = inventory(live(spec("a"), "now"), candidate(spec("a", "b"), size=size))
+    assert type(plan(catalog(spec("a", "b")), found).steps[0].action).__name__ == kind
+
+
+@pytest.mark.parametrize(("declared", "is_kept"), [("vmdk", True), ("qcow2", False)])
+def test_an_image_that_the_service_converted_has_the_format_that_was_sent(declared: str, *, is_kept: bool) -> None:
+    """Another declared format makes a new build."""
+    image = rewrite(live(spec("a", disk_format="vmdk"), disk_format="raw"), converted=True)
+    made = plan(catalog(spec("a", disk_format=declared)), inventory(image))
+    assert [kind for kind, *_ in kinds(made)] == ([] if is_kept else ["Create", "Update"])
+
+
+def test_the_whole_sentence_about_rejected_candidates() -> None:
+    """Each of them by its id, the newest last; and every way out."""
+    rejected = [
+        candidate(spec("a", "b"), name, status=Status.DEACTIVATED, created_at=f"2026-11-0{day}T00:00:00Z")
+        for day, name in ((2, "y"), (1, "x"))
+    ]
+    made = plan(catalog(spec("a", "b")), inventory(live(spec("a"), "now"), *rejected))
+    assert made.notes == (
+        "a: candidate x, y was deactivated, so its build is rejected and not published; the current image stays as it is; to "
+        "publish it: openstack image set --activate x && openstack image set --activate y, then apply; to drop it: "
+        "imagesync apply PATH --discard-staged a; or declare another build",
+    )
+
+
+def test_the_whole_sentence_about_images_that_may_hold_a_build_that_is_not_staged() -> None:
+    """It names the one that is compared first."""
+    wanted = spec("a", fingerprint=Fingerprint((Checksum("sha512", "a" * 128),), size=4096))
+    found = inventory(live(spec("a"), "old"), live(spec("a"), "new", generation=2))
+    made = plan(catalog(wanted), found, Policy(publish=Publish.STAGED_ONLY))
+    assert made.notes == (
+        "a: it is unknown whether image new holds the declared build, and policy.publish is staged-only, so it is not "
+        "published; to compare them, and to stage the build if it differs: imagesync apply PATH --stage",
+    )

@@ -5,7 +5,17 @@ from typing import Any
 
 import pytest
 
-from imagesync.model.catalog import Auto, NamedProject, OnExpire, Role, Status, Visibility
+from imagesync.model.catalog import (
+    Auto,
+    Fingerprint,
+    NamedProject,
+    OnExpire,
+    Role,
+    Status,
+    Transfer,
+    UrlSource,
+    Visibility,
+)
 from imagesync.model.drift import Drift, DriftReport, Remedy
 from imagesync.model.image import LiveImage, MemberState
 from imagesync.model.record import hash_name
@@ -226,3 +236,61 @@ def test_a_listing_compares_current_images_and_no_members() -> None:
         current.id: [("min_ram",)]
     }
     assert find_drift_of_listed(catalog(shared), [live(shared)], PROJECT) == {current.id: ()}
+
+
+def test_a_store_that_lost_its_copy_is_drift() -> None:
+    """Not a further copy that another user made, not all stores, and not stores that the service does not report."""
+    written = spec(source=UrlSource(("https://x/a",), transfer=Transfer(stores=("slow", "fast"))))
+    assert values(find(written, live(written, stores=("fast",)))) == [
+        ("stores", ("fast", "slow"), ("fast",), Remedy.DRIFT_ONLY)
+    ]
+    assert not find(written, live(written, stores=("slow", "more", "fast"))).found
+    assert not find(written, live(written, stores=())).found
+    other = replace(written, source=UrlSource(("https://x/a",), transfer=Transfer(stores=("slow",))))
+    assert not find(other, live(written, stores=("more",))).found
+    every = spec(source=UrlSource(("https://x/a",), transfer=Transfer(all_stores=True)))
+    assert not find(every, live(every, stores=("fast",))).found
+
+
+def test_what_makes_a_deactivated_image_active_again() -> None:
+    """An apply if the manifest declares a status since, ``--reactivate`` without one; nothing if the key left it."""
+    images = [live(spec(key), status=Status.DEACTIVATED) for key in "abc"]
+    report = find((spec("a"), spec("b", status=Status.ACTIVE)), *images)
+    assert [(one.key, one.remedy) for one in report.found] == [
+        ("a", Remedy.REACTIVATE),
+        ("b", Remedy.APPLY),
+        ("c", Remedy.NONE),
+    ]
+
+
+def test_members_of_an_image_that_is_no_longer_shared_are_not_compared() -> None:
+    """Such an image has no members. That it is private now is drift."""
+    shared = spec(visibility=Visibility.SHARED, members=frozenset({"p1"}))
+    found = inventory(live(shared, visibility=Visibility.PRIVATE), members={"id-a": ()})
+    assert values(find_drift(catalog(shared), found, None)) == [("visibility", "shared", "private", Remedy.DRIFT_ONLY)]
+
+
+def test_other_data_of_a_file_without_a_digest_is_judged_by_its_url() -> None:
+    """Only if the record names a URL that the manifest still has."""
+    written = spec(source=UrlSource(("https://x/a", "https://y/a")), fingerprint=Fingerprint())
+    image = live(written, os_hash_algo="sha256", os_hash_value="f" * 64)
+    image = rewrite(image, digests=spec().fingerprint.digests)
+    expected = [("content", f"sha256:{'a' * 64}", f"sha256:{'f' * 64}", Remedy.DRIFT_ONLY)]
+    assert values(find(written, image)) == expected
+    assert not find(written, rewrite(image, url=None)).found
+    assert not find(replace(written, source=UrlSource(("https://z/a",))), image).found
+    assert not find(spec(fingerprint=Fingerprint()), rewrite(image, url=None)).found
+
+
+def test_keys_without_an_image_and_drift_are_sorted() -> None:
+    """By key, image and value, whatever the order of the manifest and the listing."""
+    wanted = replace(catalog(), images=tuple(map(spec, "dbca")), keys=frozenset("abcd"))
+    found = inventory(*(live(spec(key, min_ram=1, min_disk=1), min_ram=2, min_disk=2) for key in "ca"))
+    report = find_drift(wanted, found, None)
+    assert [(one.key, one.path[0]) for one in report.found] == [
+        ("a", "min_disk"),
+        ("a", "min_ram"),
+        ("c", "min_disk"),
+        ("c", "min_ram"),
+    ]
+    assert (report.unknown, report.checked) == (("b", "d"), 2)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from imagesync.errors import Diagnostic
+from imagesync.model.catalog import Role
 from imagesync.model.explanation import ContentState, Explanation
 from imagesync.model.image import LiveImage
 from imagesync.model.listing import Standing
@@ -102,3 +103,16 @@ def test_a_refused_plan_leaves_the_builds() -> None:
     found = explain_key(given, "a", None, ("no",))
     assert (found.plan, found.refusals, len(found.builds)) == (None, ("no",), 1)
     assert found.builds[0].steps == ()
+
+
+def test_of_several_builds_with_one_role_the_newest_is_first() -> None:
+    """Current ones that a broken run left, candidates, and images that a run is deleting after all others."""
+    ages = [(1, "2026-11-01"), (2, "2026-11-02")]
+    images = [
+        *(live(OLD, f"now{age}", generation=age) for age, _ in ages),
+        *(candidate(NEW, f"next{age}", created_at=f"{day}T00:00:00Z") for age, day in ages),
+        *(retired(OLD, f"old{age}", age, days=9 - age) for age, _ in ages),
+        live(OLD, "gone", Role.DELETING),
+    ]
+    found = explain(NEW, *images)
+    assert [one.image.id for one in found.builds] == ["now2", "now1", "next2", "next1", "old2", "old1", "gone"]
