@@ -159,7 +159,7 @@ def test_a_key_that_has_an_image_adopts_none() -> None:
     assert "z has a current image" in refusals(made, both)[0]
 
 
-@pytest.mark.parametrize("name", ["owner", "disk_format"])
+@pytest.mark.parametrize("name", ["owner", "disk_format", "container_format"])
 def test_an_adoption_does_not_change_what_no_manifest_can_change(name: str) -> None:
     """It does not change the owner either."""
     made, images = adopting()
@@ -544,3 +544,35 @@ def test_no_saved_plan_deletes_a_foreign_image(reason: Reason) -> None:
         steps = (*made.steps, make_step(Delete("z", "foreign", 4096), reason))
         faults = find_false_claims(replace(made, steps=steps), images)
         assert any("image foreign does not belong to z" in fault for fault in faults)
+
+
+def test_two_foreign_images_are_not_replaced_by_one_build() -> None:
+    """``adopt`` names one image."""
+    other = replace(ADOPTED, id="other", name="y", disk_format="qcow2", container_format="bare", size=4096)
+    before = inventory(foreign=(replace(other, id="adopted", name="z"), other))
+    made = plan(catalog(spec("z", adopt="adopted", on_replace=OnReplace(keep=1))), before)
+    (step,) = [one for one in made.steps if one.id == "update:z:adopted"]
+    assert isinstance(step.action, Update)
+    assert step.action.record is not None
+    update = replace(step.action, image_id="other")
+    steps = (*made.steps, make_step(update, Reason.SUPERSEDED, step.needs))
+    forged = change_action(replace(made, steps=steps), "create:z", replaces=("adopted", "other"))
+    forged = replace(forged, relies=collect_reliances(forged.steps, before))
+    assert any("does not replace the current image of z" in fault for fault in find_false_claims(forged, before))
+
+
+def test_a_move_does_not_declare_data_verified() -> None:
+    """A staged build that was not verified stays where it is."""
+    moved = catalog(spec("new", "b", moved_from=("old",)), moved={"new": ("old",)})
+    before = inventory(live(spec("old")), candidate(spec("old", "b", name="new"), "c"))
+    made = plan(moved, before)
+    assert "move:new:c" in [step.id for step in made.steps]
+    after = replace(before, owned=(before.owned[0], rewrite(before.owned[1], unverified=True)))
+    for forged in (made, change_record(made, "move:new:c", unverified=True)):
+        assert "the move changes more than the key of image c" in " ".join(find_false_claims(forged, after))
+
+
+def test_a_retirement_has_no_time_in_the_record_of_a_plan() -> None:
+    """The run writes the time: a forged one would have the build deleted early."""
+    forged = change_managed(honest(), "update:b:id-b", retired="2000-01-01T00:00:00+00:00")
+    assert "the new record of image id-b has a wrong time of retirement" in " ".join(find_false_claims(forged, found()))

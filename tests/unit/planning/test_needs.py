@@ -133,3 +133,79 @@ def test_only_a_negative_limit_is_none(limit: int, grade: Grade, text: str) -> N
 def test_a_service_without_quotas() -> None:
     """Nothing to compare."""
     assert grades(judge_quotas({}, Needs(lacking=("a",)), has_lease=False)) == {"quotas": Grade.OK}
+
+
+def test_what_only_seems_to_be_needed() -> None:
+    """An upload needs no method. An image to adopt exists, and ``owner`` may name the session's own project."""
+    staged = UrlSource(("https://h/x",), transfer=Transfer(method=Method.GLANCE_DIRECT, stores=("fast", "slow")))
+    wanted = catalog(spec("staged", source=staged), spec("taken", adopt=True), spec("ours", owner=PROJECT))
+    needs = find_needs(wanted, PROJECT, [], {"/images/taken.raw": 5, "/images/ours.raw": 3}.get)
+    assert needs == Needs(
+        methods={"glance-direct": ("staged",)},
+        stores={"fast": ("staged",), "slow": ("staged",)},
+        lacking=("ours", "staged"),
+        known_bytes=3,
+    )
+
+
+def test_the_whole_text_of_each_check_of_a_role() -> None:
+    """The weakest role that is sufficient is named. The roles of Keystone permit no more than their names say."""
+    needs = Needs(public=("p",), elsewhere=("o", "q"))
+    assert [check.found for check in judge_rights({"member", "admin"}, needs)] == [
+        "the default policy allows it to the role member",
+        "the default policy allows it to the role admin (needed for p)",
+        "not needed: the catalog has no shared image",
+        "the default policy allows it to the role admin (needed for o, q)",
+    ]
+    ask = "ask an administrator of the cloud for the role, or use another user"
+    policy = "the service may have another policy, which no API shows: an apply will show it"
+    for role in ("manager", "service", "reader"):
+        checks = [(check.grade, check.found, check.fix) for check in judge_rights({role, "reader"}, needs)]
+        names = " and ".join(sorted({role, "reader"}))
+        member = f"the default policy requires the role member, and this user has {names}"
+        admin = f"the default policy requires the role admin (needed for p), and this user has {names}; {policy}"
+        assert checks[:2] == [(Grade.PROBLEM, member, ask), (Grade.WARNING, admin, ask)]
+    (first, *_) = judge_rights(None, needs)
+    assert first.found == "unknown without a token: the default policy requires the role member; an apply will show it"
+
+
+def test_the_first_of_several_methods_that_are_missing_is_named() -> None:
+    """With all that the service offers, and what to change."""
+    able = Capabilities(import_methods=frozenset({"x", "copy-image"}))
+    needs = Needs(methods={"glance-direct": ("a",), "web-download": ("b",)}, stores={"fast": ("c",)})
+    assert [(check.found, check.fix) for check in judge_offer(able, needs)] == [
+        (
+            "copy-image, x; glance-direct is missing (needed for a)",
+            "change source.method of these keys, or ask the cloud's operator for glance-direct",
+        ),
+        (
+            "the service reports none; fast is missing (needed for c)",
+            "change source.stores of these keys, or ask the cloud's operator for fast",
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "quota", "needs", "text"),
+    [
+        ("image_count_total", Usage(3, 3), Needs(lacking=()), "3 of 3 images used; there is no room for a new build"),
+        (
+            "image_count_uploading",
+            Usage(0, 1),
+            Needs(lacking=("a", "b", "c")),
+            "0 of 1 images used; the next apply needs at least 1 more",
+        ),
+        ("image_stage_total", Usage(1, 1), Needs(lacking=("a",), known_bytes=2**21), "1 of 1 MiB used"),
+        (
+            "image_stage_total",
+            Usage(1, 2),
+            Needs(lacking=("a",), known_bytes=2**21, methods={"glance-direct": ("a",)}),
+            "1 of 2 MiB used; the next apply needs at least 2 more",
+        ),
+        ("image_size_total", Usage(2, 2), Needs(lacking=()), "2 of 2 MiB used"),
+    ],
+)
+def test_the_whole_text_about_a_quota(name: str, quota: Usage, needs: Needs, text: str) -> None:
+    """The record of the lease is made only beside other images, and images are sent one after the other."""
+    (check,) = judge_quotas({name: quota}, needs, has_lease=False)
+    assert check.found == text

@@ -1,12 +1,16 @@
 """The order of steps: a name is never without an image."""
 
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 
 from imagesync.errors import PlanRefused
 from imagesync.model.catalog import Status
+from imagesync.model.plan import Deactivate, Delete, Reactivate, Reason, Update
 from imagesync.model.policy import OnRemove, Policy
+from imagesync.planning.ordering import order_steps
+from imagesync.planning.steps import make_step
 from tests.unit.factories import candidate, catalog, inventory, live, plan, retired, spec
 
 
@@ -92,3 +96,31 @@ def test_steps_start_in_the_order_of_keys_as_far_as_needs_allow() -> None:
     """What is referred to comes first."""
     wanted = catalog(spec("a", properties={"p": "${images.c.id}"}), spec("b"), spec("c"))
     assert [step.id for step in plan(wanted, inventory()).steps] == ["create:b", "create:c", "create:a"]
+
+
+def test_steps_that_wait_for_nothing_are_ordered_by_key_and_kind() -> None:
+    """What gives users an image comes before what takes one away."""
+    actions = [
+        *(Delete("a", "x", 1), Deactivate("a", "x"), Update("a", "x", (), None), Reactivate("a", "x")),
+        *(Delete("B", "x", 1), Update("a", "w", (), None)),
+    ]
+    steps = [make_step(action, Reason.DRIFT) for action in actions]
+    expected = [
+        *("delete:B:x", "reactivate:a:x", "update:a:w", "update:a:x", "deactivate:a:x", "delete:a:x"),
+    ]
+    for one in permutations(steps):
+        assert [step.id for step in order_steps(one)] == expected
+
+
+def test_a_hidden_image_neither_gives_nor_frees_its_name() -> None:
+    """No user finds it by that name, so nothing waits."""
+    wanted, found = catalog(spec("new", name="x"), spec("k")), inventory(live(spec("old", name="x", hidden=True)))
+    made = plan(wanted, replace(found, owned=(*found.owned, live(spec("k")))))
+    assert [step.needs for step in made.steps if step.action.key == "old"] == [()]
+    hidden = spec("new", name="x", hidden=True)
+    for image in (candidate(hidden), candidate(hidden, name="x")):
+        made = plan(catalog(hidden, spec("k")), inventory(image, live(spec("old", name="x")), live(spec("k"))))
+        assert [(step.id, step.needs) for step in made.steps] == [
+            ("update:new:cand", ()),
+            ("delete:old:id-old", ()),
+        ]

@@ -85,3 +85,17 @@ def test_copies_are_counted_and_make_no_other_plan() -> None:
     bare, beside = plan(wanted, inventory(ours)), plan(wanted, inventory(ours, copies=(snapshot,)))
     assert beside.copies == ("snapshot",)
     assert bare == beside
+
+
+def test_a_former_key_is_in_the_project_of_its_new_key_unless_the_manifest_names_another() -> None:
+    """``removed`` may name the project of the former key."""
+    wanted = catalog(
+        spec("new", owner=OTHER, moved_from=("old", "older")),
+        moved={"new": ("old", "older")},
+        owners={"older": "e" * 32},
+    )
+    assert make_ownership(wanted, PROJECT).owners == {"new": OTHER, "old": OTHER, "older": "e" * 32}
+    within = replace(wanted, images=(), owners={"new": OTHER})  # --only leaves the new key out
+    assert make_ownership(within, PROJECT).owners == {"new": OTHER, "old": OTHER, "older": OTHER}
+    ours = catalog(spec("new", moved_from=("old",)), moved={"new": ("old",)}, owners={"new": PROJECT})
+    assert make_ownership(ours, PROJECT).owners == {}

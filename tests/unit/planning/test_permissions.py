@@ -131,3 +131,25 @@ def test_images_that_no_user_could_use_before_do_not_dilute_them(attrs: dict[str
     assert (
         refused == "the plan would remove 2 of 4 live images (50 %); the limit is 30 %; pass --max-delete 2 to allow it"
     )
+
+
+def test_a_protected_image_that_a_new_build_replaces_needs_allow_protected() -> None:
+    """``adopt`` names it, and it has other content: it is hidden in favor of the new build."""
+    image = replace(ADOPTED, protected=True, disk_format="qcow2", container_format="bare", size=4096)
+    before = inventory(foreign=(image,))
+    made = plan(catalog(spec("z", adopt="adopted", on_replace=OnReplace(keep=1))), before)
+    assert [step.id for step in made.steps] == ["create:z", "update:z:adopted"]
+    assert find_exceeded_limits(made, before, LIMITLESS) == (
+        "update:z:adopted: would take over the protected image adopted; pass --allow-protected to allow it",
+    )
+
+
+def test_a_key_that_vanishes_counts_as_removed_and_not_as_changed() -> None:
+    """Whatever lists a forged plan has."""
+    before = inventory(*(live(spec(key)) for key in "abcdef"))
+    made = plan(catalog(*(spec(key) for key in "bcdef")), before)
+    forged = replace(made, removed=(), changed=("a",))
+    output = find_exceeded_limits(forged, before, Policy(max_delete=Limit(0), max_update=Limit(0)))
+    assert output == (
+        "the plan would remove 1 of 6 live images (16 %); the limit is 0 %; pass --max-delete 1 to allow it",
+    )

@@ -22,7 +22,7 @@ from imagesync.model.plan import (
 )
 from imagesync.model.policy import OnReplace
 from imagesync.model.record import is_reserved
-from imagesync.planning.plan_checks import MAX_FAULTS, find_faulty_steps, shorten_faults
+from imagesync.planning.plan_checks import MAX_FAULTS, REASONS, find_faulty_steps, shorten_faults
 from imagesync.planning.steps import make_step
 from tests.unit.factories import candidate, catalog, digest, inventory, live, plan, retired, spec
 from tests.unit.planning.plans import plan_discard, plan_rollback, plan_stage
@@ -119,6 +119,18 @@ FORGED: dict[str, tuple[Callable[[Plan], Plan], str]] = {
     ),
     "URL of a record": (lambda p: change_record(p, "create:c", url="0" * 64), "names another URL"),
     "no data": (lambda p: change_action(p, "create:a", source=Content.UNMANAGED), "no data to make an image from"),
+    "fill without data": (
+        lambda p: change_action(p, "create:a", source=Content.NO_DATA, fill="other"),
+        "cannot fill image other",
+    ),
+    "changed marker after another change": (
+        lambda p: change_action(
+            p,
+            "update:b:id-b",
+            changes=(FieldChange(("min_ram",), 0, 1), FieldChange(("properties", "imagesync_id"), "b", "x")),
+        ),
+        "'imagesync_id'",
+    ),
     "fill": (lambda p: change_action(p, "create:a", image_id="one", fill="other"), "cannot fill image other"),
     "owner": (lambda p: change_state(p, "create:a", fields={"owner": "x"}), "its owner x is not the project"),
     "owner of another key": (
@@ -248,3 +260,54 @@ def test_a_name_of_a_field_in_another_case_is_a_property(name: str) -> None:
     assert not find_faulty_steps(change_state(made, "create:a", properties={name: "x"}))
     assert not is_reserved(name)
     assert is_reserved(name.lower())
+
+
+def test_the_reasons_that_a_step_of_each_kind_may_have() -> None:
+    """A saved plan with any other reason is refused."""
+    published = {"staged", "rollback", "adopt"}
+    changed = {"manifest-changed", "drift", "expired", "removed", "superseded", "duplicate"}
+    assert {kind.__name__: {reason.value for reason in reasons} for kind, reasons in REASONS.items()} == {
+        "Create": {"new", "content-changed", "content-tampered", "incomplete", "manifest-changed"}
+        | {"unverified", "content-unknown"},
+        "Update": changed | published | {"moved"},
+        "Deactivate": changed | published,
+        "Reactivate": {"manifest-changed", "drift"} | published,
+        "Delete": {"removed", "expired", "superseded", "outdated", "incomplete", "discarded", "deleting"},
+    }
+
+
+def test_a_rollback_deletes_nothing() -> None:
+    """Also not the build that it replaces."""
+    found = inventory(live(spec("a", "b"), "now", generation=2), retired(spec("a"), "old"))
+    back = plan_rollback(catalog(spec("a", "b")), found)
+    delete = make_step(Delete("a", "now", 4096), Reason.SUPERSEDED, ("update:a:now",))
+    faults = find_faulty_steps(replace(back, steps=(*back.steps, delete), kept=()))
+    assert any("kind rollback cannot have this step" in fault for fault in faults)
+
+
+def test_the_record_of_a_build_with_mirrors_names_the_first_one() -> None:
+    """As the planner writes it; the second one is another URL."""
+    mirrors = UrlSource(("https://x/a.raw", "https://y/a.raw"), checksum=digest("a"))
+    made = plan(catalog(spec("a", source=mirrors)), inventory())
+    assert find_faulty_steps(made) == ()
+    other = replace(mirrors, urls=mirrors.urls[::-1])
+    faults = find_faulty_steps(change_action(made, "create:a", source=other))
+    assert any("its record names another URL than its source" in fault for fault in faults)
+
+
+def test_an_old_build_is_deleted_only_after_the_new_one_is_published() -> None:
+    """Because of its age, as because of the number of builds."""
+    wanted = catalog(spec("a", "b", on_replace=OnReplace(keep=9, delete_after=1)))
+    made = plan(wanted, inventory(live(spec("a"), "now", generation=2), retired(spec("a", "c"), "old", days=9)))
+    (delete,) = [step for step in made.steps if step.id == "delete:a:old"]
+    assert (delete.reason, delete.needs) == (Reason.OUTDATED, ("create:a",))
+    assert "wait for create:a" in find_faulty_steps(put_in_order(change_step(made, "delete:a:old", needs=())))[0]
+
+
+def test_only_images_of_moved_keys_get_another_key() -> None:
+    """The plan lists each move."""
+    moved = catalog(spec("new", name="old", moved_from=("old",)), moved={"new": ("old",)})
+    made = plan(moved, inventory(live(spec("old"))))
+    assert [step.id for step in made.steps] == ["move:new:id-old"]
+    faults = find_faulty_steps(replace(made, moved={}))
+    assert any("it moves an image that the plan does not list among the moved keys" in fault for fault in faults)

@@ -8,7 +8,7 @@ from itertools import permutations
 from imagesync.model.catalog import OnExpire, Role, Status
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Update
-from imagesync.model.policy import Limit, OnReplace, Policy
+from imagesync.model.policy import Limit, OnRemove, OnReplace, Policy
 from imagesync.model.record import read
 from imagesync.planfile.writer import encode_plan, format_document
 from imagesync.planning.policy import check
@@ -134,3 +134,16 @@ def test_all_images_are_read_a_fixed_number_of_times() -> None:
             assert len(made.steps) == (number if min_ram else 0)
         passes.append(CountedImages.passes)
     assert passes[0] == passes[1] > 0
+
+
+def test_an_expired_image_is_deleted_whatever_happens_to_removed_ones() -> None:
+    """``on_expire`` says so. A new key with its name is not taken for the same image."""
+    due = spec("due", name="n", expires=NOW.date().isoformat(), on_expire=OnExpire.DELETE)
+    found = inventory(live(due), live(spec("gone", "c")), live(spec("stays")), notes=("a note of the listing",))
+    made = plan(catalog(due, spec("new", name="n"), spec("stays")), found, Policy(on_remove=OnRemove.KEEP))
+    assert kinds(made) == [
+        ("Update", "gone", "removed"),
+        ("Create", "new", "new"),
+        ("Delete", "due", "expired"),
+    ]
+    assert made.notes == ("a note of the listing",)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from imagesync.model.catalog import Role, Status
+from imagesync.model.plan import Kind
 from imagesync.planning.recovery import (
     Recovery,
     is_same_except_recovery,
@@ -71,3 +72,10 @@ def test_a_plan_relies_on_the_guards_that_the_recovery_wrote() -> None:
     expected.pop(f"properties.{guard}")
     assert found == replace(reliance, values=expected)
     assert renew_reliances(made, {}) == made
+
+
+def test_a_plan_of_another_kind_is_not_the_approved_one() -> None:
+    """Although neither does anything."""
+    made = plan(catalog(spec("a")), inventory(live(spec("a"))))
+    assert is_same_except_recovery(made, made)
+    assert not is_same_except_recovery(replace(made, kind=Kind.STAGE), made)

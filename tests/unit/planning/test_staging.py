@@ -243,3 +243,33 @@ def test_dropping_a_rejected_candidate_by_its_key_does_not_say_that_it_stays() -
     assert plan_discard(catalog(spec("a", "b")), found, "a").notes == ()
     assert plan_discard(catalog(spec("a", "b")), found, "*").notes != ()
     assert plan_discard(catalog(), inventory()).steps == ()
+
+
+def test_a_candidate_replaces_nothing_and_shows_no_changes() -> None:
+    """What differs from the current image is shown when the candidate is published."""
+    made = plan_stage(catalog(spec("a", "b", min_ram=7)), inventory(live(spec("a"))))
+    (create,) = [step.action for step in made.steps if isinstance(step.action, Create)]
+    assert (create.stage, create.replaces, create.changes) == (True, (), ())
+
+
+def test_only_a_retired_image_that_comes_back_is_noted_by_a_staging_run() -> None:
+    """A candidate that waits is listed among the candidates."""
+    made = plan_stage(catalog(spec("a", "b")), inventory(live(spec("a")), candidate(spec("a", "b"))))
+    assert (made.notes, len(made.candidates)) == ((), 1)
+
+
+def test_a_glob_of_candidates_to_drop_without_a_match_names_the_nearest_keys() -> None:
+    """Up to three, of the manifest and of live images; the case of a key counts."""
+    wanted = catalog(*(spec(f"debian-1{number}") for number in (1, 2, 3)))
+    found = inventory(live(spec("debian-10")), candidate(spec("z"), "c"))
+    with pytest.raises(
+        PlanRefused,
+        match=r"no key matches \(write PATH before the option\); did you mean debian-1\d(, debian-1\d){2}\?",
+    ):
+        plan_discard(wanted, found, "debian-1")
+    with pytest.raises(PlanRefused, match=r"did you mean z\?"):
+        plan_discard(wanted, found, "Z*")
+    for keys in ("*13", "debian-1[23]"):
+        assert plan_discard(wanted, found, keys).steps == ()
+    with pytest.raises(PlanRefused, match="no key matches"):
+        plan_discard(wanted, found, "q*")
