@@ -12,6 +12,8 @@ from imagesync.formats import Inspection, check_not_disguised
 from tests.samples import (
     DISGUISED,
     GIB,
+    PLAIN,
+    QED,
     REFUSED,
     TAKEN,
     gpt,
@@ -27,7 +29,7 @@ from tests.samples import (
 )
 
 
-def inspect_all(disk_format: str, container_format: str, data: bytes, step: int = 2**20) -> Inspection:
+def inspect_all(disk_format: str, container_format: str | None, data: bytes, step: int = 2**20) -> Inspection:
     """Inspect all data, in chunks of ``step`` bytes."""
     inspection = Inspection(disk_format, container_format)
     for start in range(0, len(data), step):
@@ -212,3 +214,33 @@ def test_the_size_of_data_without_a_disk_s_header_is_its_length(
     inspection.feed(b"\1" * size)
     assert inspection.least_size == 0
     assert inspection.finish() == size
+
+
+@pytest.mark.parametrize("kind", ["qcow2", "vmdk", "vhd", "vhdx", "vdi", "qed"])
+def test_each_format_that_contains_a_disk_is_not_raw(kind: str) -> None:
+    """A machine would boot the file itself; with the format declared, it is right."""
+    with pytest.raises(FormatMismatch) as caught:
+        check_not_disguised("raw", kind)
+    assert str(caught.value) == (
+        f"the data is {kind}, not raw: a machine would boot the {kind} file itself; declare disk_format: {kind}, or correct "
+        "the source"
+    )
+    check_not_disguised(kind, kind)
+    check_not_disguised(None, kind)
+
+
+@pytest.mark.parametrize("kind", ["iso", "gpt", "luks", "raw"])
+def test_formats_that_a_machine_boots_as_they_are_may_be_raw(kind: str) -> None:
+    """They are file systems and partition tables."""
+    check_not_disguised("raw", kind)
+
+
+@pytest.mark.parametrize("data", [qcow2(backing=b"/etc/shadow"), vmdk(extent=""), QED])
+def test_a_format_that_may_refer_to_other_files_is_refused_in_every_container(data: bytes) -> None:
+    """A container that is not declared counts as bare: then the format must also be right."""
+    for container in ("ova", "bare", None):
+        with pytest.raises(FormatMismatch, match="not safe to boot"):
+            inspect_all("raw", container, data)
+    inspection = Inspection("qcow2", None)
+    with pytest.raises(FormatMismatch, match="looks like raw, not qcow2"):
+        inspection.feed(PLAIN)

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from imagesync.formats.naming import describe_binary
-from tests.samples import qcow2
+from tests.samples import gpt, iso, qcow2
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,9 @@ from tests.samples import qcow2
         (bytes(range(256)), "binary data"),
         ("café: 1\n".encode("latin-1"), ""),
         ("version: 1\n".encode("utf-16"), ""),
+        ("\ufeffversion: 1\n".encode("utf-16-be"), ""),
+        (gpt(), "a disk with partitions"),
+        (iso(), "an iso image"),
         (b"version: 1\n", ""),
         (b"", ""),
     ],

@@ -51,6 +51,14 @@ def test_data_of_a_program_is_recognized(kind: str) -> None:
         b"\xa3\2" + zlib.compress(LITERAL),
         b"\xa3\3" + bz2.compress(LITERAL),
         b"\xc8\xc0\x20\2" + zlib.compress(LITERAL),
+        ESK + b"\xd2\xe0\1" + b"\7" * 600,
+        *(
+            b"\xc1\x40" + (b"\6" + bytes((length,)) + b"\6" * length + b"\x19").ljust(64, b"\7") + b"\xd2\xec\2" + DATA
+            for length in (0, 21, 33)
+        ),
+        *(PASSWORD[:4] + way + PASSWORD[5:] + b"\xd2\xec\1" + DATA for way in (b"\0", b"\1", b"\3", b"\4")),
+        b"\x88\x17" + b"\3\5\0" + bytes(12) + b"\1\x08" + bytes(6),
+        *(b"\xc5" + KEY[1:] + bytes((0xC0 | tag,)) + KEY[1:] for tag in (7, 14)),
     ],
 )
 def test_other_forms_are_recognized(data: bytes) -> None:

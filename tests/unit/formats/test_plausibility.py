@@ -21,6 +21,7 @@ from imagesync.errors import FormatMismatch
 from imagesync.formats import HEAD, Plausibility, is_page
 from imagesync.formats.contents import PACKING_ARCHIVES, recognize
 from imagesync.formats.packers import is_lzma
+from imagesync.formats.texts import name_text
 from tests.samples import TAKEN, TEXT_VMDK, kernel, partitioned
 
 DISK = bytes(512) + random.Random(1).randbytes(200_000)
@@ -498,3 +499,77 @@ def test_the_head_is_judged_as_soon_as_it_is_complete(size: int) -> None:
     assert check.is_judged
     check.feed(b"more")
     check.finish()
+
+
+OTHER_BEGINNINGS: dict[str, bytes] = {
+    "a zip archive": b"PK\5\6",
+    "a zip archive in parts": b"PK\7\x08",
+    "a rar archive": b"Rar!\x1a\x07\0",
+    "an ar archive": b"!<thin>\n",
+    "a WIM archive": b"WLPWM\0\0\0",
+    "an rpm package": b"\xed\xab\xee\xdb\4",
+    "a cpio archive": b"\xc7\x71" + bytes(18) + (1000).to_bytes(2, "little") + bytes(4) + b"d/" * 499 + b"a\0",
+    "a RIFF file": b"RIFF\0\0\0\0AVI ",
+    "a RIFF file with sound": b"RIFF\0\0\0\0WAVE",
+    "a RIFF file with a picture": b"RIFF\0\0\0\0WEBP",
+    "a Java class": b"\xca\xfe\xba\xbe\xff\xff\0\x45",
+    "a Java class of a usual version": b"\xca\xfe\xba\xbe\0\3\0\x2d",
+    "lzma": lzma.compress(
+        DISK, lzma.FORMAT_ALONE, filters=[{"id": lzma.FILTER_LZMA1, "preset": 1, "dict_size": 3 * 2**20}]
+    ),
+}
+"""Rarer beginnings of kinds of data that ``NO_DISKS`` has with their usual one."""
+
+
+@pytest.mark.parametrize("case", OTHER_BEGINNINGS)
+def test_a_kind_of_data_is_recognized_by_each_of_its_beginnings(case: str) -> None:
+    """Several programs write it, or several versions of one."""
+    found = recognize(OTHER_BEGINNINGS[case] + DISK)
+    assert found is not None
+    assert case.startswith(found.name)
+
+
+def test_an_archive_stays_one_although_its_first_sector_ends_as_a_boot_sector() -> None:
+    """Only a program may be a bootable disk, too."""
+    end = b"\x55\xaa" + DISK
+    found = recognize(b"7z\xbc\xaf\x27\x1c".ljust(510, b"\1") + end)
+    assert found is not None
+    assert found.name == "a 7z archive"
+    assert recognize(b"\x7fELF\1\1\1".ljust(510, b"\1") + end) is None
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        bytes(148) + b"000400\0 " + bytes(356) + DISK,  # the checksum of a tar header without a name
+        b"\x1f\x9d\x90\0\1" + bytes(600),  # compress, where the table is cleared before it has a code
+    ],
+)
+def test_a_header_with_a_valid_checksum_and_no_content_may_be_of_a_disk(head: bytes) -> None:
+    """A program never writes it."""
+    assert recognize(head) is None
+
+
+@pytest.mark.parametrize(
+    ("head", "is_text"),
+    [
+        (b"404 not found, " * 6 + b"more text.", True),
+        (b"404 not found, " * 6 + b"more text", False),
+        (b"\xe0" * 94 + b"a b cd", True),
+        (b"\xe0" * 96 + b"a bc", False),
+        (b"\xe0" * 240 + b"abcdefghijklmno ", True),
+        (b"\xe0" * 242 + b"abcdefghijklmno ", False),
+    ],
+)
+def test_how_much_of_a_head_must_look_like_text(head: bytes, *, is_text: bool) -> None:
+    """100 bytes before zeros; of an unknown coding a twentieth in ASCII, and one of 256 characters as white space."""
+    padded = head.ljust(512, b"\0") if head.isascii() else head
+    assert (name_text(padded, is_whole=True) == "text") is is_text
+
+
+@pytest.mark.parametrize("archive", ["zip", "7z", "rar", "cab", "wim"])
+def test_an_archive_that_packs_is_right_in_a_compressed_container(archive: str) -> None:
+    """Other archives are not packed."""
+    judge(NO_DISKS[archive][0], "raw", "compressed")
+    with pytest.raises(FormatMismatch, match="container_format is compressed, but the data is an ar archive"):
+        judge(NO_DISKS["ar"][0], "raw", "compressed")

@@ -39,6 +39,7 @@ def test_data_is_recognized(data: bytes, formats: Formats) -> None:
         (b"", "there is no data"),
         (archive("box.vmdk", "box.ovf"), "the data is a tar archive, not raw; extract the disk"),
         (b"QED\0" + bytes(HEAD), "the data is qed, which the image service does not accept; convert it"),
+        (qcow2()[:32768] + iso()[32768:], "the data is both iso and qcow2; build the image again"),
         (b"\x7fELF\x02\x01\x01" + bytes(HEAD), "the data is an ELF program, not raw"),
     ],
 )
