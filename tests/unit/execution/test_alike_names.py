@@ -94,3 +94,14 @@ def test_a_name_that_the_image_may_once_have_had_is_mentioned() -> None:
         "with other case, accents or trailing spaces, and MariaDB and MySQL keep removed names: choose another name, or "
         "make a new build"
     )
+
+
+def test_what_is_not_sent_explains_no_failure() -> None:
+    """Alike tags that the update leaves as they are; and a new error keeps the status of the answer."""
+    image = LiveImage("id", tags=frozenset({"A", "a"}))
+    assert explain_failure(image, {"name": "m"}, FAULT) is FAULT
+    found = explain_failure(image, {"properties": {"foo": "1"}}, FAULT)
+    assert isinstance(found, Unavailable)
+    assert found.status == 500
+    assert "'foo' with other case" in found.hint
+    assert str(explain_failure(image, {"tags": ("A",)}, FAULT)).startswith("image id: tags 'A' and 'a' differ")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from imagesync.execution.changes import MAX_NAMED, find_altered, find_changes, find_unmet
+from imagesync.execution.changes import LONG, MAX_NAMED, find_altered, find_changes, find_unmet
 from imagesync.model.catalog import Status, Visibility
 from tests.unit.factories import live, spec
 
@@ -89,3 +89,11 @@ def test_each_image_that_was_altered_is_named() -> None:
     listed["a"], listed["d"] = replace(images[0], name="x"), replace(images[3], name="x")
     del listed["b"]
     assert [text.split("image ")[1][0] for text in find_altered(images, listed)] == ["a", "b", "d"]
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_a_long_value_of_the_record_is_not_shown(name: str) -> None:
+    """Its text means nothing to a reader."""
+    assert name in LEFT.properties
+    found = replace(LEFT, properties={**LEFT.properties, name: "another"})
+    assert find_changes(LEFT, found) == [f"properties.{name} has changed"]

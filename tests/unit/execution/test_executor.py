@@ -336,3 +336,28 @@ def test_deletions_learn_of_a_stop_while_they_run() -> None:
 
     execute(made(("-x", ())), Deleting(), jobs=1, notify=lambda _: None, cancelled=cancelled)
     assert seen == [False, True]
+
+
+def test_what_needs_an_interrupted_step_is_not_started() -> None:
+    """It is not skipped: nothing failed."""
+
+    class Stopping:
+        def __call__(self, step: Step, advance: Advance, /) -> Performed:
+            raise RunStopped
+
+        def delete(
+            self, deletes: Sequence[Delete], jobs: int, waiting: Waiting, /
+        ) -> dict[str, Performed | ImagesyncError]:
+            return {}
+
+    stopped = threading.Event()
+
+    def notify(event: Event) -> None:
+        if isinstance(event, Started):
+            stopped.set()
+
+    steps = made(("a", ()), ("b", ("a",)), ("-c", ("b",)))
+    report = execute(steps, Stopping(), jobs=1, notify=notify, cancelled=stopped)
+    assert outcomes(report) == {"a": "interrupted", "b": "not-started", "-c": "not-started"}
+    assert [result.error for result in report.results] == ["", "", ""]
+    assert report.interrupted

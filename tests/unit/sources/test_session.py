@@ -475,3 +475,38 @@ def test_the_timeouts_of_a_request_end_with_the_deadline(left: float | None, tim
         session._session.request = request  # type: ignore[method-assign]
         session.ask("http://a.example/x").close()
     assert given == [(timeouts, True, False, {"Accept-Encoding": "identity"})]
+
+
+class RedirectingOften(Redirecting):
+    """A session whose first requests are answered with these redirects, in order."""
+
+    def __init__(self, *targets: str) -> None:
+        super().__init__("")
+        self._targets = targets
+
+    def _send(
+        self, method: str, place: str, url: str, headers: Mapping[str, str], login: tuple[str, str] | None
+    ) -> requests.Response:
+        answer = super()._send(method, place, url, headers, login)
+        if len(self.logins) <= len(self._targets):
+            answer.status_code = 302
+            answer.headers["Location"] = self._targets[len(self.logins) - 1]
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("targets", "number"),
+    [
+        (("https://a.example/y", "https://a.example/z"), 3),
+        (("https://a.example/y", "http://a.example/z"), 2),
+        (("http://b.example/y", "http://a.example/z"), 1),
+        (("http://a.example/y", "http://b.example/z", "http://a.example/x"), 2),
+    ],
+)
+def test_a_log_in_is_lost_with_the_first_redirect_to_another_server(targets: tuple[str, ...], number: int) -> None:
+    """It does not come back with the server, and it does not leave TLS."""
+    with RedirectingOften(*targets) as session:
+        session.ask("http://me:secret@a.example/x").close()
+    login = ("me", "secret")
+    assert session.logins == [login if index < number else None for index in range(len(targets) + 1)]
+    assert session.redirects == list(targets)
