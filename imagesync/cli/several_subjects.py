@@ -1,12 +1,12 @@
 """Manifests or a saved file of plans -> what each target of a run gets. Reads manifests, lists of digests and plans."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from imagesync.cli.catalogs import load_catalogs_of
-from imagesync.cli.modes import check_target, refuse_values
+from imagesync.cli.modes import refuse_values
 from imagesync.cli.options import Options
 from imagesync.cli.plan_paths import check_paths
 from imagesync.cli.saved_plans import restore_urls
@@ -72,6 +72,10 @@ def _read_saved(document: Any, path: Path, options: Options, chosen: TargetChoic
     display = make_printable(str(path))
     if not is_several(document):
         raise UsageError(f"{display} is the plan of one target", "remove --target or --all-targets")
+    for option, value in (("--cloud", options.cloud), ("--store", options.store)):
+        if value is not None:
+            message = f"{option} selects one place, but {display} has the plans of several targets"
+            raise UsageError(message, "remove it, or pass --target NAME instead")
     catalog, planned = decode_plans(document, folder=str(path.parent.absolute()), display=display)
     names = [one.target for one in planned]
     for name in chosen.targets:
@@ -88,7 +92,6 @@ def _read_saved(document: Any, path: Path, options: Options, chosen: TargetChoic
         if one.plan is None or explain_missing(one):
             subjects[one.target] = NotPlanned(explain_missing(one))
             continue
-        check_target(one.plan, replace(options, target=one.target))
         check_paths(
             one.plan,
             path,
