@@ -264,6 +264,14 @@ def test_the_json_has_every_part_of_the_result(name: str) -> None:
     assert not text.endswith("\n")
 
 
+@pytest.mark.parametrize("form", list(ResultForm))
+@pytest.mark.parametrize("name", RESULTS)
+def test_no_text_ends_with_a_line_break(name: str, form: ResultForm) -> None:
+    """The printer adds it."""
+    if form is not ResultForm.JUNIT or isinstance(RESULTS[name], Tested):
+        assert not format_result(RESULTS[name], form, LOOK).endswith("\n")
+
+
 def test_the_json_of_a_plan_has_paths_from_its_folder() -> None:
     """It can be applied from there."""
     here, elsewhere = (
