@@ -386,10 +386,10 @@ def test_the_columns_are_those_of_the_longest_key_of_all_plans(screen: Screen) -
         display.put("us", label_plan(further, name))
         display(label_event(Started(further.steps[0]), name))
         display.refresh()
-        shown = "us\\x1b日本: c"
+        display_name = "us\\x1b日本: c"
         first, second = screen.lines[1:3]
-        assert first.startswith(f"a{' ' * (len(shown) + 2 - 1)}  ──")
-        assert second.startswith(f"{shown}  ──")
+        assert first.startswith(f"a{' ' * (len(display_name) + 2 - 1)}  ──")
+        assert second.startswith(f"{display_name}  ──")
         assert screen.lines[-1] == "0 of 3 steps done"
 
 

@@ -32,7 +32,9 @@ class DriftFolder:
         (folder / "m.yaml").write_text(MANIFEST)
         for store in ("eu", "us", "ap"):
             with open_backend(store=folder / store) as backend:
-                for key, fields in (("a", {"min_ram": 64 if store == "ap" else 512, "tags": ["lts"]}), ("b", {})):
+                fields_of_a = {"min_ram": 64 if store == "ap" else 512, "tags": ["lts"]}
+                every: dict[str, dict[str, Any]] = {"a": fields_of_a, "b": {}}
+                for key, fields in every.items():
                     if store != "ap" or key == "a":
                         image = record(backend, name=key, visibility="private" if key == "a" else "public", **fields)
                         seen = Visibility.PRIVATE if key == "a" else Visibility.PUBLIC
@@ -148,7 +150,7 @@ def test_targets_without_a_result_are_named_with_each_problem(capsys: pytest.Cap
     """In printable characters."""
     first, second = (Diagnostic("m.yaml", 3, number, "", f"wrong {number}\x1b", "") for number in (1, 2))
     answers: dict[str, object] = {"eu": 1, "u\x1b": ManifestError([first, second]), "ap": ImagesyncError("no", "wait")}
-    say_errors(Answers(answers))  # type: ignore[arg-type]
+    say_errors(Answers(answers))
     assert capsys.readouterr().err.splitlines() == [
         "imagesync: target u\\x1b: m.yaml:3:1: wrong 1\\x1b",
         "imagesync: target u\\x1b: m.yaml:3:2: wrong 2\\x1b",

@@ -1,8 +1,9 @@
-"""How a file of a user is read, and what is no JSON."""
+"""How a file of a user is read, and what is not JSON."""
 
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,8 @@ from imagesync.errors import UsageError
 def test_the_json_of_a_file_is_its_value(tmp_path: Path) -> None:
     """With any value; texts are UTF-8."""
     path = tmp_path / "x.json"
-    for value in ({"a": [1, {"b": None, "ü": "日"}]}, [], "text", 3, None):
+    values: list[Any] = [{"a": [1, {"b": None, "ü": "日"}]}, [], "text", 3, None]
+    for value in values:
         path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
         assert read_json(path, "a plan", "make one") == value
 
@@ -22,7 +24,7 @@ def test_the_json_of_a_file_is_its_value(tmp_path: Path) -> None:
     "content", [b"", b"{", b"{'a': 1}", b"\xff\xfe", b'{"a": 1, "a": 1}', b'[{"b": {"a": 1, "a": 2}}]', b"[" * 200_000]
 )
 def test_what_is_no_json_is_refused_by_what_it_should_be(tmp_path: Path, content: bytes) -> None:
-    """Also a name twice on any level, bytes that are no text, and very deep lists. The message has the path."""
+    """Also a name twice on any level, bytes that are not text, and very deep lists. The message has the path."""
     path = tmp_path / "x\x1b.json"
     path.write_bytes(content)
     with pytest.raises(UsageError) as caught:
