@@ -20,7 +20,9 @@ from imagesync.text import make_printable
 MAX_FILE_BYTES: Final = 16 * 2**20
 """Of a Markdown file: more than any forge takes."""
 SHORT_SHA: Final = 12
-_MARGIN: Final = len(f"\n\n{END}\n\n\n\n")
+_DRIFT: Final = "-drift"
+"""What the marker of an issue has, and that of a comment has not."""
+_MARGIN: Final = len(f"\n\n{END}\n\n\n\n{_DRIFT}")
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9./_ -]{1,64}")
 _HOW: Final = "name a file that imagesync wrote with --also markdown=FILE.md"
 _FORK: Final = "A run of a fork made this plan: its author controls what the plan says."
@@ -46,7 +48,7 @@ def make_issue(path: Path, forge: Forge, request: Request) -> tuple[str, Text]:
     _, catalog, target = read_marker(text.marker) or ("", "", "")
     where = "" if target in ("*", "-") else f" on {_show_name(target)}"
     title = f"imagesync: drift of catalog {_show_name(catalog)}{where}"
-    return title, Text(text.marker.replace("<!-- imagesync ", "<!-- imagesync-drift ", 1), text.body, last)
+    return title, Text(text.marker.replace("<!-- imagesync ", f"<!-- imagesync{_DRIFT} ", 1), text.body, last)
 
 
 def _show_name(name: str) -> str:
