@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.command import ROOT, Result, minimal_environment
-from tests.forge import SHA, ForgeDouble, make_pull_event, make_run_event
+from tests.forge import MERGE, SHA, ForgeDouble, make_pull_event, make_run_event
 from tests.forging import fit_digest
 from tests.forked import run
 from tests.markdown_pages import OURS, PARSERS, read_page
@@ -442,3 +442,82 @@ def test_the_double_can_be_started_from_a_shell(tmp_path: Path) -> None:
     finally:
         process.terminate()
         process.wait()
+
+
+def test_nothing_is_reported_of_a_user_that_the_next_run_recognizes(job: ForgeJob) -> None:
+    """Of a comment and of an issue: standard error is empty for each outcome."""
+    job.begin_github(make_pull_event(3))
+    for at, words in enumerate((("comment", "plan.md"), ("issue", "drift.md"))):
+        for number in ("5", "5", "6"):
+            job.env["GITHUB_RUN_ID"] = number
+            done = job.run(*words)
+            assert (done.stderr, len(done.stdout.splitlines())) == ("", 1)
+        assert len(job.double.github[("comments", "issues")[at]]) == 1
+    for _ in range(2):
+        assert job.run("issue", "drift.md", "--close").stderr == ""
+
+
+def test_the_author_of_an_issue_is_compared_too(job: ForgeJob) -> None:
+    """With the option, the issue of that user is found, kept and closed; the warning comes only with a new one."""
+    token = {"login": "our app[bot]", "is_app": True, "permissions": {"issues": "write"}, "drops_labels": True}
+    job.double.github["tokens"]["ghs_app"] = token
+    job.begin_github(GITHUB_TOKEN="ghs_app")
+    assert job.run("issue", "drift.md").stderr == (
+        "imagesync: the token writes as our app[bot], not as github-actions[bot]; pass --author 'our app[bot]'\n"
+        "imagesync: issue 4 of acme/images did not get the label imagesync, so the next run will not find it; "
+        "add the label to it\n"
+    )
+    job.double.github["issues"][0]["labels"].append("imagesync")
+    words = ("issue", "drift.md", "--author", "our app[bot]")
+    assert job.run(*words).output == "The drift of issue 4 of acme/images has not changed.\n"
+    assert job.run(*words, "--close").output == "Closed issue 4 of acme/images.\n"
+
+
+def test_the_last_line_of_an_issue_names_the_commit_and_the_run(job: ForgeJob) -> None:
+    """The commit is that of the job; so is that of the comment about a change."""
+    job.begin_github()
+    job.run("issue", "drift.md")
+    page = f"https://github.example/acme/images/commit/{MERGE}"
+    last = f"Commit [`{MERGE[:12]}`]({page}), [run](https://github.example/acme/images/actions/runs/5)"
+    assert job.double.github["issues"][0]["body"].endswith(f"\n\n<!-- imagesync run -->\n\n{last}")
+
+
+def test_the_line_about_a_reviewed_plan_has_the_words_of_the_forge(job: ForgeJob) -> None:
+    """GitLab calls it a merge request. The plan is that of its last commit, and the path is printable."""
+    job.double.merge_merge_request(4)
+    job.double.add_pipeline(9, 4, {"plan.json": (job.folder / "plan.json").read_text()})
+    job.begin_gitlab()
+    done = job.run("reviewed", "-o", "o\x1b.json")
+    assert done.output == "Wrote the plan of merge request 4, commit 1234567890ab, to o\\x1b.json.\n"
+
+
+@pytest.mark.parametrize("name", ["plan.json", "plans.json"])
+@pytest.mark.parametrize("change", ["altered", "not text", "nothing"])
+def test_what_is_wrong_with_a_reviewed_plan_is_one_line(job: ForgeJob, name: str, change: str) -> None:
+    """With the remedy of a saved plan, and the exit code of a failure."""
+    content = (job.folder / name).read_bytes()
+    assert content.count(b'"name": "a"') > 0
+    content = {
+        "altered": content.replace(b'"name": "a"', b'"name": "e"'),
+        "not text": b"\xff" + content,
+        "nothing": b"",
+    }[change]
+    job.double.merge_pull(3)
+    job.double.add_run(11, {"plan.json": content})
+    job.begin_github()
+    why = "was altered after it was made: its digest does not match its content"
+    assert job.run("reviewed", "-o", "out.json", code=1).stderr == (
+        f"imagesync: the plan of pull request 3 {why if change == 'altered' else 'is not a saved plan'}; "
+        "make a new plan: imagesync plan PATH -o plan.json\n"
+    )
+    assert not (job.folder / "out.json").exists()
+
+
+def test_a_reviewed_plan_needs_the_commit_of_the_job(job: ForgeJob) -> None:
+    """No request is sent without it."""
+    job.double.merge_pull(3)
+    job.begin_github(GITHUB_SHA="")
+    assert job.run("reviewed", "-o", "out.json", code=64).stderr == (
+        "imagesync: GITHUB_SHA is not set; run the command in a job for a commit of a branch\n"
+    )
+    assert job.double.requests == []
