@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import re
 import ssl
 import subprocess
 import threading
@@ -13,6 +14,9 @@ from typing import Any
 import pytest
 
 from imagesync import open_backend
+from imagesync.lease.taking import take
+from imagesync.model.image import LiveImage
+from imagesync.version import __version__
 from tests import forked
 from tests.command import Result, cloud_environment
 from tests.mounts import run_mounted
@@ -293,3 +297,172 @@ def make_expired_certificate(folder: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "certificate", folder / "key")
     return context
+
+
+def read_text(result: Result) -> list[str]:
+    """The lines of the text without the first one, which is about Python, and without the free space."""
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("ok       python           Python 3.")
+    assert lines[0].endswith(f", imagesync {__version__}")
+    return [re.sub(r"[0-9.]+ .iB free;", "N free;", line) for line in lines[1:]]
+
+
+@pytest.fixture
+def several(folder: Path) -> Path:
+    """A manifest with a store, a cloud, and three images, of which the cloud has two."""
+    targets = {"eu": {"cloud": "eu-prod", "only": ["a", "c"]}, "us": {"store": "us"}}
+    images = {"a": IMAGE, "b": {"source": "none"}, "c": {**IMAGE, "name": "C"}}
+    document = {"version": 1, "catalog": "base", "targets": targets, "images": images}
+    (folder / "base.yaml").write_text(json.dumps(document))
+    return folder
+
+
+def test_the_text_of_a_store_has_every_check(several: Path) -> None:
+    """In the order of what depends on what. What the next apply needs is the size of the missing images."""
+    head = ["ok       manifest         catalog base, 3 images declared", "ok       target           target us: store us"]
+    assert read_text(run(several, ".", "--target", "us")) == [
+        *head,
+        "ok       store            us has no store yet; imagesync apply creates it",
+        "ok       write            allowed",
+        "ok       disk             N free; the next apply needs at least 2.0 KiB",
+        "",
+        "no problem.",
+    ]
+    forked.run("apply", "--yes", "--target", "us", "--only", "a", "--only", "b", folder=several)
+    tail = ["ok       store version    version 1, readable", "ok       write            allowed"]
+    assert read_text(run(several, ".", "--target", "us")) == [
+        *head,
+        "ok       store            us exists",
+        *tail,
+        "ok       disk             N free; the next apply needs at least 1000 B",
+        "",
+        "no problem.",
+    ]
+    assert read_text(run(several, "--store", str(several / "us"))) == [
+        "ok       target           store us",
+        "ok       store            us exists",
+        *tail,
+        "ok       disk             N free; the next apply needs at least 0 B",
+        "",
+        "no problem.",
+    ]
+    assert run(several, "--store", "us", "-q").output == ""
+
+
+def test_a_file_that_is_missing_needs_no_room(several: Path) -> None:
+    """It is a problem of validate, and not of the target."""
+    (several / "a.raw").unlink()
+    assert read_text(run(several, ".", "--target", "us"))[4] == (
+        "ok       disk             N free; the next apply needs at least 0 B"
+    )
+
+
+def test_a_target_that_nothing_selects_is_two_problems(several: Path) -> None:
+    """Those of the manifest are listed, and all ways to select one; nothing after it is checked."""
+    assert read_text(run(several, ".", code=1)) == [
+        "problem  manifest         no target selected",
+        " " * 26 + "to fix: pass --target NAME (eu, us), or set default_target in the manifest; plan, apply and drift "
+        "also take --all-targets",
+        "problem  target           no target is selected",
+        " " * 26 + "to fix: pass --target NAME, --cloud NAME or --store DIR, set OS_CLOUD or OS_*, or declare "
+        "default_target",
+        "",
+        "2 problems.",
+    ]
+
+
+def test_a_path_is_read_although_a_cloud_is_given(several: Path) -> None:
+    """And the cloud is that of the option, without the name of a target; a cloud alone needs no manifest."""
+    cloud = [
+        "problem  settings         cloud nope is not defined, because no clouds.yaml exists",
+        " " * 26 + "to fix: write it to clouds.yaml in ~/.config/openstack or /etc/openstack, or pass "
+        "--clouds-file FILE",
+        "",
+        "1 problem.",
+    ]
+    target = "ok       target           cloud nope"
+    environment = run(several, "--cloud", "nope", code=1)
+    assert read_text(environment) == [target, *cloud]
+    assert read_text(run(several, ".", "--cloud", "nope", code=1)) == [
+        "ok       manifest         catalog base, 3 images declared",
+        target,
+        *cloud,
+    ]
+    assert run(several, ".", "--cloud", "nope", "-q", code=1).stdout.splitlines() == cloud
+
+
+def test_a_cloud_of_the_environment_is_the_target_of_a_manifest_without_one(folder: Path) -> None:
+    """Its name is shown; the file that the option names is the one that is read."""
+    env = cloud_environment(None, HOME=str(folder), OS_CLOUD="d")
+    (folder.parent / "x.yaml").write_text("clouds: {c: {}}")
+    words = ("doctor", "base.yaml", "--clouds-file", str(folder.parent / "x.yaml"))
+    lines = read_text(forked.run(*words, folder=folder, env=env, code=1))
+    assert lines[1] == "ok       target           cloud d"
+    assert lines[2] == f"problem  settings         cloud d is not defined in {folder.parent}/x.yaml"
+
+
+def test_a_link_that_chooses_the_place_is_a_problem(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Nothing behind it is looked at, unless it is allowed."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (folder / "way").symlink_to(elsewhere)
+    lines = read_text(run(folder, "base.yaml", "--store", "way/x", code=1))
+    assert lines[1:] == [
+        "ok       target           store way/x",
+        f"problem  target           way/x: a link leads to {elsewhere}/x, which is outside the working directory or in "
+        ".git",
+        " " * 26 + f"to fix: if you trust the link, use the absolute path {folder}/way/x, or pass --allow-outside",
+        "",
+        "1 problem.",
+    ]
+    assert run(folder, "base.yaml", "--store", "way/x", "--allow-outside", "-q").output == ""
+
+
+def test_a_manifest_with_one_problem_names_only_that(folder: Path) -> None:
+    """The command that lists all has the options that select it, without those of doctor."""
+    (folder / "base.yaml").write_text("version: 1\ncatalog: base\nvalues: {a: 1}\nimages: {a: {min_rma: '${a}'}}\n")
+    words = ("base.yaml", "--store", "my lab", "--set", "a=b", "--no-color")
+    assert read_text(run(folder, *words, code=1))[:2] == [
+        "problem  manifest         base.yaml:4:14: images.a.min_rma: unknown key; did you mean min_ram?",
+        " " * 26 + "to fix: see all problems: imagesync validate base.yaml --store 'my lab' --set a=b",
+    ]
+
+
+def test_images_and_the_lease_of_a_cloud_are_read(several: Path) -> None:
+    """The lease of a run that may still live is a warning with the command that breaks it."""
+    answers = documents("2.17")
+    with serve(answers) as address, open_backend(store=several / "lease") as backend:
+        clouds = write_clouds(several, auth_type="none", auth={"endpoint": f"http://{address}"})
+        words = (".", "--cloud", "c")
+        found = check(several, *words, clouds=clouds)
+        assert found["images"] == ("ok", "0 images owned; 3 declared images to create; None")
+        assert found["lease"] == ("ok", "free; None")
+        held = take(backend, "base", timeout=0, warn=print, is_new=lambda: True)
+        (record,) = backend.leases("base")
+        answers["/v2/images"] = {"images": [image_to_wire(record)]}
+        grade, text = check(several, *words, clouds=clouds)["lease"]
+        assert grade == "warning"
+        assert text.startswith("held by host ")
+        assert text.endswith("; wait for that run; if it is dead: imagesync unlock . --cloud c")
+        held.release()
+        (record,) = backend.leases("base")
+        answers["/v2/images"] = {"images": [image_to_wire(record)]}
+        assert check(several, *words, clouds=clouds)["lease"] == ("ok", "free; None")
+
+
+def image_to_wire(image: LiveImage) -> dict[str, Any]:
+    """A lease record as an image service returns it."""
+    return {
+        "id": image.id,
+        "name": image.name,
+        "status": image.status.value,
+        "visibility": image.visibility.value,
+        "owner": "",
+        "os_hidden": image.hidden,
+        "protected": image.protected,
+        "tags": sorted(image.tags),
+        "min_disk": 0,
+        "min_ram": 0,
+        "created_at": image.created_at,
+        "updated_at": image.updated_at,
+        **image.properties,
+    }

@@ -90,3 +90,51 @@ def test_problems_of_every_target_are_reported(folder: Path) -> None:
 def test_a_saved_plan_is_not_a_manifest(folder: Path) -> None:
     """The message says what prints it."""
     assert "imagesync show plan.json" in run(folder, "plan.json", code=64).stderr
+
+
+def test_the_text_is_a_table_of_the_targets(tmp_path: Path) -> None:
+    """Stores below the working directory are relative, others are not; each number is that of its target."""
+    elsewhere = tmp_path / "elsewhere"
+    (tmp_path / "here").mkdir()
+    text = MANIFEST.replace("lab: {store: store}", f"lab: {{store: store}}\n  far: {{store: '{elsewhere}', only: [db]}}")
+    (tmp_path / "here" / "base.yaml").write_text(text.replace("default_target: east", "default_target: far"))
+    words = ("base.yaml", "--allow-outside")
+    lines = run(tmp_path / "here", *words).stdout.splitlines()
+    place = f"store {elsewhere}"
+    width = len(place)
+    assert lines == [
+        "Catalog base: 4 targets",
+        "",
+        f"TARGET  {'PLACE':<{width}}  IMAGES",
+        f"west    {'cloud eu-west':<{width}}       2",
+        f"east    {'cloud east':<{width}}       1",
+        f"lab     {'store store':<{width}}       2",
+        f"far     {place}       1  default",
+    ]
+    assert read(tmp_path / "here", *words[1:])["targets"][3] == {
+        "name": "far",
+        "cloud": None,
+        "store": str(elsewhere),
+        "images": 1,
+    }
+    assert "lies outside the catalog's folder" in run(tmp_path / "here", "base.yaml", code=1).stderr
+
+
+def test_without_a_default_no_target_is_marked(folder: Path) -> None:
+    """Even if the manifest has only one of them, it is not chosen by itself."""
+    text = MANIFEST.replace("default_target: east\n", "")
+    for manifest in (text, text.replace('  east: {cloud: east, only: ["w*"]}\n  lab: {store: store}\n', "")):
+        (folder / "base.yaml").write_text(manifest)
+        assert read(folder)["default"] is None
+        assert "default" not in run(folder, "base.yaml").stdout
+
+
+def test_problems_of_all_targets_are_in_the_json(folder: Path) -> None:
+    """In the order of the targets, and each with its place; the exit code is that of a failure."""
+    text = MANIFEST.replace('"w*"', '"nothing*"').replace("store: store", "store: '${nowhere}'")
+    (folder / "base.yaml").write_text(text)
+    document = json.loads(run(folder, "base.yaml", "--format", "json", code=1).stdout)
+    assert [(one["where"], one["line"]) for one in document["errors"]] == [
+        ("targets.east.only[0]", 6),
+        ("targets.lab.store", 7),
+    ]
