@@ -87,7 +87,10 @@ SCHEMAS = "manifest, problems, plan, plans, report, run, events, errors, drift, 
         (("report", "xyzzy"), "No such command 'xyzzy'; see --help"),
         (("--nope",), "No such option: --nope; see --help"),
         (("apply", "--jobs", "many"), "Invalid value for '--jobs': not a whole number; see --help"),
-        (("apply", "--jobs", "0"), "Invalid value for '--jobs': Input should be greater than or equal to 1; see --help"),
+        (
+            ("apply", "--jobs", "0"),
+            "Invalid value for '--jobs': Input should be greater than or equal to 1; see --help",
+        ),
         (("apply", "--jobs", "65"), "Invalid value for '--jobs': Input should be less than or equal to 64; see --help"),
         (("apply", "--lock-timeout", "x"), "Invalid value for '--lock-timeout': not a number; see --help"),
         (

@@ -319,7 +319,10 @@ def several(folder: Path) -> Path:
 
 def test_the_text_of_a_store_has_every_check(several: Path) -> None:
     """In the order of what depends on what. What the next apply needs is the size of the missing images."""
-    head = ["ok       manifest         catalog base, 3 images declared", "ok       target           target us: store us"]
+    head = [
+        "ok       manifest         catalog base, 3 images declared",
+        "ok       target           target us: store us",
+    ]
     assert read_text(run(several, ".", "--target", "us")) == [
         *head,
         "ok       store            us has no store yet; imagesync apply creates it",

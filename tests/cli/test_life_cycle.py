@@ -194,3 +194,60 @@ def test_a_saved_plan_to_stage_does_just_that(workspace: LifeCycleWorkspace) -> 
         "retired": 1,
         "staging": 1,
     }
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("ubunut", "did you mean ubuntu?"),
+        ("xyz", "declared keys: other, ubuntu"),
+        ("Other", "did you mean other?"),
+    ],
+)
+def test_an_unknown_key_of_a_rollback_has_a_hint(workspace: LifeCycleWorkspace, key: str, hint: str) -> None:
+    """Similar keys, or all of them; the JSON has the same error."""
+    before = workspace.roles()
+    done = workspace.run("rollback", key, "--yes", "--format", "json", code=64)
+    message = f"the manifest does not declare an image '{key}' for this target"
+    assert done.stderr == f"imagesync: {message}; {hint}\n"
+    (error,) = json.loads(done.stdout)["errors"]
+    assert (error["message"], error["hint"]) == (message, hint)
+    assert workspace.roles() == before
+
+
+def test_a_rollback_of_a_catalog_without_images_says_so(tmp_path: Path) -> None:
+    """No store is made for it."""
+    (tmp_path / "m.yaml").write_text("version: 1\ncatalog: base\ntargets: {lab: {store: s}}\nimages: {}\n")
+    done = forked.run("rollback", "a", "--target", "lab", "--yes", folder=tmp_path, code=64)
+    assert done.stderr.endswith("; declared keys: none\n")
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_rollback_goes_to_the_build_that_is_named(workspace: LifeCycleWorkspace) -> None:
+    """By its generation or its id; without one to the last retired build. Only this key is changed."""
+    text = MANIFEST.replace("  ubuntu:\n", "  ubuntu:\n    on_replace: {{keep: 5}}\n")
+    for build in ("two", "three"):
+        digest = hashlib.sha256((workspace.folder / f"{build}.raw").read_bytes()).hexdigest()
+        (workspace.folder / "m.yaml").write_text(text.format(file=f"{build}.raw", digest=digest))
+        workspace.run("apply", "--yes")
+    builds = {
+        record.managed.generation: image.id
+        for images in workspace.roles().values()
+        for image in images
+        if (record := read(image))
+    }
+    one, two, three = (builds[generation] for generation in (1, 2, 3))
+
+    def go(*words: str) -> str:
+        report = json.loads(workspace.run("rollback", "ubuntu", *words, "--yes", "--format", "json").stdout)
+        (current,) = workspace.roles()["current"]
+        assert report["ids"]["ubuntu"] == current.id
+        assert {result["key"] for result in report["results"]} == {"ubuntu"}
+        return current.id
+
+    assert go("--to", one) == one
+    assert go() == three
+    assert go("--to", "2") == two
+    refused = workspace.run("rollback", "ubuntu", "--to", "9", "--yes", code=1)
+    assert "images.ubuntu: " in refused.stderr
+    assert workspace.roles()["current"][0].id == two

@@ -96,7 +96,9 @@ def test_the_text_is_a_table_of_the_targets(tmp_path: Path) -> None:
     """Stores below the working directory are relative, others are not; each number is that of its target."""
     elsewhere = tmp_path / "elsewhere"
     (tmp_path / "here").mkdir()
-    text = MANIFEST.replace("lab: {store: store}", f"lab: {{store: store}}\n  far: {{store: '{elsewhere}', only: [db]}}")
+    text = MANIFEST.replace(
+        "lab: {store: store}", f"lab: {{store: store}}\n  far: {{store: '{elsewhere}', only: [db]}}"
+    )
     (tmp_path / "here" / "base.yaml").write_text(text.replace("default_target: east", "default_target: far"))
     words = ("base.yaml", "--allow-outside")
     lines = run(tmp_path / "here", *words).stdout.splitlines()

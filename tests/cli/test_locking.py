@@ -246,3 +246,66 @@ def test_an_interruption_while_waiting_leaves_everything_as_it_was(workspace: Le
     assert not held.is_lost()
     assert len(workspace.records()) == 1
     held.release()
+
+
+HELD = r"host \S+, pid \d+, since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
+
+
+def test_all_that_unlock_says_of_a_target(workspace: LeaseWorkspace) -> None:
+    """Name of the catalog, target and store; what happens next; and the command that can be pasted."""
+    document = json.loads((workspace.folder / "base.yaml").read_text())
+    targets = {"lab": {"store": "store"}, "eu": {"store": "other"}}
+    (workspace.folder / "base.yaml").write_text(json.dumps({**document, "targets": targets}))
+    lease = "The lease of catalog base on target lab (store store)"
+    words = ("unlock", "base.yaml", "--target", "lab")
+    assert workspace.run_all(*words).output == f"{lease} is free; nothing to do.\n"
+    held = workspace.held()
+    refused = workspace.run_all(*words, code=64)
+    assert re.fullmatch(rf"{re.escape(lease)} is held by {HELD}\.\n", refused.stdout)
+    assert refused.stderr == (
+        "imagesync: this command asks for confirmation, but standard input is not a terminal; "
+        "pass --yes: imagesync unlock base.yaml --target lab --yes\n"
+    )
+    done = workspace.run_all(*words, "-y")
+    assert re.fullmatch(
+        rf"{re.escape(lease)} is held by {HELD}\.\n"
+        r"The lease is broken\. If its holder still runs, it notices that within \d+ s and starts no further step; "
+        r"the next run waits for it\.\n",
+        done.output,
+    )
+    assert workspace.run_all(*words).output == f"{lease} is free; nothing to do.\n"
+    held.release()
+    refused = workspace.run_all("unlock", "base.yaml", "--target", "eu", code=64)
+    assert refused.stderr.startswith("imagesync: store other does not exist; check the path")
+    assert not (workspace.folder / "other").exists()
+
+
+def test_all_that_unlock_says_of_stale_leases(workspace: LeaseWorkspace) -> None:
+    """One or several of them; without an option for the place, the manifest names it, and the command has its path."""
+    document = json.loads((workspace.folder / "base.yaml").read_text())
+    (workspace.folder / "base.yaml").write_text(json.dumps({**document, "targets": {"lab": {"store": "store"}}}))
+    words = ("unlock", "base.yaml", "--target", "lab", "--stale")
+    assert workspace.run_all(*words).output == "No lease on store store is stale; nothing to do.\n"
+    for catalog in ("old", "older"):
+        take(workspace.backend, catalog, timeout=0, warn=workspace.texts.append, is_new=lambda: True).release()
+    head = "Leases on store store of catalogs that have no image there:\n"
+    line = rf"free, last run: {HELD}, last change \d{{4}}-\d\d-\d\dT\S+"
+    refused = workspace.run_all(*words, code=64)
+    assert re.fullmatch(rf"{head}  old: {line}\n  older: {line}\n", refused.stdout)
+    assert refused.stderr.endswith("; pass --yes: imagesync unlock base.yaml --target lab --stale --yes\n")
+    done = workspace.run_all(*words, "--yes")
+    assert re.fullmatch(rf"{head}  old: {line}\n  older: {line}\nDeleted: 2\.\n", done.output)
+    assert [len(workspace.backend.leases(catalog)) for catalog in ("old", "older")] == [0, 0]
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_stale_leases_are_kept_without_a_yes(workspace: LeaseWorkspace, number: int) -> None:
+    """The question has their number; the exit code says that they are left."""
+    for catalog in ("old", "older")[:number]:
+        take(workspace.backend, catalog, timeout=0, warn=workspace.texts.append, is_new=lambda: True).release()
+    words = ("unlock", "--stale", "--store", "store")
+    done = command.run(*words, folder=workspace.folder, typed="n\n", code=1)
+    what = "this lease" if number == 1 else "these 2 leases"
+    assert done.stderr.replace("\r\n", "\n") == f"Delete {what}? [y/N]: No lease was deleted.\n"
+    assert "Deleted" not in done.stdout
+    assert len(workspace.backend.leases("old")) == 1

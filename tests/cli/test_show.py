@@ -152,3 +152,78 @@ def test_which_word_means_a_saved_plan(
     (tmp_path / "folder").mkdir()
     (tmp_path / "saved").touch()
     assert is_plan(word) == is_saved
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (("--target", "lab"), "--target"),
+        (("--cloud", "c"), "--cloud"),
+        (("--store", "s"), "--store"),
+        (("--clouds-file", "x", "--set", "a=b"), "--clouds-file"),
+        (("--set", "a=b", "--allow-outside"), "--set"),
+        (("--allow-outside",), "--allow-outside"),
+        (("--source-hosts", "x", "--no-source-check"), "--source-hosts"),
+        (("--no-source-check",), "--no-source-check"),
+    ],
+)
+def test_no_option_about_manifests_has_an_effect_on_a_saved_plan(
+    showcase: Showcase, words: tuple[str, ...], option: str
+) -> None:
+    """The first of them is named, as it is written; the hint can be pasted."""
+    forked.run("plan", "-o", "my plan.json", folder=showcase.folder)
+    assert showcase.run("my plan.json", *words, code=64).output == (
+        f"imagesync: {option} has no effect on a saved plan; remove it; if 'my plan.json' is a key, "
+        "add the path of its manifest: imagesync show 'my plan.json' PATH\n"
+    )
+
+
+def test_a_file_that_is_no_saved_plan_has_two_remedies(showcase: Showcase) -> None:
+    """That of the plan, and that of a key; a file that does not exist, too."""
+    hint = "add the path of its manifest: imagesync show"
+    (showcase.folder / "b b.json").write_text("{}")
+    assert showcase.run("b b.json", code=64).output == (
+        "imagesync: b b.json is not a saved plan; make one with: imagesync plan PATH -o plan.json; "
+        f"if 'b b.json' is a key, {hint} 'b b.json' PATH\n"
+    )
+    assert showcase.run("c.json", code=64).output == (
+        f"imagesync: c.json cannot be read: No such file or directory; check the path; if c.json is a key, {hint} "
+        "c.json PATH\n"
+    )
+
+
+@pytest.mark.parametrize("option", ["--detail", "--summary"])
+def test_an_amount_of_a_plan_has_no_effect_on_a_key(showcase: Showcase, option: str) -> None:
+    """Each is named, before the manifest is read."""
+    assert showcase.run("web", "none", option, code=64).output == (
+        f"imagesync: {option} has no effect on the explanation of a key; remove {option}\n"
+    )
+
+
+def test_files_get_the_explanation_and_the_plan(showcase: Showcase) -> None:
+    """In each format. The comment of a key has the marker of its catalog and target; so has that of an error."""
+    text = showcase.run("web", "--also", "text=web.txt", "--also", "markdown=web.md", "--also", "json=web.js").stdout
+    assert (showcase.folder / "web.txt").read_text() == text
+    assert json.loads((showcase.folder / "web.js").read_text())["key"] == "web"
+    comment = (showcase.folder / "web.md").read_text()
+    assert comment.startswith("<!-- imagesync base lab -->\n\nImage web of catalog base on target lab (store store)\n")
+    forked.run("plan", "-o", "plan.json", "--also", "markdown=made.md", folder=showcase.folder)
+    showcase.run("plan.json", "--also", "markdown=plan.md")
+    assert (showcase.folder / "plan.md").read_text() == (showcase.folder / "made.md").read_text()
+    failed = showcase.run("wbe", "--format", "markdown", code=64).stdout
+    assert failed.startswith("<!-- imagesync base lab -->\n\nimagesync show failed for catalog base on lab\n")
+
+
+def test_the_saved_plans_of_several_targets_are_shown(showcase: Showcase) -> None:
+    """As they were made; in JSON, each has the same digest."""
+    document = json.loads((showcase.folder / "base.yaml").read_text())
+    document["targets"]["eu"] = {"store": "eu"}
+    (showcase.folder / "base.yaml").write_text(json.dumps(document))
+    made = forked.run("plan", "--all-targets", "-o", "plans.json", folder=showcase.folder).stdout
+    assert showcase.run("plans.json").stdout == made
+    assert "lab: no changes" in made
+    saved = json.loads((showcase.folder / "plans.json").read_text())
+    found = json.loads(showcase.run("plans.json", "--format", "json").stdout)
+    assert [one["target"] for one in found["targets"]] == ["lab", "eu"]
+    assert [one["plan"]["digest"] for one in found["targets"]] == [one["plan"]["digest"] for one in saved["targets"]]
+    assert "has no effect on a saved plan" in showcase.run("plans.json", "--target", "eu", code=64).stderr

@@ -1,4 +1,4 @@
-"""The log of a bug: what is removed from it, and what is said if it cannot be written."""
+"""The log of a bug: what is removed from it, and what is printed if it cannot be written."""
 
 from pathlib import Path
 

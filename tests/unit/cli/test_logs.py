@@ -2,6 +2,7 @@
 
 import json
 import logging
+import platform
 import re
 import warnings
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from imagesync.cli.streams import say
 from imagesync.errors import Unavailable, UsageError
 from imagesync.labels import ThreadPool, label, make_thread
 from imagesync.retry import Pace
+from imagesync.version import __version__
 from imagesync.workflow import Planner, apply, read_catalog
 from tests.fault.mirror import File, mirror
 
@@ -213,3 +215,100 @@ def test_targets_at_the_same_time_each_have_their_lines(tmp_path: Path) -> None:
         assert any("asking for the rest" in line for line in own)
         assert all(line.startswith(f"[{name}] ") for line in own)
     assert [line for line in lines if not line.startswith(("[eu] ", "[us] "))] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["imagesync", "apply", "--set", "token=hunter2"], "apply"),
+        (["imagesync", "--set", "hunter2", "apply"], ""),
+        (["imagesync"], ""),
+        (["imagesync", "report", "hunter2"], "report"),
+    ],
+)
+def test_the_first_line_of_a_log_file_names_the_versions_and_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], command: str
+) -> None:
+    """Without the rest of its line, which may have secrets."""
+    monkeypatch.setattr("sys.argv", words)
+    set_up_logs(LogOptions(log_file=tmp_path / "run.log"))
+    (line,) = (tmp_path / "run.log").read_text().splitlines()
+    assert line[29:38] == " INFO    "
+    assert line[38:] == f"imagesync {__version__}, Python {platform.python_version()}, {command}"
+
+
+def test_lines_of_a_verbose_run_have_times_and_others_a_name(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each is one printable line."""
+    set_up_logs(LogOptions(verbose=1))
+    LOG.info("a\nb\x1b")
+    set_up_logs()
+    LOG.warning("c\nd\x1b")
+    verbose, plain = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} a\\nb\\x1b", verbose)
+    assert plain == r"imagesync: c\nd\x1b"
+
+
+def test_a_log_file_is_no_input_of_a_command(tmp_path: Path) -> None:
+    """It would be overwritten."""
+    for name in ("m.yaml", "M.YML", "store.db"):
+        with pytest.raises(UsageError, match="has the suffix of a manifest or of a store's database"):
+            set_up_logs(LogOptions(log_file=tmp_path / name))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_each_line_of_a_text_is_a_line_of_the_log_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the level of the text; nothing of it is printed again, whatever its level is."""
+    path = tmp_path / "run.log"
+    set_up_logs(LogOptions(verbose=2, log_file=path))
+    note("one\n\ntwo\n", logging.WARNING)
+    note("three")
+    lines = [line[30:] for line in path.read_text().splitlines()[1:]]
+    assert lines == ["WARNING one", "WARNING ", "WARNING two", "INFO    three"]
+    assert capsys.readouterr().err == ""
+
+
+def test_times_are_in_utc_and_of_the_record(tmp_path: Path) -> None:
+    """Whatever the time zone of the host is."""
+    path = tmp_path / "run.log"
+    set_up_logs(LogOptions(log_file=path))
+    record = LOG.makeRecord(LOG.name, logging.INFO, "f", 1, "a %s", ("b",), None)
+    record.created = 1_700_000_000.25
+    LOG.handle(record)
+    assert path.read_text().splitlines()[1] == "2023-11-14T22:13:20.250+00:00 INFO    a b"
+
+
+def test_a_log_file_that_ends_is_closed_and_others_are_kept(tmp_path: Path) -> None:
+    """Another set-up closes the files of the one before, and writes nothing to them."""
+    set_up_logs(LogOptions(log_file=tmp_path / "one"))
+    handlers = list(logging.getLogger("imagesync").handlers)
+    set_up_logs(LogOptions(log_file=tmp_path / "two"))
+    LOG.info("x")
+    assert [handler.stream.closed for handler in handlers if isinstance(handler, logging.StreamHandler)] == [
+        False,
+        True,
+    ]
+    assert len((tmp_path / "one").read_text().splitlines()) == 1
+    assert len((tmp_path / "two").read_text().splitlines()) == 2
+    assert len(logging.getLogger("imagesync").handlers) == 2
+
+
+def test_the_usual_amount_of_logs() -> None:
+    """Warnings, and no file."""
+    usual = LogOptions()
+    assert (usual.quiet, usual.verbose, usual.log_file) == (False, 0, None)
+
+
+def test_a_warning_of_a_library_is_one_line_without_its_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And without secrets; also one that a child of the root logger reports with an error."""
+    set_up_logs(LogOptions(log_file=tmp_path / "run.log"))
+    try:
+        raise KeyError("password: hunter2")
+    except KeyError:
+        logging.getLogger("other.part").exception("token=%s\nfailed", "hunter2", stack_info=True)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("imagesync: ")
+    assert "hunter2" not in line
+    assert "KeyError" not in (tmp_path / "run.log").read_text()
+    assert len((tmp_path / "run.log").read_text().splitlines()) == 2

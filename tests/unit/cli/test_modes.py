@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from imagesync.cli.modes import check_target, choose_maker, refuse_for_saved_plan
+from imagesync.cli.modes import check_target, choose_maker, refuse_for_saved_plan, refuse_values
 from imagesync.cli.options import Options
 from imagesync.errors import UsageError
 from imagesync.model.image import Identity
@@ -102,3 +102,54 @@ def test_a_saved_plan_is_for_its_store_or_cloud(tmp_path: Path, monkeypatch: pyt
     ):
         with pytest.raises(UsageError, match=f"{word}: the plan was made for"):
             check_target(made, options)
+
+
+def test_what_to_do_instead_is_said() -> None:
+    """Each refusal has its own remedy, with the words that the user wrote."""
+    drift, keys = Options(drift_only=True), Options(only=["a"], strict=True)
+    for refuse, message, hint in (
+        (
+            lambda: choose_maker(Options(), stage=True, discard="a"),
+            "--stage and --discard-staged exclude each other",
+            "run them one after the other",
+        ),
+        (lambda: choose_maker(drift, **STAGE), "--stage and --drift-only exclude each other", "pass one of them"),
+        (
+            lambda: choose_maker(Options(reactivate=True, destroy=True), **DISCARD),
+            "--reactivate has no effect with --discard-staged, which changes no published image",
+            "pass one of them",
+        ),
+        (
+            lambda: choose_maker(replace(drift, destroy=True, allow_protected=True), **NEITHER),
+            "--destroy has no effect with --drift-only, which removes no published image",
+            "pass one of them",
+        ),
+        (
+            lambda: refuse_for_saved_plan(keys, **DISCARD),
+            "--only cannot change a saved plan",
+            "pass it to plan: imagesync plan PATH --only -o PLAN.json",
+        ),
+        (
+            lambda: refuse_values(Options(set_values=["a=b"])),
+            "--set has no effect on this saved plan, because no manifest is read",
+            "remove it",
+        ),
+        (
+            lambda: check_target(replace(PLAN, target_name=None), Options(target="l\x1bb")),
+            "--target l\\x1bb: the plan was made for no target of the manifest",
+            "make a plan for that place, or remove the option",
+        ),
+    ):
+        with pytest.raises(UsageError) as caught:
+            refuse()
+        assert (caught.value.message, caught.value.hint) == (message, hint)
+    refuse_values(Options())
+
+
+def test_options_that_agree_with_a_plan_to_restore_drift_are_accepted() -> None:
+    """It may reactivate images, and may have a limit of updates."""
+    accepted = Options(drift_only=True, reactivate=True, max_update="3")
+    assert choose_maker(accepted, **NEITHER) is make_plan
+    removals = Options(destroy=True, max_delete="3", allow_protected=True, reactivate=True)
+    assert choose_maker(removals, **NEITHER) is make_plan
+    assert choose_maker(Options(max_update="1"), **STAGE) is stage_plan

@@ -1,12 +1,12 @@
 """Which backend options select, what is reported of a store, and that no link of a checkout chooses a place."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from imagesync.backends.base import MissingStore
+from imagesync.backends.base import Backend, MissingStore
 from imagesync.cli.options import Options
 from imagesync.cli.targets import (
     StoreNotes,
@@ -59,12 +59,12 @@ def test_no_link_of_a_checkout_chooses_a_place(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory, without a cloud of the environment."""
     for name in ("OS_CLOUD", "OS_AUTH_URL", "OS_ENDPOINT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
-    yield tmp_path
+    return tmp_path
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_missing_stores_of_several_targets_are_reported_together(
     capsys: pytest.CaptureFixture[str], stores: list[tuple[str, bool]], text: str
 ) -> None:
-    """In the order of the targets, whoever was first; once, and of the named targets only."""
+    """In the order of the targets, not of the reports; once, and of the named targets only."""
     notes = StoreNotes()
     notes.make_report("other")("other", True)
     for name, is_created in reversed(stores):
@@ -150,17 +150,15 @@ def test_a_report_of_the_caller_takes_the_place_of_the_note(here: Path, capsys: 
 
 def test_a_command_that_only_reads_refuses_a_missing_store(here: Path) -> None:
     """Whatever selects it."""
-    for read in (
+    ways: tuple[Callable[[], Backend], ...] = (
         lambda: open_selected_to_read(Options(), Target(store=str(here / "a"))),
         lambda: open_existing(Options(store=Path("a"))),
-    ):
-        with pytest.raises(UsageError, match="^store a does not exist"):
+    )
+    for read in ways:
+        with pytest.raises(UsageError, match=r"^store a does not exist"):
             read()
     open_selected(Options(), Target(store=str(here / "a")), missing=MissingStore.CREATE).close()
-    for read in (
-        lambda: open_selected_to_read(Options(), Target(store=str(here / "a"))),
-        lambda: open_existing(Options(store=Path("a"))),
-    ):
+    for read in ways:
         with read() as backend:
             assert backend.identity().kind == "store"
     assert [path.name for path in here.iterdir()] == ["a"]
@@ -216,11 +214,12 @@ def test_a_link_is_refused_wherever_a_place_is_opened(here: Path, tmp_path_facto
     """Only a command that has the option names it."""
     (here / "way").symlink_to(tmp_path_factory.mktemp("elsewhere"))
     options = Options(store=Path("way/x"))
-    for read, has_option in (
-        (lambda: open_selected(options, Target()), True),
-        (lambda: open_target_of(PLAN, options, missing=MissingStore.CREATE), True),
-        (lambda: open_existing(options), False),
-    ):
+    ways: tuple[Callable[[], Backend], ...] = (
+        lambda: open_existing(options),
+        lambda: open_selected(options, Target()),
+        lambda: open_target_of(PLAN, options, missing=MissingStore.CREATE),
+    )
+    for read, has_option in zip(ways, (False, True, True), strict=True):
         with pytest.raises(UsageError, match=r"^way/x: a link leads to") as caught:
             read()
         assert caught.value.hint.endswith("pass --allow-outside") is has_option
