@@ -14,7 +14,7 @@ from imagesync.errors import ImagesyncError, ManifestError, UsageError
 from imagesync.model.catalog import Catalog
 
 if TYPE_CHECKING:
-    from imagesync.fleet.assignment import Limits, ManifestTexts
+    from imagesync.fleet.assignment import FleetOrder, Limits, ManifestTexts
     from imagesync.fleet.carrier import DaskCarrier
     from imagesync.model.plan import Plan
     from imagesync.run import Settings
@@ -108,39 +108,45 @@ class FleetOptions:
         path: Path,
         options: Options,
         subjects: Mapping[str, object],
-        run: "FleetRun | None" = None,
+        run: FleetRun | None = None,
     ) -> "Iterator[DaskCarrier]":
         """The carrier of a run on the fleet. ``subjects``: by target, its catalog, or why there is none.
 
         ManifestError for a source or store that a worker cannot read. ImagesyncError without a connection.
         """
-        from imagesync.fleet.assignment import FleetOrder
         from imagesync.fleet.carrier import DaskCarrier, open_client
         from imagesync.fleet.roles import Role
         from imagesync.fleet.servers import parse_address
         from imagesync.fleet.settings import find_certificates
-        from imagesync.version import __version__
 
         run = run or FleetRun()
         address = parse_address(str(self.on))
         catalogs = {name: one for name, one in subjects.items() if isinstance(one, Catalog)}
-        order = FleetOrder(
-            __version__,
-            secrets.token_hex(8),
-            _read_texts(path, options, catalogs, run.folder),
-            _make_limits(options),
-            options.jobs,
-            run.lock_timeout,
-            accepts_changes=run.accepts_changes,
-            creates_stores=run.creates_stores,
-        )
+        order = make_order(path, options, catalogs, run)
         refused = {name: one for name, one in subjects.items() if isinstance(one, ImagesyncError)}
-        reviewed, without_review = _encode_reviewed(catalogs, run)
+        reviewed, without_review = encode_reviewed(catalogs, run)
         certificates = find_certificates(find_folder(self.tls), Role.CLIENT)
         with open_client(address, certificates) as client:
             names = {name: one.name for name, one in catalogs.items()}
             refused |= without_review
             yield DaskCarrier(client, order, refused, reviewed, catalogs=names, address=address, unlock=run.unlock)
+
+
+def make_order(path: Path, options: Options, catalogs: Mapping[str, Catalog], run: FleetRun) -> "FleetOrder":
+    """What a new run asks of each target; ManifestError for a source or store that only this host has."""
+    from imagesync.fleet.assignment import FleetOrder
+    from imagesync.version import __version__
+
+    return FleetOrder(
+        __version__,
+        secrets.token_hex(8),
+        _read_texts(path, options, catalogs, run.folder),
+        _make_limits(options),
+        options.jobs,
+        run.lock_timeout,
+        accepts_changes=run.accepts_changes,
+        creates_stores=run.creates_stores,
+    )
 
 
 def _read_texts(path: Path, options: Options, catalogs: Mapping[str, Catalog], folder_of_plans: str) -> "ManifestTexts":
@@ -170,9 +176,7 @@ def _read_texts(path: Path, options: Options, catalogs: Mapping[str, Catalog], f
     )
 
 
-def _encode_reviewed(
-    names: Iterable[str], run: "FleetRun"
-) -> tuple[dict[str, dict[str, Any]], dict[str, ImagesyncError]]:
+def encode_reviewed(names: Iterable[str], run: FleetRun) -> tuple[dict[str, dict[str, Any]], dict[str, ImagesyncError]]:
     """By target, the document of its reviewed plan; and why a target has none although it needs one."""
     from imagesync.planfile.writer import encode_plan
 
