@@ -146,3 +146,71 @@ def test_the_record_of_a_lease_is_no_image_to_export(workspace: ExportWorkspace)
     assert [image for image in workspace.backend.images() if image.name is None]
     for words in ((), ("--managed",)):
         assert "no name" not in workspace.run("export", *words).stderr
+
+
+def test_all_that_adopt_says_if_there_is_nothing_to_adopt(workspace: ExportWorkspace) -> None:
+    """A note for each key, and no plan; a format for programs, and files, have the result all the same."""
+    workspace.write(b={"name": "B"}, a={"name": "A"})
+    notes = [f"{key}: not adopted: no visible image is named '{key.upper()}'" for key in ("a", "b")]
+    printed = "".join(f"Note: {note}\n" for note in notes)
+    for words in ((), ("--yes",), ("--yes", "-q")):
+        assert workspace.run("adopt", "base.yaml", *words).stdout == f"{printed}Nothing to adopt.\n"
+    assert workspace.run("adopt", "base.yaml", "--only", "b").output == f"Note: {notes[1]}\nNothing to adopt.\n"
+    report = json.loads(workspace.run("adopt", "base.yaml", "--yes", "--format", "json").stdout)
+    assert (report["succeeded"], report["notes"], report["results"], report["ids"]) == (True, notes, [], {})
+    done = workspace.run("adopt", "base.yaml", "--yes", "--also", "markdown=a.md", "--metrics", "a.prom")
+    assert "0 images declared" in done.stdout
+    assert all(text in (workspace.folder / "a.md").read_text() for text in ("not adopted", "<!-- imagesync base "))
+    assert 'command="adopt"' in (workspace.folder / "a.prom").read_text()
+
+
+def test_adopt_writes_the_files_that_are_named(workspace: ExportWorkspace) -> None:
+    """Of the adopted keys only; nothing else of the catalog is created, changed or deleted."""
+    old, other = filled(workspace.backend, name="Old"), filled(workspace.backend, name="Other")
+    workspace.write(old={"name": "Old"}, new={"name": "New", "source": "none"})
+    words = ("--yes", "-q", "--ids", "ids.json", "-o", "report.json", "--events", "events", "--jobs", "1")
+    assert workspace.run("adopt", "base.yaml", *words).output == ""
+    assert json.loads((workspace.folder / "ids.json").read_text()) == {"old": old.id}
+    report = json.loads((workspace.folder / "report.json").read_text())
+    assert [(one["key"], one["action"], one["outcome"]) for one in report["results"]] == [("old", "update", "done")]
+    assert report["notes"] == ["new: not adopted: no visible image is named 'New'"]
+    assert len((workspace.folder / "events").read_text().splitlines()) > 2
+    assert {image.name for image in workspace.backend.images() if image.name} == {"Old", "Other"}
+    assert workspace.backend.images(other.id) == [other]
+
+
+def test_adopt_needs_its_files_before_it_begins(workspace: ExportWorkspace) -> None:
+    """Two results in one file, or a folder that does not exist: nothing is adopted."""
+    old = filled(workspace.backend, name="Old")
+    workspace.write(old={"name": "Old"})
+    for words, message in (
+        (("-o", "x.json", "--ids", "x.json"), "two results would be written to x.json"),
+        (("--events", "no/x"), "the folder no does not exist"),
+        (("--ids", "base.yaml"), "has the suffix of a manifest"),
+    ):
+        code = 1 if "no/x" in words else 64
+        assert message in workspace.run("adopt", "base.yaml", "--yes", *words, code=code).stderr
+    assert workspace.backend.images(old.id) == [old]
+
+
+def test_an_export_has_the_images_that_its_options_select(workspace: ExportWorkspace) -> None:
+    """Each option reaches its place; a name that is not selected is not written."""
+    for name, tags, visibility in (("a1", ["x"], "private"), ("a2", ["x", "y"], "public"), ("b1", ["y"], "public")):
+        filled(workspace.backend, name=name, tags=tags, visibility=visibility)
+    for words, names in (
+        ((), ["a1", "a2", "b1"]),
+        (("--name", "a*"), ["a1", "a2"]),
+        (("--name", "a1", "--name", "b*"), ["a1", "b1"]),
+        (("--tag", "x"), ["a1", "a2"]),
+        (("--tag", "x", "--tag", "y"), ["a2"]),
+        (("--visibility", "public"), ["a2", "b1"]),
+        (("--all-owners", "--name", "b1"), ["b1"]),
+        (("--owner", "0" * 32), []),
+    ):
+        document = yaml.safe_load(workspace.run("export", "--catalog", "mine", *words).stdout)
+        assert (document["catalog"], list(document["images"])) == ("mine", names)
+    workspace.run("export", "-o", "m.yaml", "--name", "a1")
+    refused = workspace.run("export", "-o", "m.yaml", code=64)
+    assert refused.output == "imagesync: m.yaml already exists; write to another file, or pass --force to replace it\n"
+    assert workspace.run("export", "-o", "m.yaml", "--force").output == "3 images written to m.yaml\n"
+    assert len(yaml.safe_load((workspace.folder / "m.yaml").read_text())["images"]) == 3

@@ -104,3 +104,25 @@ def test_images_of_another_catalog_do_not_count(folder: Path) -> None:
     (folder / "m.yaml").write_text(MANIFEST.replace("catalog: base", "catalog: new"))
     output = run("ids", folder=folder, code=1).stderr
     assert "2 keys have no image on target lab (store lab-store): db, web-server; create them" in output
+
+
+def test_a_message_names_a_hundred_keys(folder: Path) -> None:
+    """In their order; the number of the others is at the end."""
+    keys = [f"k{number:03}" for number in range(103)]
+    more = "".join(f"  {key}: {{name: {key}, source: none}}\n" for key in reversed(keys))
+    (folder / "m.yaml").write_text(f"{MANIFEST}{more}")
+    message = f"103 keys have no image on target lab (store lab-store): {', '.join(keys[:100])}, and 3 more"
+    assert run("ids", "--allow-missing", folder=folder).stderr == f"{message}\n"
+    remedy = "create them: imagesync apply .; or pass --allow-missing to leave them out"
+    assert run("ids", folder=folder, code=1).stderr == f"imagesync: {message}; {remedy}\n"
+
+
+def test_ids_in_each_format(folder: Path) -> None:
+    """By key, sorted; nothing else is printed, and the lines end."""
+    live = read_live(folder)
+    env = f"IMAGE_ID_DB={live['db']}\nIMAGE_ID_WEB_SERVER={live['web-server']}\n"
+    assert run("ids", "--format", "env", folder=folder).output == env
+    yaml_text = f'"db": "{live["db"]}"\n"web-server": "{live["web-server"]}"\n'
+    assert run("ids", "--format", "yaml", folder=folder).output == yaml_text
+    entries = f'  "db" = "{live["db"]}"\n  "web-server" = "{live["web-server"]}"\n'
+    assert run("ids", "--format", "tfvars", folder=folder).output == f"image_ids = {{\n{entries}}}\n"
