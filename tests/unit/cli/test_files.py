@@ -1,6 +1,8 @@
 """Outputs: no file is written through a link, pipes and devices are written and never replaced."""
 
+import json
 import os
+import socket
 import stat
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +18,7 @@ from imagesync.cli.files import (
     is_stream,
     open_private,
     replace_content,
+    write_json,
     write_private,
 )
 from imagesync.errors import ImagesyncError, UsageError
@@ -276,3 +279,163 @@ def test_a_link_in_the_place_of_a_pipe_is_not_followed(
     with pytest.raises(ImagesyncError, match="pipe cannot be written"):
         write(pipe, "text")
     assert victim.read_text() == "mine"
+
+
+def test_what_a_command_reads_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However it is written; another file of its folder is, and so is a stream."""
+    monkeypatch.chdir(tmp_path)
+    plan = Path("plan.json")
+    plan.write_text("{}")
+    for out in (plan, tmp_path / plan, Path("x/../plan.json")):
+        with pytest.raises(UsageError) as caught:
+            check_results(None, Path("other.json"), out, source=plan)
+        assert caught.value.message == f"{out} is read by this command and is not overwritten"
+        assert caught.value.hint == "name another file"
+    check_results(Path("other.json"), Path("/dev/stdout"), source=plan)
+    check_results(plan, source=Path("other.json"))
+    check_results(plan)
+
+
+def test_the_first_problem_of_the_results_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An input, two results in one file, a folder that does not exist: in this order, with what to do."""
+    monkeypatch.chdir(tmp_path)
+    twice, missing = Path("a\x1b"), Path("no/b")
+    for named, message, hint in (
+        (
+            (twice, twice, missing, Path("M.YAML")),
+            "two results would be written to a\\x1b",
+            "name a different file for each",
+        ),
+        (
+            (missing, Path("M.YAML"), twice),
+            "M.YAML has the suffix of a manifest or of a store's database and is not overwritten",
+            "name a file that does not end in .yaml, .yml, .db",
+        ),
+        ((twice, missing), "no/b cannot be written: the folder no does not exist", "create it, or check the path"),
+    ):
+        with pytest.raises(ImagesyncError) as caught:
+            check_results(*named)
+        assert (caught.value.message, caught.value.hint) == (message, hint)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".yaml", ".yml", ".db", ".DB", ".Yaml"])
+def test_an_output_does_not_look_like_an_input(tmp_path: Path, suffix: str) -> None:
+    """Whatever its case; another suffix after it is right."""
+    with pytest.raises(UsageError):
+        check_results(tmp_path / f"a{suffix}")
+    check_results(tmp_path / f"a{suffix}.json", tmp_path / suffix[1:], tmp_path / f"b{suffix}x")
+
+
+@pytest.mark.parametrize("kind", ["folder", "socket"])
+def test_a_file_of_another_kind_cannot_be_an_output(tmp_path: Path, kind: str) -> None:
+    """With what to name instead."""
+    path = tmp_path / "x"
+    if kind == "folder":
+        path.mkdir()
+    else:
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(str(path))
+    with pytest.raises(ImagesyncError) as caught:
+        check_writable(None, path)
+    assert caught.value.message == f"{path} cannot be written: it is a {kind}"
+    assert caught.value.hint == ("name a file in it" if kind == "folder" else "name a file")
+
+
+def test_a_folder_or_a_pipe_without_the_right_to_write_is_known_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may do anything, so the answer of the system is that of a user."""
+    os.mkfifo(tmp_path / "pipe")
+    requested = list[tuple[str, int]]()
+
+    def refuse(path: Path, mode: int) -> bool:
+        requested.append((Path(path).name, mode))
+        return False
+
+    monkeypatch.setattr(os, "access", refuse)
+    for name, why in (("pipe", "it is not writable"), ("a", "its folder is not writable")):
+        with pytest.raises(ImagesyncError) as caught:
+            check_writable(tmp_path / name)
+        assert caught.value.message == f"{tmp_path / name} cannot be written: {why}"
+        assert caught.value.hint == "check its permissions and mount"
+    assert requested == [("pipe", os.W_OK), (tmp_path.name, os.W_OK | os.X_OK)]
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message has the reason."""
+    path = tmp_path / "a"
+    path.write_text("old")
+
+    def fail(*_words: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    for name in ("fsync", "replace"):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, name, fail)
+            for write in (write_private, lambda path, text: replace_content(path, b"old", text.encode())):
+                with pytest.raises(ImagesyncError) as caught:
+                    write(path, "new")
+                assert caught.value.message == f"{path} cannot be written: No space left on device"
+                assert caught.value.hint == "check the folder and its space"
+            if name == "replace":
+                with pytest.raises(ImagesyncError, match="No space left"):
+                    open_private(path)
+        assert path.read_text() == "old"
+        assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_is_sorted_and_ends_with_a_newline(tmp_path: Path) -> None:
+    """Text that a CI system could read as a command is escaped as JSON does it."""
+    write_json(tmp_path / "a", {"b": ["##vso[x]"], "a": 1})
+    text = (tmp_path / "a").read_text()
+    assert json.loads(text) == {"b": ["##vso[x]"], "a": 1}
+    assert text == '{\n  "a": 1,\n  "b": [\n    "#\\u0023vso[x]"\n  ]\n}\n'
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o600
+
+
+def test_texts_are_escaped_in_files_and_streams(tmp_path: Path) -> None:
+    """Not those of new files, which are written as they are."""
+    write_private(tmp_path / "a", "::error::x\n##[y]\n")
+    assert (tmp_path / "a").read_text() == ":\\u003aerror::x\n#\\u0023[y]\n"
+    ours, its = os.pipe()
+    write_private(Path(f"/dev/fd/{its}"), "::error::x\n")
+    assert os.read(ours, 100) == b":\\u003aerror::x\n"
+    os.close(ours)
+    os.close(its)
+    create_files({tmp_path / "b": "::error::é\n"})
+    assert (tmp_path / "b").read_bytes() == "::error::é\n".encode()
+    assert stat.S_IMODE((tmp_path / "b").stat().st_mode) == 0o644 & ~read_umask()
+
+
+def read_umask() -> int:
+    """The permissions that new files of this process do not get."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@pytest.mark.parametrize("name", ["/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/fd/3", "/proc/self/fd/12"])
+def test_a_stream_is_known_by_its_name(name: str) -> None:
+    """Those of this process only: the paths of another one are files for it."""
+    assert is_stream(Path(name))
+    assert is_stream(Path(f"/dev/..{name}"))
+    assert not is_stream(Path(f"{name}/x"))
+    assert is_stream(Path(f"/proc/{os.getpid()}/fd/99"))
+    assert not is_stream(Path(f"/proc/{os.getppid()}/fd/999999"))
+    assert not is_stream(Path("/proc/self/fd/1234567"))
+
+
+def test_an_interruption_while_files_are_made_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an error of the disk; the interruption itself is what ends the command."""
+
+    def interrupt(*_words: object, **_more: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdopen", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            create_files({tmp_path / "a": "x"})
+    assert list(tmp_path.iterdir()) == []

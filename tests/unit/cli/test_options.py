@@ -201,3 +201,49 @@ def test_a_command_without_left_out_options_has_all() -> None:
 
     assert CliRunner().invoke(app, ["--no-lock"]).exit_code == 0
     assert got == [Locking(no_lock=True)]
+
+
+def test_what_to_write_instead_of_a_wrong_value() -> None:
+    """The whole message of each, without control characters."""
+    for refuse, message, hint in (
+        (lambda: parse_pairs(["a\x1b"]), "--set a\\x1b: not NAME=VALUE", "write --set name=value"),
+        (lambda: parse_pairs(["a=1", "b=1", "a="]), "--set a is given twice", "pass it once"),
+        (
+            lambda: parse_limit("max-delete", "a\x1b"),
+            "--max-delete a\\x1b: not a number or a percentage",
+            "write --max-delete 9 or --max-delete 30%",
+        ),
+        (lambda: parse_limit("max-update", "101%"), "--max-update 101%: more than 100 %", "write --max-update 100%"),
+        (
+            lambda: check_host("a:443"),
+            "--source-hosts a:443: not a host or a glob of hosts",
+            "write only the host, for example --source-hosts '*.example.org'",
+        ),
+        (
+            lambda: Locking(1, no_lock=True),
+            "--lock-timeout has no effect with --no-lock, which takes no lease",
+            "pass one of them",
+        ),
+    ):
+        with pytest.raises(UsageError) as caught:
+            refuse()
+        assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+def test_a_secret_in_the_place_of_a_host_is_not_shown() -> None:
+    """A user gave a URL with a log-in to the option."""
+    with pytest.raises(UsageError) as caught:
+        check_host("https://me:hunter2@host/")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_usual_options() -> None:
+    """Without any on the command line: nothing is selected, limited or permitted."""
+    usual = Options()
+    assert (usual.target, usual.cloud, usual.clouds_file, usual.store, usual.max_delete, usual.max_update) == (
+        None,
+    ) * 6
+    assert (usual.set_values, usual.only, usual.source_hosts, usual.jobs, usual.min_source_rate) == ([], [], [], 8, 64)
+    permissions = (usual.allow_protected, usual.destroy, usual.reactivate, usual.drift_only, usual.allow_outside)
+    assert (*permissions, usual.no_source_check, usual.strict) == (False,) * 7
+    assert LOCK_TIMEOUT == 120

@@ -1,11 +1,12 @@
 """``imagesync.cli.origins``: names from manifests that may be wrong."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from imagesync.cli.origins import Origin, make_origin, read_head
+from imagesync.cli.origins import MAX_HEAD_BYTES, Origin, make_origin, read_head
 
 
 @pytest.fixture(autouse=True)
@@ -99,3 +100,72 @@ def test_a_word_that_looks_like_a_secret_is_no_name(tmp_path: Path, word: str) -
     """It was given to the wrong option."""
     for given in ((word, None, None), (None, word, None)):
         assert make_origin(tmp_path, *given).guess() == ("", "")
+
+
+def test_of_several_targets_none_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the options, the environment or the manifest select; the catalog is that which is known, or is searched."""
+    (tmp_path / "a.yaml").write_text("catalog: base\ndefault_target: lab\n")
+    monkeypatch.setenv("OS_CLOUD", "west")
+    origin = make_origin(tmp_path, "eu", None, None, is_several=True)
+    assert origin.guess() == ("base", "")
+    assert replace(origin, catalog="other").guess() == ("other", "")
+    assert Origin(tmp_path / "none", is_several=True).guess() == ("", "")
+
+
+def test_a_known_target_counts_before_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A place without a name of a target is named by its cloud or store, also by that of the environment."""
+    assert Origin(tmp_path, "west", "base", "lab").guess() == ("base", "lab")
+    monkeypatch.setenv("OS_CLOUD", "east")
+    assert Origin(tmp_path, "", "base", "lab").guess() == ("base", "lab")
+    assert Origin(tmp_path, "", "base").guess() == ("base", "east")
+    assert Origin(tmp_path, "west", "base").guess() == ("base", "west")
+    assert Origin(tmp_path).guess() == ("", "east")
+
+
+def test_an_origin_has_what_the_options_select() -> None:
+    """Without a path it is the working directory. A cloud counts before a store."""
+    assert make_origin(None, None, None, None) == Origin(Path())
+    assert make_origin(Path("x"), "eu", None, None) == Origin(Path("x"), "", "", "eu")
+    assert make_origin(Path("x"), None, "west", None) == Origin(Path("x"), "west")
+    assert make_origin(Path("x"), None, None, Path("s")) == Origin(Path("x"), "s")
+    assert make_origin(Path("x"), None, "west", Path("s"), is_several=True) == Origin(
+        Path("x"), "west", is_several=True
+    )
+
+
+def test_a_store_is_relative_to_the_folder_of_its_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The option is relative to the working directory; the first target that names it counts, in any file."""
+    (tmp_path / "c" / "sub").mkdir(parents=True)
+    (tmp_path / "c" / "a.yaml").write_text("targets:\n  one: {cloud: store}\n  two: {store: other}\n")
+    (tmp_path / "c" / "b.yaml").write_text("targets:\n  three: {store: ./sub/../store}\n  four: {store: store}\n")
+    monkeypatch.chdir(tmp_path)
+    assert make_origin(Path("c"), None, None, Path("c/store")).guess() == ("", "three")
+    assert make_origin(Path("c"), None, None, Path("c/other/")).guess() == ("", "two")
+    assert make_origin(Path("c"), None, "store", None).guess() == ("", "one")
+    assert make_origin(Path("c"), None, None, Path("other")).guess() == ("", "other")
+
+
+@pytest.mark.parametrize(
+    ("name", "found"), [("a" * 64, "a" * 64), ("a" * 65, "a" * 64), ("A.b_c-1", "A.b_c-1"), (".a", ""), ("1", "1")]
+)
+def test_a_name_has_a_form_and_a_limit(tmp_path: Path, name: str, found: str) -> None:
+    """That of a catalog; what is longer would be no name of one."""
+    (tmp_path / "a.yaml").write_text(f"catalog:\t {name}\ndefault_target: '{name}'\n")
+    assert Origin(tmp_path).guess() == (found, found)
+
+
+def test_a_file_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
+    """As one that was removed meanwhile, or a pipe."""
+    os.mkfifo(tmp_path / "a.yaml")
+    (tmp_path / "b.yaml").symlink_to("none")
+    (tmp_path / "c.yaml").write_text("catalog: base\ntargets:\n  prod: {cloud: west}\n")
+    assert make_origin(tmp_path, None, "west", None).guess() == ("base", "prod")
+
+
+def test_only_the_beginning_of_a_manifest_is_searched(tmp_path: Path) -> None:
+    """Its first MiB."""
+    line = "catalog: base\n"
+    for number, found in ((MAX_HEAD_BYTES - len(line), "base"), (MAX_HEAD_BYTES, "")):
+        (tmp_path / "a.yaml").write_text("#".ljust(number - 1, "x") + "\n" + line)
+        assert Origin(tmp_path).guess() == (found, "")
+    assert MAX_HEAD_BYTES == 2**20
