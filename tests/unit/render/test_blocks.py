@@ -300,3 +300,27 @@ def test_images_that_have_blocks_are_not_named_again(why: str, words: str) -> No
     assert f"  ± replace{suffix} of 6 images: {names}" in text(*rows, other).splitlines()
     unlike = Row(kind, "z", "x", (Line("f", "z"),))
     assert f"  ± replace{suffix} of 6 images: k0, k1, k2, k3, k4, k5" in text(*rows, unlike).splitlines()
+
+
+def test_rows_are_in_the_order_of_their_keys_only() -> None:
+    """Whether they are named or not, and whatever kind they are."""
+    rows = [
+        Row(CREATE, "b"),
+        Row(UPDATE, "c", lines=(RAM,), is_named=False),
+        Row(UPDATE, "a", lines=(RAM,), is_named=False),
+    ]
+    rows.append(Row(DELETE, "d"))
+    assert [line.split()[1] for line in text(*rows).splitlines() if line[2] in "+~-"] == ["a", "b", "c", "d"]
+
+
+def test_each_folded_image_is_named_however_many_there_are() -> None:
+    """Its name is nowhere else. A name that may command a terminal is escaped."""
+    rows = [Row(CREATE, f"k{index:03}", label=f"k{index:03} (A long name\x1b)") for index in range(60)]
+    names = ", ".join(f"k{index:03} (A long name\\x1b)" for index in range(60))
+    assert text(*rows) == f"  + create of 60 images: {names}"
+
+
+def test_the_words_of_a_kind() -> None:
+    """What is done, and why."""
+    assert [kind.words for kind in (CREATE, DELETE)] == ["create", "delete, not in the manifest"]
+    assert Kind(Ink.STATE, "", "", "why").words == "why"

@@ -388,3 +388,19 @@ def test_yaml_is_in_the_order_of_the_json_and_on_one_line_a_value() -> None:
     assert format_yaml(document) == (
         f'b:\n- x y\n- "\\xE9"\n- "1"\na:\n  long: {"word " * 100}end\n  n: 1\n  none: null\n  \'no\': false\n'
     )
+
+
+def test_a_cell_that_begins_with_a_tab_is_no_formula() -> None:
+    """Nor one that begins with a line end; some spreadsheets drop both."""
+    for text in ("\tx", "\rx"):
+        assert format_csv([{"a": text}], ["a"]).splitlines()[1].startswith("\"'")
+    assert format_csv([{"a": "x=1"}], ["a"]).splitlines()[1] == '"x=1"'
+
+
+def test_no_value_of_an_image_commands_a_terminal() -> None:
+    """Names and values of properties, and the name of the project."""
+    odd = "a\x1b[2J\u202eb"
+    image = LiveImage("x", name=odd, tags=frozenset({odd}), properties={odd: odd}, service={"os_glance_x": odd})
+    text = format_image(Entry(image, odd, (MemberState(odd, odd),), (odd,)), NOW, None)
+    assert text.replace("\n", "").isprintable()
+    assert text.count("a\\x1b[2J\\u202eb") == 9

@@ -19,6 +19,7 @@ from tests.large_plan import make_large_plan
 from tests.markdown_pages import ESCAPING, OURS, PARSERS, read_page
 from tests.unit.factories import NOW, catalog, inventory, live, plan, spec
 from tests.unit.render.test_markdown_text import HOSTILE, check_loose_text
+from tests.unit.render.test_page_parts import RICH
 
 GITHUB = 60_000
 SMALLEST = 2_000
@@ -342,3 +343,84 @@ def test_the_comment_of_300_images_fits_without_a_cut() -> None:
     text = format_markdown(make_plan_document(make_large_plan(is_varied=True), now=NOW), max_bytes=GITHUB)
     assert "Cut to" not in text
     assert len(text.encode()) < 40_000
+
+
+def test_the_whole_comment_about_a_rich_document() -> None:
+    """Two of each part, in the order for a reader; what others wrote is code."""
+    assert format_markdown(RICH, max_bytes=GITHUB).replace("<br>", "\n<br>") == RICH_COMMENT
+
+
+RICH_COMMENT = """\
+<!-- imagesync base eu -->
+
+Catalog `<base>`
+-----
+
+**Run: 2 done.**
+
+> [!CAUTION]
+> - **Become public** (they stay), 2 images: `a (A & B)`, `x`
+> - **Are deleted**, 1 image: `b`
+
+**Errors**
+
+- a `<wrong>`
+- c
+
+| action | outcome | image | what |
+|---|---|---|---|
+| `~` update | not started | `a` | 1 GiB
+<br>**Error:** `a.yaml:3`: no `<space>`
+<br>⚠️ `visibility`: `private → public (drift)`
+<br>⚠️ stays
+<br>2 fields below |
+| `-` delete | done | `b` | not in the manifest |
+| `~` update | done | 4 images: `c`, `d`, `e`, `f` | 4 fields below |
+
+<details><summary>update <code>a</code></summary>
+
+```diff
+! - visibility  private → public (drift)
+  - min_ram     0 → 7
+  -             it & this
+! -             stays
+  - in a.yaml:3
+```
+
+</details>
+
+<details><summary>update 4 images</summary>
+
+`c`, `d`, `e`, `f`
+
+```diff
+  - f1  1
+  - f2  2
+  - f3  3
+  - f4  4
+```
+
+</details>
+
+**Notes `&` more**
+
+- one `<1>`
+- two
+
+- three
+
+Apply `<now>`:
+
+```sh
+imagesync apply > x
+```
+
+Show:
+
+```sh
+imagesync show
+```
+
+Fix `<it>`.
+
+Again."""

@@ -285,3 +285,45 @@ def test_the_first_blocks_of_a_long_table_are_loud_then_of_several_images() -> N
 
 
 RAM = Line("min_ram", "0 → 7")
+
+
+def test_a_text_that_fits_has_a_marker_a_title_and_the_counts_first() -> None:
+    """Then its parts, without a note."""
+    layout = make_layout(make_part("a", 3), make_part("b", 0), make_part("c", 2), title="Plan <x>", summary="Of <y>")
+    assert format_layout(layout, 2_000) == "<!-- m -->\n\nPlan `<x>`\n-----\n\n**Of `<y>`**\n\na,a,a\n\nc,c"
+
+
+def test_the_table_of_a_group_is_below_its_heading() -> None:
+    """Outcomes have a column if any row has one; a fact has no row."""
+    document = Document(Subject.PLAN, "base", "", "1 change", "Plan: 1.")
+    blocks = [
+        Block(CHANGE, ("a",)),
+        Block(Kind(Ink.STATE, "", ""), ("fact",)),
+        Block(CHANGE, ("b",), outcome="done"),
+        Block(CHANGE, ("c",)),
+    ]
+    part = make_rows_part(blocks, 2, TargetGroup(("eu",), document))
+    head = "| action | outcome | image | what |\n|---|---|---|---|\n"
+    assert part.whole == (
+        f"**`eu`: 1 change**\n\nPlan: 1.\n\n{head}| `~` update |  | `a` |  |\n| `~` update | done | `b` |  |\n\n"
+        f"<details><summary>1 more change</summary>\n\n{head}| `~` update |  | `c` |  |\n\n</details>"
+    )
+    assert part.render(0) == "**`eu`: 1 change**\n\nPlan: 1.\n\nand 3 more changes"
+    assert make_rows_part(blocks[:2], 2).whole == "| action | image | what |\n|---|---|---|\n| `~` update | `a` |  |"
+
+
+def test_each_part_has_its_share() -> None:
+    """And its place below another part."""
+    parts = [
+        make_alerts_part(()),
+        make_errors_part(()),
+        make_errors_part((), 0.9),
+        make_closing_part(()),
+        make_rows_part((), 3),
+        make_sections_part((), 4),
+        make_details_part((), 5),
+        make_sections_part(()),
+        make_details_part(()),
+    ]
+    assert [part.share for part in parts] == [0.7, 0.5, 0.9, 0.3, 0.6, 0.3, 1, 0.3, 1]
+    assert [part.below for part in parts] == [None, None, None, None, None, 4, 5, None, None]

@@ -1,10 +1,12 @@
 """``imagesync.render.markdown_parts``: each part with all, some and none of its entries."""
 
+from dataclasses import replace
+
 import pytest
 
 from imagesync.render.blocks import Kind
 from imagesync.render.changes import Line
-from imagesync.render.document import Alert, Block, Section, TargetGroup, TargetRow
+from imagesync.render.document import Alert, Block, Command, Document, Section, Subject, TargetGroup, TargetRow
 from imagesync.render.markdown_parts import (
     MAX_OPEN_DETAILS,
     MAX_OPEN_LINES,
@@ -12,13 +14,19 @@ from imagesync.render.markdown_parts import (
     format_alert_counts,
     format_alerts,
     format_all_details,
+    format_bold,
+    format_command,
     format_details,
     format_errors,
+    format_group_heading,
     format_row,
     format_sections,
     format_table,
     format_target_rows,
+    format_title,
     has_details,
+    join_parts,
+    list_rest,
 )
 from imagesync.render.style import Ink
 
@@ -151,3 +159,56 @@ def test_a_long_section_is_behind_a_click(title: str, summary: str) -> None:
     inside = "**`@x`**\n\n" if title == "@x" else ""
     assert text == f"<details><summary>{summary}</summary>\n\n{inside}{chr(10).join(['- x'] * 13)}\n\n</details>"
     assert "<details>" not in format_sections((Section(title, lines[1:]),), MAX_OPEN_LINES)
+
+
+def test_a_command_has_its_heading_and_a_fence_that_it_does_not_end() -> None:
+    """The heading is a sentence, and the command is as it is."""
+    assert format_command(Command("Restore <it>:", "imagesync apply | x")) == (
+        "Restore `<it>`:\n\n```sh\nimagesync apply | x\n```"
+    )
+    assert format_command(Command("Run:", "`x`")) == "Run:\n\n~~~sh\n`x`\n~~~"
+
+
+def test_a_group_has_the_names_of_all_targets_and_its_counts() -> None:
+    """The counts are left out if they differ."""
+    document = Document(Subject.PLAN, "base", "", "2 <changes>", "Plan: <2>.")
+    assert format_group_heading(TargetGroup(("eu", "u|s"), document)) == (
+        "**`eu`, `u`<code>&#124;</code>`s`: 2 `<changes>`**\n\nPlan: `<2>`."
+    )
+    assert format_group_heading(TargetGroup(("eu",), replace(document, summary=""))) == "**`eu`: 2 `<changes>`**"
+
+
+def test_a_heading_and_a_bold_sentence_are_sentences() -> None:
+    """Empty lines are left out; a number of a rest has commas."""
+    assert format_title("Plan of <x>") == "Plan of `<x>`\n-----"
+    assert (format_bold("Plan: <x>"), format_bold("")) == ("**Plan: `<x>`**", "")
+    assert join_parts(["a", "", "b", ""]) == "a\n\nb"
+    assert (list_rest(1, 1235, "rows"), list_rest(2, 2, "rows"), list_rest(3, 2, "rows")) == (
+        ["and 1,234 more rows"],
+        [],
+        [],
+    )
+
+
+def test_facts_are_a_list_below_their_name() -> None:
+    """A block without an action is about no change."""
+    state = Kind(Ink.STATE, "", "")
+    lines = (Line("state", "active <x>"), Line("id", "1"))
+    assert format_details(Block(state, ("Current", "build"), "generation 2", lines)) == (
+        "**Current, build**: generation 2\n\n- state: active `<x>`\n- id: 1"
+    )
+    assert format_details(Block(state, ("Current",))) == "**Current**\n"
+
+
+def test_the_same_targets_and_images_of_two_alerts_count_once() -> None:
+    """An alert without a target counts only its images."""
+    alerts = [
+        TargetGroup(("eu", "us"), Alert("end: soon", ("a", "b"))),
+        TargetGroup((), Alert("stay", ("x",))),
+        TargetGroup(("us", "ap"), Alert("end: soon", ("b", "c", "d"))),
+    ]
+    assert format_alert_counts(alerts).splitlines() == [
+        "> [!WARNING]",
+        "> - **End** (soon) on 3 targets, 4 images",
+        "> - **Stay**, 1 image",
+    ]

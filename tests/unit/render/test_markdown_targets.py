@@ -39,6 +39,7 @@ from tests.unit.render.test_markdown import (
     draw_texts,
 )
 from tests.unit.render.test_markdown_text import HOSTILE, check_loose_text
+from tests.unit.render.test_page_targets import RICH
 from tests.unit.render.test_target_documents import CHANGED, NO_PLAN, OTHER, PROBLEM, SAME, make_run
 from tests.unit.render.test_target_groups import make_plan_on
 
@@ -347,3 +348,69 @@ def test_commands_of_several_targets_are_last() -> None:
     """Before the closing sentences; the reader can paste them."""
     text = make(commands=(Command("Restore 1 value:", "imagesync apply"),), closing=("Run again.",))
     assert text.endswith("\n\nRestore 1 value:\n\n```sh\nimagesync apply\n```\n\nRun again.")
+
+
+def test_the_whole_comment_about_several_targets() -> None:
+    """Each group with its names, rows, sections and hints; a target without a text has only its row."""
+    assert format_markdown(RICH, max_bytes=GITHUB) == RICH_COMMENT
+
+
+RICH_COMMENT = """\
+<!-- imagesync base * -->
+
+Drift `<on>` 4
+-----
+
+**4 targets.**
+
+> [!WARNING]
+> - **Are public** on `us`, `e<u`, 1 image: `a`
+
+**Errors**
+
+- `us`: no `<answer>`
+
+| target | place | wave | outcome | changes | errors |
+|---|---|---|---|---|---|
+| `e<u` | cloud `<e>` | 0 | drift | 1 value |  |
+| `us` |  | 1 | not checked |  | 1,200 |
+
+**`us`, `lab`: 1 `<change>`**
+
+Plan: 1.
+
+| action | image | what |
+|---|---|---|
+| `~` update | `a` | ⚠️ `visibility`: `private → public (drift)` |
+
+**Notes**
+
+- n
+
+- m
+
+- skips `<1>`
+- skips 2
+
+**`e<u`: 1 `<change>`**
+
+Plan: 1.
+
+| action | image | what |
+|---|---|---|
+| `~` update | `a` |  |
+| `-` delete | 2 images: `b`, `c` | not in the manifest |
+
+**`x`: 1 `<change>`**
+
+Plan: 1.
+
+- only
+
+Restore:
+
+```sh
+imagesync apply
+```
+
+again"""

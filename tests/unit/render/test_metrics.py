@@ -480,3 +480,18 @@ def test_problems_and_refusals_of_a_target_add_up() -> None:
     (measured,) = measure_runs("adopt", "base", [run], started=NOW, ended=LATER)
     assert (measured.command, measured.target) == ("adopt", "eu")
     assert (measured.succeeded, measured.samples["imagesync_failures"]) == (False, {"": 2 + 4})
+
+
+def test_after_a_failure_nothing_else_of_the_run_before_stays() -> None:
+    """Only the time of its success; an alert about pending changes looks at the last run."""
+    before = format_metrics(
+        measures(samples={"imagesync_pending_changes": {"create": 1}, "imagesync_failures": {"": 3}})
+    )
+    failed = format_metrics(measures(succeeded=False), before)
+    success = {name for name, _ in read(before)} - {name for name, _ in read(failed)}
+    assert success == {"imagesync_pending_changes", "imagesync_failures"}
+    assert find(failed, "last_success_timestamp_seconds", **OWN) is not None
+    later = measures(ended=LATER + timedelta(hours=1))
+    assert find(format_metrics(later, before), "last_success_timestamp_seconds", **OWN) == pytest.approx(
+        later.ended.timestamp()
+    )

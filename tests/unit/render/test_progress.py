@@ -15,6 +15,7 @@ from imagesync.render.progress import (
     Rate,
     RunProgress,
     describe_others,
+    describe_state,
     describe_step,
     draw_bar,
     format_age,
@@ -305,3 +306,115 @@ def test_the_plan_of_a_target_can_be_replaced() -> None:
     whole = progress.measure_all(0)
     assert whole is not None
     assert (progress.steps, whole.total) == (2, 17)
+
+
+@pytest.mark.parametrize(
+    ("third", "start"),
+    [(1.1875, (1.0, 10)), (1.25, (1.125, 20))],
+    ids=["marks that are close", "marks that are not"],
+)
+def test_marks_that_are_close_are_one(third: float, start: tuple[float, int]) -> None:
+    """The last one of them stays. A rate is measured from the last mark before its window."""
+    rate = Rate()
+    for at, count in ((0, 0), (1.0, 10), (1.125, 20), (third, 30), (16.15, 500)):
+        rate.note(at, count)
+    assert rate.read(16.15) == pytest.approx((500 - start[1]) / (16.15 - start[0]))
+
+
+def test_a_rate_begins_with_its_first_second_and_with_the_edge_of_its_window() -> None:
+    """Both limits belong to it."""
+    rate = Rate()
+    rate.note(0, 0)
+    rate.note(5, 50)
+    rate.note(10, 60)
+    assert (rate.read(2.9), rate.read(3)) == (None, 20)
+    assert rate.read(20) == pytest.approx(10 / 15)
+
+
+def test_the_size_that_a_source_reports_counts() -> None:
+    """More than that of the plan; each event adds only what is new, and a new attempt begins from its own count."""
+    made = plan_uploads(a=None, b=100)
+    a, b = made.steps
+    progress = RunProgress(made)
+    progress.note(Started(a), 0)
+    progress.note(Progress(a, Transferred(50, 200)), 5)
+    progress.note(Progress(a, Transferred(80, 200)), 10)
+    assert progress.measure(a, 10) == Moved(80, 200, 8.0, 15.0)
+    assert progress.measure_all(10) == Moved(80, 300, 8.0, 27.5)
+    progress.note(Progress(a, Transferred(20, 200)), 12)
+    progress.note(Started(b), 12)
+    whole = progress.measure_all(12)
+    assert whole is not None
+    assert (whole.done, whole.rate) == (20, 80 / 12)
+    progress.note(Finished(StepResult(a, Outcome.INTERRUPTED)), 13)
+    assert (progress.measure(a, 13).done, progress.measure(a, 13).total) == (0, 0)
+
+
+def test_steps_are_counted_by_how_they_ended() -> None:
+    """All that ended, those that were done, and those that failed; those that run are in the order of their start."""
+    deletes = [make_step(Delete(f"d{number}", f"id-{number}"), Reason.REMOVED) for number in range(6)]
+    create = create_of(100)
+    progress = RunProgress(Plan("base", TARGET, (*deletes, create)))
+    for at, step in enumerate([deletes[5], create, *deletes[:5]]):
+        progress.note(Started(step), at)
+    for step, outcome in zip(deletes, (*[Outcome.DONE] * 3, Outcome.FAILED, Outcome.SKIPPED), strict=False):
+        progress.note(Finished(StepResult(step, outcome)), 9)
+    assert (progress.ended, progress.done, progress.failed, progress.steps) == (5, 3, 1, 7)
+    assert list(progress.running.values()) == [deletes[5], create]
+    assert (progress.list_others(), progress.list_transfers()) == ([deletes[5]], [create])
+    assert (progress.age(deletes[5], 10), progress.age(create, 10)) == (10, 9)
+    assert describe_others(progress, 9.9) == "delete d5"
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(1, "update u0"), (3, "update u0, update u1, update u2"), (4, "update u0, update u1, update u2, 1 more")],
+)
+def test_a_line_names_few_steps(number: int, words: str) -> None:
+    """The age of each counts from its own start, and is shown from ten seconds on."""
+    updates = [make_step(Update(f"u{at}", f"id-{at}", (), None), Reason.DRIFT) for at in range(number)]
+    progress = RunProgress(Plan("base", TARGET, tuple(updates)))
+    for step in updates:
+        progress.note(Started(step), 100)
+    assert describe_others(progress, 109.9) == words
+    assert describe_others(progress, 110) == words.replace("u0", "u0 (10 s)").replace("u1", "u1 (10 s)").replace(
+        "u2", "u2 (10 s)"
+    )
+
+
+def test_a_bar_has_two_parts() -> None:
+    """Lines where the terminal has them; without a share only spaces."""
+    assert draw_bar(0.5, 6, is_ascii=False) == ("━━━", "───")
+    assert draw_bar(0.5, 6, is_ascii=True) == ("###", "---")
+    assert draw_bar(None, 3, is_ascii=False) == ("", "   ")
+
+
+@pytest.mark.parametrize(
+    ("moved", "has_begun", "state"),
+    [
+        (Moved(100, 100, silence=50), False, "opening the source"),
+        (Moved(100, 100, silence=50), True, "verifying and publishing"),
+        (Moved(101, 100), True, "verifying and publishing"),
+        (Moved(99, 100, silence=9.9), True, ""),
+        (Moved(99, 100, silence=10), True, "no data for 10 s"),
+        (Moved(100, None, silence=150), True, "no data for 2 min"),
+    ],
+)
+def test_what_a_transfer_does_while_no_bytes_move(moved: Moved, has_begun: bool, state: str) -> None:
+    """The first reason that fits."""
+    assert describe_state(moved, has_begun=has_begun) == state
+
+
+@pytest.mark.parametrize(
+    ("seconds", "sent", "end"),
+    [
+        (0.9, LARGE, ": 64.0 MiB in 1 s"),
+        (1.0, LARGE, ": 64.0 MiB in 1 s, 64.0 MiB/s"),
+        (1.0, LARGE - 1, ""),
+        (4000.0, 2 * LARGE, ": 128.0 MiB in 1 h 07 min, 32.8 KiB/s"),
+    ],
+)
+def test_a_rate_at_the_end_needs_a_second_and_many_bytes(seconds: float, sent: int, end: str) -> None:
+    """A small transfer has no rate that means anything."""
+    result = StepResult(create_of(LARGE), Outcome.DONE, "i", seconds=seconds, bytes_sent=sent)
+    assert format_end(result) == f"done        create:a{end}"

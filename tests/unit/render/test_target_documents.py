@@ -7,9 +7,17 @@ from imagesync.model.catalog import Visibility
 from imagesync.model.plan import Plan, PlanError
 from imagesync.model.report import Outcome, Report, StepResult
 from imagesync.model.targets import PlannedTarget, TargetOutcome, TargetRun
-from imagesync.render.document import Alert, Collection, Subject, TargetGroup
-from imagesync.render.style import Detail
-from imagesync.render.target_documents import make_failure_collection, make_plans_collection, make_runs_collection
+from imagesync.render.blocks import Kind
+from imagesync.render.changes import Line
+from imagesync.render.document import Alert, Block, Collection, Document, Subject, TargetGroup, TargetRow
+from imagesync.render.style import Detail, Ink
+from imagesync.render.target_documents import (
+    Part,
+    join_runs,
+    make_failure_collection,
+    make_plans_collection,
+    make_runs_collection,
+)
 from tests.unit.factories import NOW, catalog, inventory, live, plan, spec
 from tests.unit.render.test_target_groups import make_plan_on
 
@@ -261,3 +269,79 @@ def test_a_secret_in_a_problem_is_not_shown() -> None:
     """Problems quote files."""
     problem = Diagnostic("a.yaml", 1, 1, "images.a", "unknown value 'https://user:secret-word@example.com/'")
     assert "secret-word" not in make(replace(NO_PLAN, problems=(problem,))).errors[0].first
+
+
+UPDATE = Kind(Ink.CHANGE, "~", "update")
+LINE = Line("f", "1")
+
+
+def make_part(target: str, *images: str, **attrs: object) -> Part:
+    """A part whose document has two blocks, of which the first has failed for two images."""
+    blocks = (
+        Block(UPDATE, ("a", "b"), "", (LINE,), "failed", "no space"),
+        Block(UPDATE, ("c",), "", (LINE,), "interrupted", "stopped"),
+        Block(UPDATE, ("d",), "", (), "failed"),
+        Block(UPDATE, ("e",), "", (), "deferred", "in use"),
+    )
+    document = Document(Subject.REPORT, "base", target, "title", "Summary.", blocks=blocks, errors=("x", "y"))
+    return Part(target, "failed", document, 4, "4 changes", images=images, **attrs)  # type: ignore[arg-type]
+
+
+def test_each_image_of_each_target_is_a_line_of_its_block() -> None:
+    """After the other lines; a group of several targets names them. Ids make no other group."""
+    one = join_runs("apply", "base", "s", [make_part("eu", "id-1", "", "id-3", "id-4")])
+    blocks = one.groups[0].first.blocks
+    assert [block.lines for block in blocks] == [
+        (LINE, Line("image", "id-1")),
+        (LINE,),
+        (Line("image", "id-3"),),
+        (Line("image", "id-4"),),
+    ]
+    parts = [make_part("eu", "id-1", "id-2"), make_part("us", "id-5", "id-6")]
+    (group,) = join_runs("apply", "base", "s", parts).groups
+    assert group.names == ("eu", "us")
+    assert [block.lines for block in group.first.blocks] == [
+        (LINE, Line("image on eu", "id-1"), Line("image on us", "id-5")),
+        (LINE, Line("image on eu", "id-2"), Line("image on us", "id-6")),
+        (),
+        (),
+    ]
+
+
+def test_all_errors_of_a_target_are_listed_in_their_order() -> None:
+    """Its own, those of its document, then those of images, with all their names; a remark is none."""
+    part = make_part("eu", errors=("y", "z", "z"), wave=2, place="cloud eu", noun="image")
+    assert list(part.list_errors()) == [
+        "y",
+        "z",
+        "x",
+        "a, b: update failed: no space",
+        "c: update interrupted: stopped",
+    ]
+    assert part.make_row() == TargetRow("eu", "failed", "4 changes", 3 + 2 + 3, 2, "cloud eu")
+    found = join_runs("rotate", "b\x1b", "s", [part, replace(make_part("us"), errors=("y",))])
+    assert (found.title, found.summary, found.catalog) == ("Run for catalog b\\x1b on 2 targets", "s", "b\x1b")
+    assert found.closing == ("Fix the errors and run rotate again. It changes nothing on targets that are done.",)
+    assert found.errors == (
+        TargetGroup(("eu", "us"), "y"),
+        TargetGroup(("eu",), "z"),
+        TargetGroup(("eu", "us"), "x"),
+        TargetGroup(("eu", "us"), "a, b: update failed: no space"),
+        TargetGroup(("eu", "us"), "c: update interrupted: stopped"),
+    )
+    assert [group.first.title for group in found.groups] == ["4 images, failed", "4 changes, failed"]
+
+
+def test_every_problem_of_a_target_and_that_its_run_stopped_are_errors() -> None:
+    """In this order, also those of a target with a report."""
+    run = replace(make_run("eu", stopped="the lease was lost"), problems=(PROBLEM, DEAD))
+    found = make_runs(run, TargetRun("us", TargetOutcome.FAILED, problems=(DEAD, PROBLEM)))
+    assert [error.first for error in found.errors] == [str(PROBLEM), str(DEAD), "the lease was lost"]
+    assert [(error.names) for error in found.errors] == [("eu", "us"), ("eu", "us"), ("eu",)]
+    assert [row.errors for row in found.rows] == [3, 2]
+
+
+def test_a_plan_without_changes_says_so_in_its_title() -> None:
+    """A run that changed nothing has only its outcome."""
+    assert list_groups(make(make_plan_on("eu", SAME))) == [(("eu",), "no changes")]
+    assert list_groups(make_runs(TargetRun("eu", TargetOutcome.UNCHANGED))) == [(("eu",), "unchanged")]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from imagesync.errors import ImagesyncError, Unavailable
+from imagesync.errors import Diagnostic, ImagesyncError, ManifestError, Unavailable
 from imagesync.model.drift import Drift, DriftReport, PlaceDrift, Remedy
 from imagesync.model.image import Identity
 from imagesync.render.target_drift import drifts_to_json, format_target_drift, make_drifts_collection
@@ -155,3 +155,69 @@ def test_the_collection_names_keys_that_could_not_be_checked() -> None:
     ((section,),) = (group.first.sections for group in found.groups)
     assert "no run recorded one: n." in section.lines[0]
     assert found.groups[0].first.has_content
+
+
+def test_each_problem_of_a_target_is_shown() -> None:
+    """In the text, in the rows and in the errors; two targets with equal problems are one group."""
+    failed = ManifestError([Diagnostic("a.yaml", 3, 5, "images.a", "x", "y"), Diagnostic("b.yaml", 1, 1, "", "z\x1b")])
+    same = ManifestError(list(failed.diagnostics))
+    found: dict[str, PlaceDrift | ImagesyncError] = {"e\x1bu": failed, "us": same, "ap": Unavailable("no answer")}
+    assert format_target_drift(found, "base", command_of, now=NOW) == (
+        "e\\x1bu, us: cannot be checked\nError: a.yaml:3:5: images.a: x; y\nError: b.yaml:1:1: z\\x1b\n\n"
+        "ap: cannot be checked\nError: no answer\n\n3 targets: 3 with errors (e\\x1bu, us, ap)."
+    )
+    document = make_drifts_collection("b\x1b", found, command_of, now=NOW)
+    assert document.title == "Drift of catalog b\\x1b on 3 targets"
+    assert [(row.target, row.outcome, row.errors) for row in document.rows] == [
+        ("e\\x1bu", "not checked", 2),
+        ("us", "not checked", 2),
+        ("ap", "not checked", 1),
+    ]
+    assert [(error.names, error.first) for error in document.errors] == [
+        (("e\\x1bu", "us"), "a.yaml:3:5: images.a: x; y"),
+        (("e\\x1bu", "us"), "b.yaml:1:1: z\\x1b"),
+        (("ap",), "no answer"),
+    ]
+    assert (document.groups, document.commands) == ((), ())
+
+
+def test_an_image_that_is_gone_is_not_the_same_drift_as_one_that_is_there() -> None:
+    """Although all other values are equal."""
+    there = replace(FOUND[2], image_id="3")
+    text = format_target_drift({"eu": place("eu", FOUND[2]), "us": place("us", there)}, "base", command_of, now=NOW)
+    assert [line for line in text.splitlines() if line.startswith(("eu:", "us:", "eu, us:"))] == [
+        "eu: drift: 1 image deleted",
+        "us: drift: 1 value changed on 1 image",
+    ]
+
+
+def test_every_remedy_of_a_target_has_its_command() -> None:
+    """Whichever drift is first; a name of a target is printable in rows and groups, and as it is in commands."""
+    for drifts in ((FOUND[0], FOUND[1]), (FOUND[1], FOUND[0])):
+        found = make_drifts_collection("base", {"e\x1b": place("e\x1b", *drifts)}, command_of, now=NOW)
+        assert sorted(command.text for command in found.commands) == [
+            "imagesync apply --apply e\x1b",
+            "imagesync apply --drift-only e\x1b",
+        ]
+        assert ([row.target for row in found.rows], found.groups[0].names) == (["e\\x1b"], ("e\\x1b",))
+
+
+def test_titles_and_counts_are_bold_and_wrapped() -> None:
+    """Values that changed are painted, too."""
+    found: dict[str, PlaceDrift | ImagesyncError] = {f"region-{at}": place(f"r{at}", *FOUND) for at in range(6)}
+    text = format_target_drift(
+        found, "base", command_of, now=NOW, paint=lambda ink, text: f"<{ink.name}>{text}", width=40
+    )
+    lines = text.splitlines()
+    assert lines[:3] == [
+        "<BOLD>region-0, region-1, region-2, region-3,",
+        "<BOLD>  region-4, region-5: the same drift: 2",
+        "<BOLD>  values changed on 1 image, 1 image",
+    ]
+    assert lines[-3:] == [
+        "<BOLD>6 targets: 6 with drift (region-0,",
+        "<BOLD>  region-1, region-2, region-3,",
+        "<BOLD>  region-4, region-5).",
+    ]
+    assert "<CHANGE>a:" in lines
+    assert "<REMOVE>b: its image was published by an" in lines

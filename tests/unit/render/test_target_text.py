@@ -2,14 +2,23 @@
 
 from dataclasses import replace
 
+import pytest
+
 from imagesync.errors import Diagnostic
 from imagesync.model.catalog import Visibility
 from imagesync.model.image import Identity
-from imagesync.model.plan import Action, Create, Plan
+from imagesync.model.plan import Action, Create, Plan, PlanError
 from imagesync.model.report import Outcome, Report, StepResult
 from imagesync.model.targets import PlannedTarget, TargetOutcome, TargetRun
 from imagesync.render.style import Detail
-from imagesync.render.target_text import format_target_plans, format_target_runs, has_errors
+from imagesync.render.target_text import (
+    count_outcomes,
+    count_targets,
+    format_target_plans,
+    format_target_runs,
+    has_errors,
+    rank_outcome,
+)
 from tests.unit.factories import NOW, catalog, inventory, live, plan, spec
 
 MADE = plan(catalog(spec("a"), spec("b")), inventory(live(spec("b"))))
@@ -149,3 +158,130 @@ def test_equal_endings_are_shown_once_and_the_others_are_named() -> None:
         "  Error: no route; check the network",
         "7 targets: 2 done, 1 unchanged, 2 failed (ap, x), 2 not started (y, z).",
     ]
+
+
+OTHER = Diagnostic("a.yaml", 3, 5, "images.b", "wrong\x1b", "correct it")
+
+
+def test_each_reason_makes_a_target_one_with_errors() -> None:
+    """A problem, a refusal, no plan, or an error of a key; it is named, and its changes are not to come."""
+    faulty = on("odd", MADE, errors=(PlanError("x", LOST),))
+    wrong = [
+        replace(on("eu", MADE), problems=(LOST,)),
+        replace(on("us", MADE), refusals=("too many",)),
+        PlannedTarget("dead", None),
+        faulty,
+    ]
+    fine = [on("x", MADE), on("y", NOTHING), on("z", MADE)]
+    assert [has_errors(one) for one in (*wrong, *fine)] == [True] * 4 + [False] * 3
+    assert count_targets([*wrong, *fine]) == (
+        "7 targets: 2 with changes, 1 without changes, 4 with errors (eu, us, dead, odd)."
+    )
+    assert count_targets(fine[:1]) == "1 target: 1 with changes."
+    text = format_target_plans([*wrong[:3], *fine], now=NOW)
+    assert text.endswith("\nIn total 2 to create. 8.0 KiB to upload.")
+
+
+def test_each_problem_and_refusal_of_a_target_is_a_line() -> None:
+    """Refusals first; nothing in them commands a terminal."""
+    refused = replace(on("us", MADE), refusals=("too many", "too old"), problems=(LOST, OTHER))
+    lines = format_target_plans([refused], now=NOW).splitlines()
+    assert [line for line in lines if line.startswith("Error: ")] == [
+        "Error: too many",
+        "Error: too old",
+        "Error: no route; check the network",
+        "Error: a.yaml:3:5: images.b: wrong\\x1b; correct it",
+    ]
+    run = TargetRun("us", TargetOutcome.FAILED, problems=(LOST, OTHER))
+    assert format_target_runs([run]).splitlines() == [
+        "us:",
+        "  Error: no route; check the network",
+        "  Error: a.yaml:3:5: images.b: wrong\\x1b; correct it",
+        "1 target: 1 failed (us).",
+    ]
+
+
+def test_a_group_of_three_names_all_its_places() -> None:
+    """In a summary, too, which has no changes."""
+    planned = [on(name, MADE) for name in ("eu", "us", "ap")]
+    places = "Catalog base on targets eu (cloud eu), us (cloud us), ap (cloud ap): 2 images declared, 1 owned"
+    assert places in format_target_plans(planned, now=NOW).splitlines()
+    assert format_target_plans(planned, now=NOW, detail=Detail.SUMMARY).splitlines() == [
+        "eu, us, ap: the same change",
+        places,
+        "Plan for each target: 1 to create; 1 unchanged. 4.0 KiB to upload.",
+        "",
+        "3 targets: 3 with changes.",
+        "In total 3 to create. 12.0 KiB to upload.",
+    ]
+
+
+def test_all_details_distinguish_targets_by_their_ids() -> None:
+    """Usually no reader sees them."""
+    wanted = catalog(spec("a", min_ram=7))
+    planned = [on(name, plan(wanted, inventory(live(spec("a"), f"id-{name}")))) for name in ("eu", "us")]
+    texts = [format_target_plans(planned, now=NOW, detail=detail) for detail in (Detail.USUAL, Detail.WHOLE)]
+    assert ["eu, us: the same change" in text for text in texts] == [True, False]
+    assert [("id-eu" in text, "id-us" in text) for text in texts] == [(False, False), (True, True)]
+
+
+def test_titles_and_counts_of_plans_are_bold_and_no_line_is_too_wide() -> None:
+    """Whatever the number of targets."""
+    planned = [on(f"region-{number}", MADE) for number in range(9)]
+    text = format_target_plans(planned, lambda ink, text: f"{ink.name}<{text}>", now=NOW, width=40)
+    lines = text.splitlines()
+    assert lines[:3] == [
+        "BOLD<region-0, region-1, region-2, region-3,>",
+        "BOLD<  region-4, region-5, region-6,>",
+        "BOLD<  region-7, region-8: the same change>",
+    ]
+    assert lines[-3:] == [
+        "BOLD<9 targets: 9 with changes.>",
+        "BOLD<In total 9 to create. 36.0 KiB to>",
+        "BOLD<  upload.>",
+    ]
+    assert max(map(len, format_target_plans(planned, now=NOW, width=40).splitlines())) <= 40
+
+
+@pytest.mark.parametrize("width", [30, 40, 60])
+def test_no_line_about_runs_is_too_wide(width: int) -> None:
+    """The lines of a target are indented below its name; names and counts are bold."""
+    runs = [
+        *(run_of(f"region-{number}", Outcome.FAILED) for number in range(9)),
+        TargetRun("x", TargetOutcome.FAILED, problems=(OTHER,)),
+    ]
+    lines = format_target_runs(runs, width=width).splitlines()
+    assert max(map(len, lines)) <= width
+    painted = format_target_runs(runs, lambda ink, text: f"{ink.name}<{text}>", width=width).splitlines()
+    assert painted[0].startswith("BOLD<region-0, ")
+    assert "BOLD<x:>" in painted
+    assert painted[-1].startswith("BOLD<  ")
+    assert " ".join(" ".join(lines).split()).endswith(
+        "10 targets: 10 failed (" + ", ".join(f"region-{number}" for number in range(9)) + ", x)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "line"),
+    [
+        (TargetOutcome.FAILED, "Failed."),
+        (TargetOutcome.INTERRUPTED, "Interrupted."),
+        (TargetOutcome.LOST, "Lost."),
+        (TargetOutcome.NOT_STARTED, "Not started."),
+    ],
+)
+def test_a_target_without_a_report_has_its_outcome(outcome: TargetOutcome, line: str) -> None:
+    """Also a report without steps says nothing else."""
+    for report in (None, Report(NOTHING, ())):
+        assert format_target_runs([TargetRun("eu", outcome, report)]).splitlines()[:2] == ["eu:", f"  {line}"]
+
+
+def test_the_outcomes_are_in_one_order() -> None:
+    """First what is done, last what failed; the count has all of them, with the names of those that are not done."""
+    assert [rank_outcome(one) for one in TargetOutcome] == [
+        0 if one in (TargetOutcome.DONE, TargetOutcome.UNCHANGED) else 1 if one is TargetOutcome.NOT_STARTED else 2
+        for one in TargetOutcome
+    ]
+    runs = [TargetRun(f"t{number}", one) for number, one in enumerate(TargetOutcome)]
+    named = [f"1 {run.outcome.words}" + ("" if run.outcome.is_success else f" ({run.target})") for run in runs]
+    assert count_outcomes(runs) == f"{len(runs)} targets: {', '.join(named)}."
