@@ -19,6 +19,8 @@ from imagesync.render.drift import (
     describe_value,
     drift_to_json,
     format_drift,
+    format_images,
+    group_by_image,
     list_remedies,
     make_drift_document,
     make_sections,
@@ -364,3 +366,41 @@ Make deleted images again and set the new values of the
   manifest, with all other changes of the plan:
   imagesync apply --apply"""
     )
+
+
+def test_equal_drift_of_several_targets_is_one_text() -> None:
+    """Each target has its image and its time; keys that were not checked are named once, with those of the first."""
+    other = tuple(
+        replace(drift, image_id=drift.image_id and f"us-{drift.image_id}", updated="")
+        for drift in (*FOUND[:2], FOUND[4])
+    )
+    reports = {
+        "eu\x1b": DriftReport((*FOUND[:2], FOUND[4]), 3, ("x",)),
+        "us": DriftReport(other, 3, ("x",)),
+    }
+    assert list(format_images(reports, now=NOW)) == [
+        "",
+        "a:",
+        "    eu\\x1b: image id-a, last update 2026-11-23 11:57 UTC (3 minutes ago)",
+        "    us: image us-id-a",
+        "    min_ram: was 512, is now 256",
+        "    tag lts\\x1b: was set, is now removed (the manifest changed, too)",
+        "",
+        "c: its image was published by an earlier run, and no longer exists",
+        "",
+        describe_unknown(("x",)),
+    ]
+    assert list(format_images({"": DriftReport(other[:1], 3)}, now=NOW)) == [
+        *("", "a: image us-id-a", "    min_ram: was 512, is now 256"),
+    ]
+
+
+def test_images_are_grouped_in_their_order() -> None:
+    """By key and id: a key may have several images, and the values of an image are together."""
+    found = (FOUND[0], FOUND[1], replace(FOUND[0], image_id="id-2"), FOUND[2], FOUND[3])
+    groups = group_by_image(DriftReport(found, 3))
+    assert [[drift.path for drift in group] for group in groups] == [
+        [("min_ram",), ("tags",)],
+        [("min_ram",)],
+        [("properties", "x.y"), ("properties",)],
+    ]
