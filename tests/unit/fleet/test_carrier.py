@@ -8,7 +8,17 @@ import pytest
 
 from imagesync.errors import UsageError
 from imagesync.fleet.assignment import Assignment, FleetOrder, ManifestTexts, decode
-from imagesync.fleet.carrier import LAST_MESSAGES, LOST, NO_WORKER, ROLL_CALL, STOP, DaskCarrier, explain_failure
+from imagesync.fleet.carrier import (
+    CONNECT,
+    LAST_MESSAGES,
+    LOST,
+    NO_WORKER,
+    ROLL_CALL,
+    STOP,
+    DaskCarrier,
+    explain_failure,
+)
+from imagesync.fleet.servers import LEAVE
 from imagesync.fleet.task import work
 from imagesync.targets.messages import LOST_WHY, Message, Task, Verb, encode_ended, encode_planned
 from tests.unit.targets.scripted_carrier import plan_for
@@ -74,7 +84,12 @@ class Client:
         self.asked += 1
         if self.fails:
             raise OSError("no answer")
-        return {"workers": {str(n): {"resources": {f"target:{name}": 1}} for n, name in enumerate(self.workers)}}
+        return {
+            "workers": {
+                str(n): {"resources": {f"target:{name}": 1 for name in names.split()}}
+                for n, names in enumerate(self.workers)
+            }
+        }
 
     def say(
         self, document: Mapping[str, Any], attempt: str = "1", verb: Verb = Verb.PLAN, target: str = "a", name: str = ""
@@ -92,7 +107,7 @@ class Scene:
     """A carrier with several targets, its client and its clock."""
 
     def __init__(self) -> None:
-        self.client, self.now = Client(), 0.0
+        self.client, self.now = Client(), 1000.0
         order = FleetOrder("1", RUN_ID, ManifestTexts({}, ".", "/c", "", "/c"), jobs=3)
         self.carrier = DaskCarrier(
             self.client,
@@ -181,9 +196,11 @@ def test_a_short_loss_of_the_scheduler_ends_nothing(scene: Scene) -> None:
     scene.client.status = "connecting"
     scene.pass_time(LOST - 1)
     scene.client.status = "running"
-    assert scene.pass_time(2) == []
+    assert scene.pass_time(LOST + 1) == []
     scene.client.status = "connecting"
     assert scene.pass_time(2) == []
+    assert scene.pass_time(LOST) == []
+    assert scene.pass_time(1) != []
 
 
 def test_no_worker_offers_the_target(scene: Scene) -> None:
@@ -464,3 +481,21 @@ def test_a_canceled_task_without_a_report_says_which_worker_is_silent(scene: Sce
 def test_why_there_is_no_connection(error: Exception, reason: str) -> None:
     """In one printable line."""
     assert explain_failure(error) == reason
+
+
+def test_a_target_is_offered_by_any_of_its_workers(scene: Scene) -> None:
+    """Also by the last one, among other targets."""
+    scene.carrier.submit(Task("b", Verb.PLAN))
+    scene.client.workers = ["x y", "z a b"]
+    scene.pass_time(ROLL_CALL)
+    assert scene.pass_time(NO_WORKER + 1) == []
+    scene.client.workers = ["x y", "z b"]
+    scene.pass_time(ROLL_CALL)
+    found = scene.pass_time(NO_WORKER + 1)
+    assert [one.target for one in found] == ["a"]
+
+
+def test_the_times_of_a_command_fit_those_of_a_worker() -> None:
+    """In seconds. A canceled worker has more time than it takes; a new one has more than a lost connection."""
+    assert (LAST_MESSAGES, LOST, NO_WORKER, ROLL_CALL, CONNECT, STOP) == (5.0, 10.0, 30.0, 5.0, 15.0, 180.0)
+    assert LEAVE + LAST_MESSAGES < STOP

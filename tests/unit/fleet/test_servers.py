@@ -3,7 +3,7 @@
 import pytest
 
 from imagesync.errors import UsageError
-from imagesync.fleet.servers import parse_address
+from imagesync.fleet.servers import CONNECT, FORGET, LEAVE, TICK, parse_address
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,21 @@ def test_the_text_of_an_address_is_printable() -> None:
     with pytest.raises(UsageError) as raised:
         parse_address("\x1b[2J")
     assert "\x1b" not in str(raised.value)
+
+
+def test_a_worker_ends_before_systemd_kills_it() -> None:
+    """After 90 seconds: its steps and its last messages have less together."""
+    assert (CONNECT, LEAVE, FORGET, TICK) == (15, 80.0, 5.0, 0.2)
+    assert LEAVE + FORGET < 90
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("tls://x:-1", "tls://x:-1"), ("tls://\n", r"tls://\n"), ("TCP://x", "TCP://x")],
+)
+def test_the_message_about_an_address_has_it(text: str, message: str) -> None:
+    """With the form and the port that most fleets have."""
+    with pytest.raises(UsageError) as caught:
+        parse_address(text)
+    hint = "write tls://HOST:PORT, for example tls://fleet.example.com:8786; TLS is required"
+    assert (caught.value.message, caught.value.hint) == (f"{message}: not the address of a scheduler", hint)

@@ -124,3 +124,16 @@ def test_a_certificate_of_another_authority_is_refused(authority: Authority, tmp
     client = plain_context(foreign, "client", ssl.Purpose.SERVER_AUTH)
     assert "CERTIFICATE_VERIFY_FAILED" in shake(connects, server, is_server=False)
     assert "CERTIFICATE_VERIFY_FAILED" in shake(listens, client, is_server=True)
+
+
+@pytest.mark.parametrize("role", [SCHEDULER, WORKER, CLIENT])
+def test_no_process_has_a_connection_without_tls(authority: Authority, role: Role) -> None:
+    """To any other one, and from any other one; its own certificate is that of each connection."""
+    security = secure(authority, role)
+    own, authorities = str(authority.folder / f"{role}.pem"), str(authority.folder / "ca.pem")
+    assert security.require_encryption is True
+    assert (security.role, security.tls_ca_file) == (role, authorities)
+    files = (security.tls_client_cert, security.tls_scheduler_cert, security.tls_worker_cert)
+    assert files == (own, own, own)
+    for arguments in (security.get_connection_args(role.value), security.get_listen_args(role.value)):
+        assert arguments["require_encryption"] is True

@@ -143,6 +143,10 @@ def test_reports_are_merged_in_the_order_of_the_files() -> None:
 
 EU, US = write(make_report("eu")), write(make_report("us"))
 OTHER = {**US, "catalog": "other"}
+LAB = write(make_report("lab"))
+PAIR_OF_OTHERS = write_runs(
+    TargetRun("x", TargetOutcome.UNCHANGED), TargetRun("y", TargetOutcome.UNCHANGED), name="third"
+)
 PAIR = write_runs(TargetRun("ap", TargetOutcome.UNCHANGED), TargetRun("us", TargetOutcome.UNCHANGED))
 
 
@@ -160,6 +164,10 @@ PAIR = write_runs(TargetRun("ap", TargetOutcome.UNCHANGED), TargetRun("us", Targ
         (
             [("1.json", EU), ("2.json", OTHER)],
             "1.json is of catalog base, and 2.json is of catalog other; merge the reports of one catalog",
+        ),
+        (
+            [("1.json", EU), ("2.json", US), ("3.json", {**LAB, "catalog": "other"}), ("4.json", PAIR_OF_OTHERS)],
+            "1.json is of catalog base, and 3.json is of catalog other; merge the reports of one catalog",
         ),
     ],
 )
@@ -229,3 +237,13 @@ def test_what_is_not_a_report_is_refused(document: object, message: str) -> None
     is_failure = isinstance(document, dict) and "command" in document and "errors" in document
     assert caught.value.hint == ("leave the file out, or run that command again" if is_failure else AGAIN)
     assert caught.value.message.startswith("r.json")
+
+
+def test_the_outcome_of_an_entry_comes_before_that_of_its_report() -> None:
+    """The run knows more than the steps: for example, that another target has the same place."""
+    runs = (
+        TargetRun("eu", TargetOutcome.FAILED, make_report("eu"), problems=(DEAD,)),
+        TargetRun("us", TargetOutcome.LOST, make_report("us")),
+    )
+    found = decode(write_runs(*runs))
+    assert [run.outcome for run in found] == [TargetOutcome.FAILED, TargetOutcome.LOST]
