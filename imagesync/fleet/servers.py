@@ -29,10 +29,11 @@ def parse_address(text: str) -> str:
     """``tls://HOST:PORT`` of a scheduler, the port by default 8786; UsageError for any other form."""
     parts = urlsplit(text)
     try:
-        port = parts.port or PORT
+        port = PORT if parts.port is None else parts.port
     except ValueError:
         port = 0
-    if parts.scheme != "tls" or not parts.hostname or not port or parts.path or parts.query or parts.username:
+    has_more = bool(parts.path or parts.query or parts.fragment or "@" in parts.netloc)
+    if parts.scheme != "tls" or not parts.hostname or not port or has_more:
         message = f"{make_printable(text)}: not the address of a scheduler"
         raise UsageError(message, f"write tls://HOST:PORT, for example tls://fleet.example.com:{PORT}; TLS is required")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname

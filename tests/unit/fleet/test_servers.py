@@ -14,6 +14,7 @@ from imagesync.fleet.servers import CONNECT, FORGET, LEAVE, TICK, parse_address
         ("tls://192.0.2.1:65535", "tls://192.0.2.1:65535"),
         ("tls://[2001:db8::1]", "tls://[2001:db8::1]:8786"),
         ("tls://[2001:db8::1]:9", "tls://[2001:db8::1]:9"),
+        ("TLS://Fleet.Example.com:", "tls://fleet.example.com:8786"),
     ],
 )
 def test_an_address_of_a_scheduler(text: str, address: str) -> None:
@@ -37,6 +38,10 @@ def test_an_address_of_a_scheduler(text: str, address: str) -> None:
         "tls://fleet.example.com/tls",
         "tls://fleet.example.com?tls=no",
         "tls://user@fleet.example.com",
+        "tls://:password@fleet.example.com",
+        "tls://@fleet.example.com",
+        "tls://fleet.example.com#part",
+        "tls://fleet.example.com:0",
     ],
 )
 def test_any_other_text_is_refused(text: str) -> None:
