@@ -547,3 +547,67 @@ def test_a_limit_whose_time_is_over_and_that_stays_has_a_second(double: ForgeDou
     double.add_fault("issues", 403, times=9, headers={"x-ratelimit-remaining": "0", "x-ratelimit-reset": "5"})
     assert str(fail(client)).endswith("HTTP 403; the rate limit is reached; try again in 1 s")
     assert len(double.requests) == 5
+
+
+class ClosableAnswer:
+    """A response of the HTTP library, which remembers that it was closed, and whether its body was read."""
+
+    def __init__(self, status: int, body: bytes = b"", target: str = "") -> None:
+        self.status_code, self.url, self.links = status, "https://api.example/x", dict[str, Any]()
+        self.headers = {"X-Imagesync-Location": target} if target else {}
+        self.raw, self._body, self.is_read, self.is_closed = self, body, False, False
+
+    def read1(self, _size: int, *, decode_content: bool) -> bytes:
+        """The body, once."""
+        assert decode_content
+        self.is_read, body, self._body = True, self._body, b""
+        return body
+
+    def close(self) -> None:
+        """End the response."""
+        self.is_closed = True
+
+    def __enter__(self) -> "ClosableAnswer":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+
+def answer_with(client: Client, *answers: ClosableAnswer) -> None:
+    """Let the HTTP library return these responses, one after another."""
+    waiting = list(answers)
+    client._session.request = lambda *_words, **_more: waiting.pop(0)  # type: ignore[method-assign,assignment]
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_error"),
+    [
+        (ClosableAnswer(200, b"[1]"), False),
+        (ClosableAnswer(204), False),
+        (ClosableAnswer(404, b'{"message": "no"}'), True),
+        (ClosableAnswer(302, target="https://b.example"), True),
+        (ClosableAnswer(200, b"<html>"), True),
+    ],
+    ids=["list", "empty", "refusal", "redirect", "no JSON"],
+)
+def test_each_response_is_closed(client: Client, answer: ClosableAnswer, *, is_error: bool) -> None:
+    """Also after an error: its connection would stay open as long as the command runs."""
+    answer_with(client, answer)
+    if is_error:
+        fail(client)
+    else:
+        client.get(USER, HINT)
+    assert answer.is_closed
+
+
+def test_each_response_of_a_download_is_closed(client: Client) -> None:
+    """Those of redirects without reading them."""
+    answers = [
+        ClosableAnswer(302, b"x", "https://b.example/y"),
+        ClosableAnswer(307, b"x", "https://c.example/y"),
+        ClosableAnswer(200, b"data"),
+    ]
+    answer_with(client, *answers)
+    assert client.download("/x", HINT, max_bytes=4) == b"data"
+    assert [(one.is_closed, one.is_read) for one in answers] == [(True, False), (True, False), (True, True)]
