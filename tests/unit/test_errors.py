@@ -116,7 +116,7 @@ def test_a_refused_plan_has_a_line_for_each_reason() -> None:
 
 @pytest.mark.parametrize("number", [1, 2, 10, 11, 13])
 def test_the_changes_of_a_stale_plan_are_listed(number: int) -> None:
-    """Ten of them, and the number of the others; one stands in the sentence."""
+    """Ten of them, and the number of the others; a single one is part of the sentence."""
     changes = [f"c{index}" for index in range(number)]
     error = StalePlan(changes)
     assert error.changes == tuple(changes)
@@ -124,9 +124,9 @@ def test_the_changes_of_a_stale_plan_are_listed(number: int) -> None:
     if number == 1:
         assert str(error) == f"the plan is stale: c0; {remedy}"
         return
-    shown = [f"  {change}" for change in changes[:MAX_SHOWN_CHANGES]]
+    lines = [f"  {change}" for change in changes[:MAX_SHOWN_CHANGES]]
     more = [f"  and {number - 10} more"] if number > 10 else []
-    assert str(error).splitlines() == [f"the plan is stale, {number} changes:", *shown, *more, remedy]
+    assert str(error).splitlines() == [f"the plan is stale, {number} changes:", *lines, *more, remedy]
 
 
 def test_an_error_of_a_service_knows_its_status_and_its_wait() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 import imagesync
 from imagesync.errors import UsageError
+from imagesync.lease.taking import take
 from imagesync.model.catalog import Target
 from imagesync.model.policy import Limit
 from tests import samples
@@ -155,3 +156,79 @@ def test_all_problems_are_reported_together(tmp_path: Path) -> None:
     with pytest.raises(imagesync.ManifestError) as caught:
         imagesync.resolve(manifest, store=tmp_path / "store")
     assert {problem.where for problem in caught.value.diagnostics} >= {"images.a.min_ram", "images.b.source"}
+
+
+PLACES = """
+version: 1
+catalog: base
+default_target: lab
+targets: {lab: {store: lab}, prod: {cloud: lone}, dev: {store: dev}}
+images: {a: {source: none}}
+"""
+
+
+def test_a_place_is_selected_by_its_own_parameter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A target by its name, a cloud or a store by the target that names it; else the default target."""
+    monkeypatch.delenv("OS_CLOUD", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "m.yaml").write_text(PLACES)
+    manifest = imagesync.load(tmp_path / "m.yaml")
+    assert imagesync.resolve(manifest).target.name == "lab"
+    assert imagesync.resolve(manifest, target="prod").target.name == "prod"
+    assert imagesync.resolve(manifest, cloud="lone").target.name == "prod"
+    assert imagesync.resolve(manifest, store=tmp_path / "dev").target.name == "dev"
+    assert imagesync.resolve(manifest, store="").target == Target(store=str(tmp_path))
+    with pytest.raises(UsageError, match=r"^--target and --cloud exclude each other"):
+        imagesync.resolve(manifest, target="lab", cloud="prod")
+    with pytest.raises(UsageError, match=r"^--cloud and --store exclude each other"):
+        imagesync.resolve(manifest, cloud="lone", store="dev")
+    with pytest.raises(UsageError, match="there is no target 'lone'"):
+        imagesync.resolve(manifest, target="lone")
+
+
+def test_a_target_excludes_each_other_place(tmp_path: Path) -> None:
+    """Also a cloud alone."""
+    for other in ({"cloud": "c"}, {"store": tmp_path / "s"}, {"cloud": "c", "store": tmp_path / "s"}):
+        with pytest.raises(UsageError, match="a target and a cloud or store are given"):
+            imagesync.open_backend(Target(store=str(tmp_path / "one")), **other)
+
+
+def test_the_file_of_the_clouds_is_that_of_the_caller(tmp_path: Path) -> None:
+    """For a cloud of a catalog's target and for one that is named."""
+    file = tmp_path / "mine.yaml"
+    file.write_text("clouds: {other: {auth: {}}}\n")
+    for place in ({"target": Target(cloud="lone")}, {"cloud": "lone"}):
+        with pytest.raises(UsageError, match=r"mine\.yaml"):
+            imagesync.open_backend(**place, clouds_file=file)
+
+
+def test_only_the_named_hosts_are_asked(tmp_path: Path) -> None:
+    """By the catalog, by a plan of it, and by a run."""
+    url, checksum = "http://127.0.0.1:1/a.raw", f"sha256:{'a' * 64}"
+    fields = f"source: {{url: '{url}', checksum: '{checksum}'}}, disk_format: raw, container_format: bare"
+    (tmp_path / "m.yaml").write_text(f"version: 1\ncatalog: base\nimages: {{a: {{{fields}}}}}\n")
+    manifest, store = imagesync.load(tmp_path / "m.yaml"), tmp_path / "store"
+    with pytest.raises(imagesync.ManifestError, match=r"127\.0\.0\.1 is not named by --source-hosts"):
+        imagesync.resolve(manifest, store=store, source_hosts=["mirror.example"])
+    catalog = imagesync.resolve(manifest, store=store, source_hosts=["127.*"])
+    with imagesync.open_backend(catalog.target) as backend:
+        (error,) = imagesync.plan(backend, catalog, source_hosts=["mirror.example"]).errors
+        assert "--source-hosts" in str(error.problem)
+        report = imagesync.apply(backend, catalog, source_hosts=["mirror.example"]).report
+        assert ["--source-hosts" in str(one.problem) for one in report.plan.errors] == [True]
+
+
+def test_a_run_waits_for_the_lease_as_long_as_the_caller_says(catalog: imagesync.Catalog) -> None:
+    """``warn`` gets the sentence about the other run, and the run continues when that one ends."""
+    output: list[str] = []
+    with imagesync.open_backend(catalog.target) as backend:
+        held = take(backend, "base", timeout=0, warn=output.append, is_new=lambda: True)
+        with pytest.raises(imagesync.LeaseHeld, match=r"; waited 0 s; nothing was changed"):
+            imagesync.apply(backend, catalog, lock_timeout=0)
+
+        def warn(text: str) -> None:
+            output.append(text)
+            held.release()
+
+        assert imagesync.apply(backend, catalog, warn=warn).report.succeeded
+    assert [line.partition(":")[0] for line in output] == ["catalog base is locked by another run"]

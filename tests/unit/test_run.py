@@ -356,7 +356,7 @@ def test_the_first_error_of_the_caller_ends_the_run(store: Watched, tmp_path: Pa
     assert len(store.inventory("base")) == 1
 
 
-class Unanswered(Watched):
+class UnansweredUpdates(Watched):
     """A store that answers no update of an image after the first ``answered`` ones, except those of a lease."""
 
     answered = 99
@@ -372,14 +372,14 @@ class Unanswered(Watched):
 @pytest.mark.parametrize(("answered", "state"), [(99, State.FREE), (0, State.UNSETTLED)])
 def test_a_write_without_an_answer_leaves_the_lease_unsettled(tmp_path: Path, answered: int, state: State) -> None:
     """It may still arrive: the next run waits for it."""
-    store = Unanswered(tmp_path / "store")
+    store = UnansweredUpdates(tmp_path / "store")
     store.answered = answered
     report = apply(plan_for(store, tmp_path, 1)).report
     assert report.succeeded is (answered > 0)
     assert [record.properties[STATE] for record in store.leases("base")] == [state]
 
 
-class Busy(Watched):
+class InUseForever(Watched):
     """A store in which a server uses each image."""
 
     def delete_image(self, image: Any) -> None:
@@ -388,7 +388,7 @@ class Busy(Watched):
 
 def test_a_deletion_that_waits_is_no_difference(tmp_path: Path) -> None:
     """The next run tries it again; what differs of another key is one."""
-    store = Busy(tmp_path / "store")
+    store = InUseForever(tmp_path / "store")
     assert apply(plan_for(store, tmp_path, 3)).report.succeeded
     path = write_manifest(tmp_path, 2)
     report = apply(Planner(store, read_catalog(path), policy=Policy(max_delete=Limit(100)))).report

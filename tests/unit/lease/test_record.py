@@ -274,10 +274,10 @@ def test_the_errors_say_how_long_to_wait() -> None:
         "--lock-timeout (the lease of a dead run is free after 85 s), or, if that run is dead, break the lease: "
         "imagesync unlock PATH"
     )
-    for left, waited, shown, needed in ((3.2, 0.0, 3, 72), (-4, 100.0, 0, 112)):
+    for left, waited, display, needed in ((3.2, 0.0, 3, 72), (-4, 100.0, 0, 112)):
         assert str(LeaseUnsettled(HELD, left, times, 12, waited)) == (
             f"catalog base: its last run did not release the lease ({HERE}); its requests may arrive for 12 s; "
-            f"nothing was changed; only {shown} s were left to wait; run again with --lock-timeout {needed} or more"
+            f"nothing was changed; only {display} s were left to wait; run again with --lock-timeout {needed} or more"
         )
 
 

@@ -120,7 +120,7 @@ def test_at_most_twelve_names_are_listed() -> None:
 
 
 def test_a_target_has_its_place_its_wave_and_its_own_values(tmp_path: Path) -> None:
-    """The place in the file is that of the store or cloud; a wave that is no number is a problem of the resolution."""
+    """The place in the file is that of the store or cloud; a wrong wave is a problem of the resolution."""
     text = """\
 values: {w: all}
 targets:
@@ -247,7 +247,7 @@ def test_two_targets_of_one_place_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_manifest_without_targets_has_none_to_select(tmp_path: Path) -> None:
-    """Said with the options that select a place; a name is refused as an unknown one."""
+    """The error has the options that select a place; a name is refused as an unknown one."""
     (tmp_path / "m.yaml").write_text(HEAD + "images: {}")
     manifest = load(tmp_path / "m.yaml")
     with pytest.raises(UsageError, match=r"^--all-targets: the manifest declares no targets; pass --cloud NAME or"):

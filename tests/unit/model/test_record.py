@@ -222,11 +222,11 @@ def test_a_name_that_a_database_takes_for_one_of_the_record_is_reserved(name: st
 
 def test_a_verified_digest_counts_more_than_a_declared_one() -> None:
     """Of the same algorithm; of each the last one in the record."""
-    said, found = Checksum("md5", "a" * 32), Checksum("md5", "b" * 32)
+    claim, found = Checksum("md5", "a" * 32), Checksum("md5", "b" * 32)
     sha1 = Checksum("sha1", "c" * 40)
-    record = Record("base", "a", Role.CURRENT, (found,), declared=(said, sha1))
+    record = Record("base", "a", Role.CURRENT, (found,), declared=(claim, sha1))
     assert record.known == {"md5": "b" * 32, "sha1": "c" * 40}
-    assert read_digests(f"{found} declared:{said}") == {"md5": "b" * 32}
+    assert read_digests(f"{found} declared:{claim}") == {"md5": "b" * 32}
 
 
 def test_names_of_the_service_s_own_fields_are_reserved() -> None:

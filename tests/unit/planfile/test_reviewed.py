@@ -305,9 +305,9 @@ def test_ten_thousand_changes_are_compared_in_one_pass() -> None:
 def test_how_a_path_is_shown_makes_no_difference() -> None:
     """Neither of a file nor of the keys of its list: it depends on where the command runs."""
 
-    def wanted(shown: str) -> Plan:
-        signature = Signature("https://x.example/S.asc", "/images/keys.asc", f"{shown}keys.asc")
-        source = FileSource("/images/a.raw", f"{shown}a.raw", None, "https://x.example/S", None, signature)
+    def wanted(place: str) -> Plan:
+        signature = Signature("https://x.example/S.asc", "/images/keys.asc", f"{place}keys.asc")
+        source = FileSource("/images/a.raw", f"{place}a.raw", None, "https://x.example/S", None, signature)
         return make(*USUAL[:2], replace(USUAL[2], source=source))
 
     assert find_unreviewed(wanted("../"), wanted("")) == ()

@@ -20,7 +20,7 @@ def made_for(source: FileSource | UrlSource) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("url", "shown", "is_withheld"),
+    ("url", "display", "is_withheld"),
     [
         ("https://x/a@b", "https://x/a@b", False),
         ("https://me@x/a", "https://x/a", True),
@@ -28,10 +28,10 @@ def made_for(source: FileSource | UrlSource) -> dict[str, Any]:
         ("https://me:it@x/a?s=1", "https://x/a", True),
     ],
 )
-def test_a_url_with_a_secret_is_marked(url: str, shown: str, *, is_withheld: bool) -> None:
+def test_a_url_with_a_secret_is_marked(url: str, display: str, *, is_withheld: bool) -> None:
     """Each mirror by itself."""
     found = made_for(UrlSource((url, "https://y/b"), checksum_url="https://x/S"))
-    assert found["urls"] == [{"url": shown, "withheld": is_withheld}, {"url": "https://y/b", "withheld": False}]
+    assert found["urls"] == [{"url": display, "withheld": is_withheld}, {"url": "https://y/b", "withheld": False}]
 
 
 def test_paths_are_relative_to_the_manifest_and_shown_as_the_user_sees_them() -> None:
