@@ -342,3 +342,31 @@ def test_members_that_cannot_be_listed_are_left_out(tmp_path: Path) -> None:
     store.errors = {make_id("b"): Unavailable("no answer")}
     with pytest.raises(Unavailable):
         read_members(store, images, 2)
+
+
+def test_members_are_requested_where_a_plan_relies_on_them(tmp_path: Path) -> None:
+    """Of shared images only; other values of an image need none."""
+    store = Guarded(Store(tmp_path / "store"), "guarded")
+    for letter, visibility in {"a": "shared", "b": "shared", "c": "private", "d": "shared"}.items():
+        store.create_image(id=make_id(letter), visibility=visibility)
+    store.add_member(make_id("a"), MEMBER)
+    store.add_member(make_id("d"), OTHER)
+    relies = (
+        Reliance(make_id("a"), "a", {"members": (MEMBER,)}),
+        Reliance(make_id("b"), "b", {"visibility": "shared", "tags": ()}),
+        Reliance(make_id("c"), "c", {"members": ()}),
+        Reliance(make_id("d"), "d", {"members": ()}),
+    )
+    found = take_inventory_for_plan(store, Plan("base", TARGET, relies=relies))
+    assert found.members == {make_id("a"): (MemberState(MEMBER),), make_id("d"): (MemberState(OTHER),)}
+    assert sorted(store.ids) == [make_id("a"), make_id("d")]
+
+
+def test_a_note_names_the_first_of_what_could_not_be_read(tmp_path: Path) -> None:
+    """The whole sentence, in the order of names."""
+    store = WithStrays(tmp_path / "store")
+    assert take_inventory(store, catalog(spec("a"))).notes == (
+        "not all images of other projects with this catalog's marker could be read (region one and 1 more); "
+        "this plan may not mention a build in another project",
+    )
+    assert MAX_READS == 3
