@@ -56,7 +56,7 @@ ALL_FIELDS = (
             "ignore: [os_distro], properties: {os_distro: x}",
             "ignore[0]: 'os_distro' matches no field; did you mean properties.os_distro?",
         ),
-        ("ignore: [hiden.x]", "ignore[0]: 'hiden.x' matches no field; did you mean hidden?"),
+        ("ignore: [hiden.os_distro]", "ignore[0]: 'hiden.os_distro' matches no field; did you mean hidden?"),
         *(
             (f"ignore: [{name}]", f"ignore[0]: '{name}' matches no field; {ALL_FIELDS}")
             for name in ("source", "id", "on_replace", "expires", "stores")
