@@ -71,6 +71,7 @@ def describe_mismatch(error: Any, where: Sequence[str | int]) -> str:
         "minItems": "an empty list",
         "minProperties": "an empty mapping",
         "maxItems": f"more than {value} items",
+        "uniqueItems": "an item is in the list twice",
         "dependentRequired": f"{_list_dependents(value, error.instance)}",
         "anyOf": f"{display} is not {error.schema.get('x-expected', 'of an allowed kind')}",
     }
@@ -126,6 +127,8 @@ def suggest_value(error: Any, node: Node, where: Sequence[str | int]) -> str:
             return f"write {error.validator_value[0]}, or remove it"
         found = get_close_matches(value.lower(), map(str, error.validator_value), 1)
         return f"did you mean {found[0]}?" if found else ""
+    if error.validator == "uniqueItems":
+        return "keep one of them"
     if error.validator == "type":
         return _find_kind_hint(value, list_types(rule)[0], node, where, rule)
     return _fill_hint(str(rule.get("x-hint", "")), value, where) if isinstance(rule, dict) else ""

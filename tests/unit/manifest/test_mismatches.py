@@ -84,6 +84,7 @@ NO_QUOTES = "the quotes make it text: write"
         ("on_replace: {keep: 3x}", "on_replace.keep: '3x' is not a whole number; write the number alone"),
         ("source: {url: []}", "source.url: an empty list"),
         ("moved: {from: []}", "moved.from: an empty list"),
+        ("moved: {from: [x, y, x]}", "moved.from: an item is in the list twice; keep one of them"),
         (f"tags: [{', '.join(f't{number}' for number in range(129))}]", "tags: more than 128 items"),
         ("moved: {}", "moved: the key from is missing; declare from"),
         ("expires: 20270403", "expires: '20270403' is not a date, YYYY-MM-DD; write 2027-04-03"),
