@@ -30,6 +30,8 @@ NO_QUOTES = "the quotes make it text: write"
         ("on_replace: {keep: '2'}", f"on_replace.keep: '2' is not a whole number; {NO_QUOTES} 2 without them"),
         ("tags: 'a, b c'", "tags: 'a, b c' is not a list; write tags: [a, b, c]"),
         (f"tags: '{'a' * 30}, {'b' * 30}'", f"tags: '{'a' * 30}, {'b' * 30}' is not a list; write tags: [A, B]"),
+        ("tags: ''", "tags: '' is not a list; write tags: [A, B]"),
+        ("tags: ' , '", "tags: ' , ' is not a list; write tags: [A, B]"),
         ("ignore: {}", "ignore: a mapping is not a list; write ignore: [A, B], or a line - ITEM for each"),
         ("properties: [a]", "properties: a list is not a mapping; write a mapping instead of the list: a key for each "
          "item, and no dash before it"),
@@ -192,6 +194,15 @@ def test_a_list_that_may_hold_a_secret_is_not_written_out(tmp_path: Path) -> Non
     (problem,) = problems(tmp_path, "images: {a: {tags: 'password=hunter22, b'}}")
     assert "write tags: [A, B]" in problem
     assert "hunter22" not in problem.splitlines()[0]
+
+
+def test_a_token_before_a_colon_is_not_written_out(tmp_path: Path) -> None:
+    """It would look like a key."""
+    token = "ghp_" + "a1B2c3D4" * 4
+    (problem,) = problems(tmp_path, f"images:\n  a: {token}:x")
+    assert problem.splitlines()[0] == (
+        "4:3: images.a: (38 characters, not shown: looks like a secret) is not a mapping; write KEY: VALUE below it"
+    )
 
 
 def test_a_key_of_a_source_is_explained_only_in_an_image(tmp_path: Path) -> None:
