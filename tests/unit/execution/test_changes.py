@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from imagesync.execution.changes import LONG, MAX_NAMED, find_altered, find_changes, find_unmet
+from imagesync.execution import changes as limits
+from imagesync.execution.changes import MAX_NAMED, find_altered, find_changes, find_unmet
 from imagesync.model.catalog import Status, Visibility
+from imagesync.model.record import DIGEST, MANAGED, SPEC
 from tests.unit.factories import live, spec
 
 LEFT = live(spec("a", tags=frozenset({"t", "u"}), properties={"p": "1"}))
@@ -91,9 +93,14 @@ def test_each_image_that_was_altered_is_named() -> None:
     assert [text.split("image ")[1][0] for text in find_altered(images, listed)] == ["a", "b", "d"]
 
 
-@pytest.mark.parametrize("name", LONG)
+@pytest.mark.parametrize("name", [DIGEST, MANAGED, SPEC])
 def test_a_long_value_of_the_record_is_not_shown(name: str) -> None:
     """Its text means nothing to a reader."""
     assert name in LEFT.properties
     found = replace(LEFT, properties={**LEFT.properties, name: "another"})
     assert find_changes(LEFT, found) == [f"properties.{name} has changed"]
+
+
+def test_the_limits_are_those_that_were_decided() -> None:
+    """The other tests take them from the code."""
+    assert limits.MAX_NAMED == 3

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from imagesync.errors import Conflict, Forbidden, ImagesyncError, InUse, NotFound
+from imagesync.execution import deletions as limits
 from imagesync.execution.deletions import BATCH, Deletions, Outcomes, Waiting
 from imagesync.execution.writes import Writes
 from imagesync.model.catalog import Role
@@ -259,3 +260,9 @@ def test_a_deleted_image_is_not_checked_at_the_end(store: Settling) -> None:
     Deletions(store, writes, "base", [], 2).delete([Delete("a", image.id, 1) for image in (gone, kept)], waiting)
     assert store.images() == [stored(store, kept)]
     assert writes.list_left() == []
+
+
+def test_the_limits_are_those_that_were_decided() -> None:
+    """The other tests take them from the code."""
+    assert limits.BATCH == 40
+    assert limits.MAX_PAUSE == 0.2

@@ -26,6 +26,7 @@ from imagesync.errors import (
     QuotaExceeded,
     Unavailable,
 )
+from imagesync.execution import recovery as limits
 from imagesync.execution.recovery import recover
 from imagesync.lease.chain import make_world
 from imagesync.lease.record import STATE, LeaseUnsettled
@@ -591,3 +592,8 @@ def test_a_deletion_without_an_answer_stops_the_recovery(tmp_path: Path) -> None
     left = leave_unfilled(store, "a")
     with pytest.raises(Unavailable, match=left):
         recover(store, plan_builds(store, tmp_path, a=1).plan(), jobs=1, check_lease=lambda: None)
+
+
+def test_the_limits_are_those_that_were_decided() -> None:
+    """The other tests take them from the code."""
+    assert limits.COPY_PATIENCE == 30

@@ -20,6 +20,7 @@ from imagesync.errors import (
     Unauthorized,
     Unavailable,
 )
+from imagesync.execution import transfers as limits
 from imagesync.execution.executor import execute
 from imagesync.execution.performer import Performer
 from imagesync.execution.service_imports import Imports, Patience
@@ -573,3 +574,11 @@ def test_the_service_fetches_no_local_file(tmp_path: Path, data: bytes | None) -
     with pytest.raises(SourceError, match=error):
         Transfers(service, Imports(service)).fill(create, image.id, lambda _: None)
     assert (service.uploads, service.uris) == (0, [])
+
+
+def test_the_limits_are_those_that_were_decided() -> None:
+    """The other tests take them from the code."""
+    assert limits.MAX_TRIES == 3
+    assert limits.SLOT == "image_count_uploading"
+    assert len(limits.SLOT_PAUSES) == 45
+    assert sum(limits.SLOT_PAUSES) == 615.5

@@ -9,6 +9,7 @@ import pytest
 
 from imagesync.backends.base import UpdateFields
 from imagesync.errors import BackendError, Conflict, Forbidden, LeaseLost, Unavailable
+from imagesync.execution import writes as limits
 from imagesync.execution.changes import find_altered, find_changes, find_unmet
 from imagesync.execution.writes import MAX_WRITES, Writes, check_status, select_lacking
 from imagesync.model.catalog import Status, Visibility
@@ -824,3 +825,8 @@ def test_a_claim_that_did_not_arrive_is_reported_as_unanswered(store: FaultyStor
         writes.update(image, ATTRS)
     assert writes.is_unanswered
     assert stored(store, image) == image
+
+
+def test_the_limits_are_those_that_were_decided() -> None:
+    """The other tests take them from the code."""
+    assert limits.MAX_WRITES == 3

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from imagesync.model.image import LiveImage
+from imagesync.planning import ownership as limits
 from imagesync.planning.ownership import MAX_NAMED_KEYS, make_ownership, name_some, note_misplaced
 from tests.unit.factories import PROJECT, catalog, inventory, live, plan, spec
 
@@ -99,3 +100,8 @@ def test_a_former_key_is_in_the_project_of_its_new_key_unless_the_manifest_names
     assert make_ownership(within, PROJECT).owners == {"new": OTHER, "old": OTHER, "older": OTHER}
     ours = catalog(spec("new", moved_from=("old",)), moved={"new": ("old",)}, owners={"new": PROJECT})
     assert make_ownership(ours, PROJECT).owners == {}
+
+
+def test_the_limits_are_those_that_were_decided() -> None:
+    """The other tests take them from the code."""
+    assert limits.MAX_NAMED_KEYS == 3

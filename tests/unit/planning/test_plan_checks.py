@@ -22,6 +22,7 @@ from imagesync.model.plan import (
 )
 from imagesync.model.policy import OnReplace
 from imagesync.model.record import is_reserved
+from imagesync.planning import plan_checks as limits
 from imagesync.planning.plan_checks import MAX_FAULTS, REASONS, find_faulty_steps, shorten_faults
 from imagesync.planning.steps import make_step
 from tests.unit.factories import candidate, catalog, digest, inventory, live, plan, retired, spec
@@ -311,3 +312,8 @@ def test_only_images_of_moved_keys_get_another_key() -> None:
     assert [step.id for step in made.steps] == ["move:new:id-old"]
     faults = find_faulty_steps(replace(made, moved={}))
     assert any("it moves an image that the plan does not list among the moved keys" in fault for fault in faults)
+
+
+def test_the_limits_are_those_that_were_decided() -> None:
+    """The other tests take them from the code."""
+    assert limits.MAX_FAULTS == 10

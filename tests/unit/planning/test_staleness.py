@@ -12,6 +12,7 @@ from imagesync.model.image import Inventory, LiveImage, MemberState
 from imagesync.model.plan import Create, Plan, Reliance, find_image_id
 from imagesync.model.policy import OnRemove, OnReplace, Policy
 from imagesync.model.report import Outcome, Report, StepResult
+from imagesync.planning import staleness as limits
 from imagesync.planning.staleness import (
     collect_taken_names,
     find_published_clashes,
@@ -365,3 +366,8 @@ def test_a_message_names_five_changed_fields_and_counts_the_others(number: int) 
         f", {number - 5} more fields" if number > 5 else ""
     )
     assert sentences == ((f"a: {fields} of image id-a changed meanwhile",) if number else ())
+
+
+def test_the_limits_are_those_that_were_decided() -> None:
+    """The other tests take them from the code."""
+    assert limits.MAX_NAMED_FIELDS == 5

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from imagesync.errors import SourceError
+from imagesync.sources import access as limits
 from imagesync.sources.access import Deadline, Reach, SourceAccess, classify_address
 from tests.waiting import wait_until
 
@@ -75,3 +76,10 @@ def test_checks_at_the_same_time_spend_the_time_once() -> None:
     assert first == second == third
     with access.spend_check_time() as later:
         assert later.at >= first.at
+
+
+def test_the_limits_are_those_that_were_decided() -> None:
+    """The other tests take them from the code."""
+    assert limits.CHECK_SECONDS == 60
+    assert limits.MIN_RATE == 65_536
+    assert limits.RATE_SECONDS == 60

@@ -12,6 +12,7 @@ import pytest
 
 from imagesync.model.catalog import FileSource
 from imagesync.sources import DigestCache, identify
+from imagesync.sources import cache as limits
 from tests.unit.factories import catalog, spec
 
 OLD = time.time_ns() - 3600 * 10**9
@@ -196,3 +197,19 @@ def test_the_digest_of_a_file_that_changes_while_it_is_read_is_not_kept(tmp_path
     with opened(path) as same:
         cache.read_digest(same, str(path))
     assert kept.exists()
+
+
+def test_the_limits_are_those_that_were_decided() -> None:
+    """The other tests take them from the code."""
+    assert limits.ALGORITHM == "sha256"
+    assert limits.SETTLED == 2_000_000_000
+    assert limits.KEPT_DAYS == 180
+
+
+def test_only_the_user_can_read_a_new_folder_of_the_cache(tmp_path: Path) -> None:
+    """It has the paths of all files that were hashed."""
+    (tmp_path / "file").write_bytes(b"data")
+    place = tmp_path / "new" / "digests.db"
+    digest(DigestCache(place, settled_now), tmp_path / "file")
+    assert place.exists()
+    assert place.parent.stat().st_mode & 0o777 == 0o700

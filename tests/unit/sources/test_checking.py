@@ -7,6 +7,7 @@ import pytest
 
 from imagesync.errors import SourceError
 from imagesync.sources import checking
+from imagesync.sources import checking as limits
 from imagesync.sources.access import NO_DEADLINE, Deadline, PassingError
 from imagesync.sources.checking import GRACE_SECONDS, MAX_LONG, FewThreads, try_each
 from tests.waiting import wait_until
@@ -198,3 +199,9 @@ def test_requests_may_end_by_themselves_for_two_seconds(
     """After the deadline; without one, a wait may be as long as the system allows."""
     monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
     assert checking._seconds_to(Deadline(1000.0 + at)) == seconds
+
+
+def test_the_limits_are_those_that_were_decided() -> None:
+    """The other tests take them from the code."""
+    assert limits.MAX_LONG == 2
+    assert limits.GRACE_SECONDS == 2

@@ -22,7 +22,7 @@ from imagesync.model.catalog import (
 )
 from imagesync.sources import DigestCache, find_unreadable_files, identify, identify_all
 from imagesync.sources.access import SourceAccess
-from imagesync.sources.identify import check_sources
+from imagesync.sources.identify import MAX_KEYRING_BYTES, check_sources
 from tests.fault.mirror import File, Mirror, mirror
 from tests.unit.factories import catalog, inventory, plan, spec
 from tests.unit.sources.packed import DATA, sha256
@@ -376,3 +376,8 @@ def test_a_plan_whose_files_cannot_be_read_is_refused(tmp_path: Path) -> None:
         check_sources(plan(catalog(good, bad), inventory()))
     (refusal,) = caught.value.refusals
     assert refusal == "images.b.source: b: No such file or directory; check the path and its permissions"
+
+
+def test_the_limits_are_those_that_were_decided() -> None:
+    """The other tests take them from the code."""
+    assert MAX_KEYRING_BYTES == 4_194_304

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from imagesync.errors import SourceError
+from imagesync.sources import list_documents as limits
 from imagesync.sources.lists import read_list
 from imagesync.sources.matching import Wanted
 
@@ -186,3 +187,9 @@ def test_a_file_in_a_field_of_an_unknown_name_is_the_digests_file() -> None:
     ]
     with pytest.raises(SourceError, match="not in the checksum list"):
         choose({"iso-image": "other.iso", "sha256": B})
+
+
+def test_the_limits_are_those_that_were_decided() -> None:
+    """The other tests take them from the code."""
+    assert limits.MAX_MARKS == 500_000
+    assert limits.MAX_HEADING_BYTES == 256

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from imagesync.model.catalog import Checksum
+from imagesync.sources import list_search as limits
 from imagesync.sources.access import SourceAccess
 from imagesync.sources.list_search import MAX_LINKS, find_list_of_file, find_list_of_url
 from tests.fault.mirror import Mirror, mirror
@@ -95,3 +96,9 @@ def test_lists_of_a_local_file(tmp_path: Path) -> None:
     found = find_list_of_file(path)
     assert found is not None
     assert (found.place, found.digests) == (str(tmp_path / "sha256sum.txt"), (DIGEST,))
+
+
+def test_the_limits_are_those_that_were_decided() -> None:
+    """The other tests take them from the code."""
+    assert limits.MAX_LINKS == 8
+    assert limits.JOBS == 8

@@ -8,6 +8,7 @@ import pytest
 
 from imagesync.errors import SourceError
 from imagesync.model.catalog import Checksum
+from imagesync.sources import lists as limits
 from imagesync.sources.lists import MAX_LINE_BYTES, MAX_LINES, read_list
 from imagesync.sources.matching import Wanted
 
@@ -586,3 +587,10 @@ def test_a_name_with_a_dot_is_no_heading() -> None:
     """Although its parts are words of headings."""
     for line in ("SHA512.sum", "file.sha512", "checksum.md5.file"):
         assert find_digests(f"{line}\n{S256}  disk.qcow2\n", PLACE) == (Checksum("sha256", S256),)
+
+
+def test_the_limits_are_those_that_were_decided() -> None:
+    """The other tests take them from the code."""
+    assert limits.MAX_LINE_BYTES == 8192
+    assert limits.MAX_LINES == 1_000_000
+    assert limits.LINES_BETWEEN_CHECKS == 4096

@@ -3,6 +3,7 @@
 import pytest
 
 from imagesync.errors import SourceError
+from imagesync.sources import matching as limits
 from imagesync.sources.lists import read_list
 from imagesync.sources.matching import NotListedError, Wanted
 
@@ -254,3 +255,11 @@ def test_names_of_a_url_that_have_different_digests_decide_nothing() -> None:
 def test_two_digests_of_one_file_are_never_a_choice(text: str, chosen: str) -> None:
     """Neither the first nor the last counts, however often one is repeated."""
     assert choose(text, "https://m.example/d/x.img", url="https://m.example/SUMS").startswith(chosen)
+
+
+def test_the_limits_are_those_that_were_decided() -> None:
+    """The other tests take them from the code."""
+    assert limits.MAX_COMPARED_PARTS == 16
+    assert limits.MAX_KEPT_NAMES == 2000
+    assert limits.MAX_EXPLAINED == 200
+    assert limits.MAX_DEPTH == 64

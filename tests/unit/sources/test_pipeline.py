@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from imagesync.sources import pipeline as limits
 from imagesync.sources.pipeline import DEPTH, Pipeline, Stopped
 
 
@@ -129,3 +130,10 @@ def test_who_waits_for_an_item_is_asked_whether_it_is_wanted() -> None:
         next(items)
     pipeline.close()
     assert released.is_set()
+
+
+def test_the_limits_are_those_that_were_decided() -> None:
+    """The other tests take them from the code."""
+    assert limits.DEPTH == 4
+    assert limits.PATIENCE == 0.2
+    assert limits.GIVING_WAY == 19

@@ -9,6 +9,7 @@ import pytest
 from imagesync.errors import ChecksumMismatch, SourceError
 from imagesync.formats.recognition import Formats
 from imagesync.model.catalog import Checksum, Compression, FileSource
+from imagesync.sources import probing as limits
 from imagesync.sources.access import SourceAccess
 from imagesync.sources.probing import Kind, Measure, measure_source, recognize_source
 from tests.samples import GIB, qcow2
@@ -67,3 +68,8 @@ def test_what_cannot_be_read_is_an_error(tmp_path: Path) -> None:
         recognize_source(FileSource(str(tmp_path / "x"), "x"), SourceAccess())
     with pytest.raises(SourceError, match=r"^x: not a regular file"):
         recognize_source(FileSource(str(tmp_path), "x"), SourceAccess())
+
+
+def test_the_limits_are_those_that_were_decided() -> None:
+    """The other tests take them from the code."""
+    assert limits.MAX_MEASURED == 8_388_608

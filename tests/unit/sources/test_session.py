@@ -11,6 +11,7 @@ import requests
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
 
 from imagesync.errors import SourceError
+from imagesync.sources import session as limits
 from imagesync.sources.access import Deadline, PassingError, SourceAccess
 from imagesync.sources.session import MAX_REDIRECTS, TIMEOUTS, WebSession
 from imagesync.version import __version__
@@ -510,3 +511,9 @@ def test_a_log_in_is_lost_with_the_first_redirect_to_another_server(targets: tup
     login = ("me", "secret")
     assert session.logins == [login if index < number else None for index in range(len(targets) + 1)]
     assert session.redirects == list(targets)
+
+
+def test_the_limits_are_those_that_were_decided() -> None:
+    """The other tests take them from the code."""
+    assert limits.TIMEOUTS == (10, 60)
+    assert limits.MAX_REDIRECTS == 10

@@ -8,6 +8,7 @@ import pytest
 from pysequoia import Sig, SignatureMode, Tsk, sign
 
 from imagesync.errors import SourceError
+from imagesync.sources import signatures as limits
 from imagesync.sources.signatures import MAX_SIGNATURES, verify_signature
 
 LIST = b"- digest\n" + b"a" * 64 + b"  disk\n"
@@ -227,3 +228,8 @@ def test_a_changed_list_of_a_key_that_expired_later_is_called_changed() -> None:
     """The key was valid when it signed, so it is not the reason."""
     signature, keyring = ((SIGNED / name).read_bytes() for name in ("valid-subkey.sig.asc", "expired-subkey.key.asc"))
     assert "the list is not what key D6E752A65076FDD0 in keys.asc signed" in explain(LIST + b"x", signature, keyring)
+
+
+def test_the_limits_are_those_that_were_decided() -> None:
+    """The other tests take them from the code."""
+    assert limits.MAX_SIGNATURES == 64

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from imagesync.errors import SourceError
 from imagesync.model.catalog import Compression, Transfer
+from imagesync.sources import unpack as limits
 from imagesync.sources.unpack import (
     CHUNK,
     MAX_RATIO,
@@ -215,3 +216,13 @@ def test_the_size_of_the_packed_data_is_counted_over_all_blocks(sizes: list[int]
         taken += len(piece)
         assert bounds.taken == taken
     assert taken == len(data)
+
+
+def test_the_limits_are_those_that_were_decided() -> None:
+    """The other tests take them from the code."""
+    assert limits.CHUNK == 1_048_576
+    assert limits.MAX_UNPACKED_BYTES == 68_719_476_736
+    assert limits.MAX_RATIO == 1000
+    assert limits.MIN_JUDGED_BYTES == 67_108_864
+    assert limits.MAX_ZSTD_WINDOW_LOG == 27
+    assert limits.MAX_XZ_BYTES == 268_435_456

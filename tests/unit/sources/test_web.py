@@ -14,6 +14,7 @@ from imagesync.deadlines import TooSlow
 from imagesync.errors import SourceError
 from imagesync.model.catalog import Fingerprint, UrlSource
 from imagesync.sources import open_source
+from imagesync.sources import web as limits
 from imagesync.sources.access import Deadline, PassingError, SourceAccess
 from imagesync.sources.web import (
     CHUNK,
@@ -623,3 +624,11 @@ def test_a_server_that_accepts_no_connection_is_left_when_the_check_fails() -> N
 
     with full_server() as address, pytest.raises(LookupError), open_url([f"{address}/a"], verified=True, check=check):
         pass
+
+
+def test_the_limits_are_those_that_were_decided() -> None:
+    """The other tests take them from the code."""
+    assert limits.CHUNK == 1_048_576
+    assert limits.PAUSES == (0, 1, 2, 4, 8)
+    assert limits.MAX_DOCUMENT_BYTES == 16_777_216
+    assert limits.SMALL_BYTES == 1_048_576
