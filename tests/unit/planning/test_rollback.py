@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from imagesync.errors import PlanRefused
-from imagesync.model.catalog import Checksum, FileSource, OnExpire, Place, Status, UrlSource
+from imagesync.model.catalog import Checksum, FileSource, Fingerprint, OnExpire, Place, Status, UrlSource
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import (
     Kind,
@@ -17,8 +17,9 @@ from imagesync.model.plan import (
 from imagesync.model.policy import OnReplace, Policy
 from imagesync.model.record import read
 from imagesync.planning.clock import Clock
+from imagesync.planning.generations import group
 from imagesync.planning.live_checks import find_false_claims
-from imagesync.planning.rollback import rollback_plan
+from imagesync.planning.rollback import describe_follow_up, quote, read_build, rollback_plan
 from tests.unit.factories import (
     NOW,
     PROJECT,
@@ -490,3 +491,42 @@ def test_the_line_of_a_url_that_still_has_the_build_is_not_named() -> None:
         note = plan_rollback(catalog(wanted), found).follow_up
         assert "checksum: " in note
         assert ("url: https://x/1" in note) is named
+
+
+def test_a_value_is_quoted_as_it_is_written_in_a_manifest() -> None:
+    """An empty one is visible, and one that is not set has a word."""
+    assert [quote(value) for value in (None, "", "x", "${a}", "a\x1b")] == ["none", "''", "x", "$${a}", "a\\x1b"]
+
+
+def test_a_build_comes_back_with_the_values_that_it_had() -> None:
+    """Empty ones, too; not tags and properties that other users added."""
+    image = retired(
+        spec("a", "a", properties={"empty": "x", "kept": "1"}, tags=frozenset({"ours"})),
+        "old",
+        before={"hidden": False, "properties.empty": "", "properties.kept": None},
+    )
+    image = replace(image, tags=frozenset({"ours", "theirs"}), properties={**image.properties, "theirs": "1"})
+    (owned,) = group([image])["a"].retired
+    build = read_build(spec("a"), owned, PROJECT)
+    assert (dict(build.properties), build.tags) == ({"empty": ""}, {"ours"})
+    (owned,) = group([rewrite(image, managed=replace(owned.record.managed, before={"tags": ["ours", "theirs"]}))])[
+        "a"
+    ].retired
+    assert read_build(spec("a"), owned, PROJECT).tags == {"ours"}
+
+
+def test_the_whole_follow_up_of_a_rollback() -> None:
+    """In the algorithm of the manifest; ignored fields are left out, and so is a URL that the record does not have."""
+    sha512 = Checksum("sha512", "a" * 128)
+    held = rewrite(retired(spec("a", "a"), "old"), digests=(sha512, digest("a")))
+    declared = FileSource("/images/a.raw", "a.raw", Checksum("sha512", "b" * 128))
+    wanted = spec("a", source=declared, fingerprint=Fingerprint((declared.checksum,), 4096), disk_format="qcow2")  # type: ignore[arg-type]
+    places = {"checksum": Place("m.yaml", 4, 1), "path": Place("m.yaml", 3, 1), "disk_format": Place("m.yaml", 5, 1)}
+    (owned,) = group([held])["a"].retired
+    begin = "a: the next apply publishes the newer build again, unless you write "
+    lines = f"m.yaml:4: checksum: {sha512}; m.yaml:3: path: a file with this content"
+    whole = replace(wanted, places=places)
+    assert describe_follow_up(whole, owned, PROJECT) == f"{begin}{lines}; m.yaml:5: disk_format: raw (now qcow2)"
+    assert describe_follow_up(replace(whole, ignore=("disk_format",)), owned, PROJECT) == begin + lines
+    url = replace(whole, source=UrlSource(("https://x/a",), checksum=declared.checksum), ignore=("disk_format",))
+    assert describe_follow_up(url, owned, PROJECT) == f"{begin}m.yaml:4: checksum: {sha512}"

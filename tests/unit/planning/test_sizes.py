@@ -9,13 +9,13 @@ import pytest
 from imagesync.errors import PlanRefused
 from imagesync.model.catalog import OnExpire
 from imagesync.model.image import MAX_NAME_CHARS, MAX_PARTS
-from imagesync.model.plan import Plan
+from imagesync.model.plan import Create, Plan
 from imagesync.model.policy import OnRemove, OnReplace, Policy
-from imagesync.model.record import read
+from imagesync.model.record import MANAGED, read
 from imagesync.planning.context import PlanInput
 from imagesync.planning.planner import make_plan
 from imagesync.planning.rollback import rollback_plan
-from imagesync.planning.sizes import MAX_RECORD_BYTES
+from imagesync.planning.sizes import MAX_RECORD_BYTES, find_oversized
 from imagesync.planning.staging import stage_plan
 from tests.unit.factories import PROJECT, catalog, inventory, live, plan, plan_input, retired, spec
 
@@ -157,3 +157,38 @@ def test_nor_does_the_owner_of_a_key_that_left_the_manifest_stop_the_others() ->
     assert [
         note for note in made.notes if note.startswith("theirs: ") and note.endswith("nothing is done for this key")
     ]
+
+
+def test_a_record_may_be_as_long_as_the_limit() -> None:
+    """The margin is for the time of the retirement, which the run adds."""
+    assert MAX_RECORD_BYTES == 65_535 - 256
+    (step,) = plan(catalog(spec("a")), inventory()).steps
+    assert isinstance(step.action, Create)
+    record = step.action.record
+
+    def find(length: int) -> list[str]:
+        managed = replace(record.managed, origin="x" * length)
+        return list(
+            find_oversized([replace(step, action=replace(step.action, record=replace(record, managed=managed)))], {})
+        )
+
+    size = len(replace(record, managed=replace(record.managed, origin="x")).properties("")[MANAGED].encode()) - 1
+    assert find(MAX_RECORD_BYTES - size) == []
+    assert find(MAX_RECORD_BYTES - size + 1) == [
+        f"a: the record of the new image would be {MAX_RECORD_BYTES + 1} bytes long; the limit is {MAX_RECORD_BYTES}; declare "
+        "fewer or shorter properties and tags in the manifest"
+    ]
+
+
+@pytest.mark.parametrize(("before", "is_refused"), [(MAX_PARTS - 1, False), (MAX_PARTS, True), (MAX_PARTS + 1, False)])
+def test_an_image_with_as_many_tags_as_usual_gets_no_further_one(before: int, *, is_refused: bool) -> None:
+    """With more, the service has another limit."""
+    image = replace(live(spec("a")), tags=frozenset(f"t{number}" for number in range(before)))
+    given = plan_input(catalog(spec("a", tags=frozenset({"new"}))), inventory(image))
+    if not is_refused:
+        assert len(make_plan(given).steps) == 1
+        return
+    with pytest.raises(
+        PlanRefused, match=f"image id-a would have {before + 1} tags; the service's limit is {MAX_PARTS}"
+    ):
+        make_plan(given)

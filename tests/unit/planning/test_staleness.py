@@ -371,3 +371,20 @@ def test_a_message_names_five_changed_fields_and_counts_the_others(number: int) 
 def test_the_limits_are_those_that_were_decided() -> None:
     """The other tests take them from the code."""
     assert limits.MAX_NAMED_FIELDS == 5
+
+
+def test_a_plan_relies_on_the_changed_fields_of_the_newest_image_only() -> None:
+    """A broken run left two; users who take the newest see the changes."""
+    older, newer = live(spec("a", "a"), "older"), live(spec("a", "a"), "newer", generation=2)
+    made = plan(catalog(spec("a", "b", min_ram=3)), inventory(newer, older))
+    relied = {each.image_id: each.values for each in made.relies}
+    assert ("min_ram" in relied["newer"], "min_ram" in relied["older"]) == (True, False)
+
+
+def test_an_image_that_a_step_touches_is_relied_on_by_the_key_of_that_step() -> None:
+    """Not by the former key, which its record names while another image gets its id into a property."""
+    image_id = "aaaaaaaa-0000-4000-8000-000000000000"
+    user = spec("a", properties={"base": "${images.new.id}"})
+    wanted = catalog(user, spec("new", name="old", min_ram=1, moved_from=("old",)), moved={"new": ("old",)})
+    made = plan(wanted, inventory(live(spec("a")), live(spec("old"), image_id)))
+    assert {each.image_id: each.key for each in made.relies} == {"id-a": "a", image_id: "new"}

@@ -11,7 +11,7 @@ from imagesync.model.plan import (
     Reason,
     Update,
 )
-from imagesync.model.record import Managed
+from imagesync.model.record import Managed, hash_value
 from imagesync.planning.three_way import (
     compute_min_disk,
     find_reason,
@@ -20,6 +20,7 @@ from imagesync.planning.three_way import (
     make_managed,
     make_state,
     merge_states,
+    wanted_digest,
 )
 from tests.unit.factories import catalog, digest, inventory, live, plan, retired, spec
 from tests.unit.planning.plans import changes, kinds
@@ -296,3 +297,24 @@ def test_a_property_that_on_replace_added_is_removed_again() -> None:
     first = made.steps[0].action
     assert isinstance(first, Update)
     assert {".".join(change.path): change.after for change in first.changes}.get("properties.p") is None
+
+
+def test_the_identity_of_a_declared_state_is_the_same_in_every_version() -> None:
+    """Members and content do not count: a run that continues an import compares it."""
+    plain = spec("a", visibility=Visibility.SHARED, tags=frozenset({"b", "a"}), properties={"z": "1", "y": "2"})
+    assert wanted_digest(plain) == wanted_digest(replace(plain, members=frozenset({"p1"}), members_declared=True))
+    assert wanted_digest(plain) == wanted_digest(replace(plain, fingerprint=spec(content="b").fingerprint))
+    assert wanted_digest(plain) != wanted_digest(replace(plain, tags=frozenset({"a"})))
+    assert wanted_digest(plain) != wanted_digest(replace(plain, min_ram=1))
+    assert len(wanted_digest(plain)) == 32
+
+
+def test_the_record_of_an_image_in_all_stores_says_so() -> None:
+    """Which stores these are is known only to the service."""
+    for transfer, value in (
+        (Transfer(all_stores=True), "all"),
+        (Transfer(stores=("b", "a")), ("a", "b")),
+    ):
+        source = UrlSource(("https://x/a",), transfer=transfer)
+        assert make_managed(spec("a", source=source), frozenset(), 1).fields["stores"] == hash_value(value)
+    assert "stores" not in make_managed(spec("a"), frozenset(), 1).fields

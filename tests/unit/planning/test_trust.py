@@ -24,10 +24,10 @@ from imagesync.model.catalog import (
 from imagesync.model.image import Capabilities, LiveImage
 from imagesync.model.plan import Create, Plan, Step, Update
 from imagesync.model.record import MAX_GENERATION, read
-from imagesync.planning.generations import Owned
+from imagesync.planning.generations import Owned, group
 from imagesync.planning.planner import make_plan
 from imagesync.planning.rollback import rollback_plan
-from imagesync.planning.trust import Trust, is_made_visible, judge
+from imagesync.planning.trust import Trust, is_made_visible, is_shown_to_more, judge
 from tests.unit.factories import PROJECT, candidate, catalog, inventory, live, mark, plan_input, retired, rewrite, spec
 
 OTHER = "f" * 32
@@ -290,3 +290,23 @@ def test_a_published_image_of_another_project_is_recorded_only_with_digests_that
     assert update.record is not None
     assert (update.record.digests, update.record.declared) == ((Checksum("md5", MD5), SHA512), ())
     assert update.verify == (() if able else (SHA512,))
+
+
+@pytest.mark.parametrize("now", Visibility)
+@pytest.mark.parametrize("wanted", Visibility)
+def test_each_visibility_is_seen_by_more_users_than_the_one_before(now: Visibility, wanted: Visibility) -> None:
+    """Private, shared, community, public; a hidden image that is shown is seen by more, too."""
+    order = [Visibility.PRIVATE, Visibility.SHARED, Visibility.COMMUNITY, Visibility.PUBLIC]
+    image = LiveImage("x", visibility=now)
+    assert is_shown_to_more(image, wanted, hidden=False) is (order.index(wanted) > order.index(now))
+    assert not is_shown_to_more(image, None, hidden=False)
+    assert is_shown_to_more(replace(image, hidden=True), None, hidden=False)
+    assert not is_shown_to_more(replace(image, hidden=True), None, hidden=True)
+
+
+@pytest.mark.parametrize("source", [Content.UNMANAGED, Content.NO_DATA])
+def test_an_image_without_declared_content_needs_no_proof(source: Content) -> None:
+    """Wherever it is: there is nothing to compare."""
+    wanted = spec("a", source=source, fingerprint=Fingerprint())
+    (owned,) = group([live(wanted, owner="f" * 32)])["a"].current
+    assert judge(wanted, owned, PROJECT, None) is Trust.GIVEN

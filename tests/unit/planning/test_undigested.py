@@ -8,7 +8,7 @@ from imagesync.model.catalog import Checksum, FileSource, Fingerprint, ImageSpec
 from imagesync.model.image import LiveImage
 from imagesync.planning.generations import group
 from imagesync.planning.undigested import refuse_undigested
-from tests.unit.factories import digest, live, rewrite, spec
+from tests.unit.factories import digest, live, retired, rewrite, spec
 
 SECRET = UrlSource(("https://x.example/a.raw?token=s3cret",))
 
@@ -58,3 +58,14 @@ def test_the_digest_of_the_current_build_is_named() -> None:
     assert sentence.endswith(f"; add checksum: {digest('c')} (the content of image third)")
     (sentence,) = refuse(undigested(), images=(first,))
     assert sentence.endswith("; add checksum or checksum_url")
+
+
+def test_only_the_current_build_gives_the_digest_to_declare() -> None:
+    """An earlier build may have other content."""
+    source = UrlSource(("https://me:pass@x.example/a.raw",))
+    wanted = spec("a", source=source, fingerprint=Fingerprint(), places={})
+    groups = group([retired(spec("a", "b"), "old")])
+    (sentence,) = refuse_undigested([wanted], groups)
+    assert sentence.endswith("add checksum or checksum_url")
+    (sentence,) = refuse_undigested([wanted], group([live(spec("a")), retired(spec("a", "b"), "old")]))
+    assert sentence.endswith(f"add checksum: {spec('a').fingerprint.strongest} (the content of image id-a)")
