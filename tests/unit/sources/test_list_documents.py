@@ -7,6 +7,7 @@ import pytest
 
 from imagesync.errors import SourceError
 from imagesync.sources import list_documents as limits
+from imagesync.sources.list_documents import read_document
 from imagesync.sources.lists import read_list
 from imagesync.sources.matching import Wanted
 
@@ -193,3 +194,20 @@ def test_the_limits_are_those_that_were_decided() -> None:
     """The other tests take them from the code."""
     assert limits.MAX_MARKS == 500_000
     assert limits.MAX_HEADING_BYTES == 256
+
+
+def test_a_digest_beside_two_names_of_files_has_no_name() -> None:
+    """Each of them may be its file."""
+    (entry,) = read_document(json.dumps({"one": "disk.qcow2", "two": "disk.iso", "sha256": A}).encode())
+    assert (entry.names, entry.algorithm, entry.value) == ((), "sha256", A)
+    (entry,) = read_document(json.dumps({"one": "disk.qcow2", "two": "stable", "sha256": A}).encode())
+    assert entry.names == ("disk.qcow2",)
+
+
+def test_an_object_that_names_several_algorithms_names_none() -> None:
+    """Then the length of the digest decides; a field for algorithms comes first."""
+    named = {"name": "disk.qcow2", "checksum": A, "x": "md5", "y": "sha512"}
+    assert choose(named) == [f"sha256:{A}"]
+    assert choose(named | {"hash_type": "sha256"}) == [f"sha256:{A}"]
+    with pytest.raises(SourceError, match="no clear digest"):
+        choose(named | {"hash_type": "sha512"})

@@ -9,6 +9,7 @@ import pytest
 from imagesync.errors import SourceError
 from imagesync.model.catalog import Checksum
 from imagesync.sources import lists as limits
+from imagesync.sources.entries import read_algorithm
 from imagesync.sources.lists import MAX_LINE_BYTES, MAX_LINES, read_list
 from imagesync.sources.matching import Wanted
 
@@ -594,3 +595,24 @@ def test_the_limits_are_those_that_were_decided() -> None:
     assert limits.MAX_LINE_BYTES == 8192
     assert limits.MAX_LINES == 1_000_000
     assert limits.LINES_BETWEEN_CHECKS == 4096
+
+
+@pytest.mark.parametrize("size", [2, 4, 8, 16])
+def test_digits_in_groups_of_each_usual_length_are_joined(size: int) -> None:
+    """As several programs print them; groups of other lengths are no digest."""
+    digits = hashlib.sha256(b"x").hexdigest()
+    groups = " ".join(digits[at : at + size] for at in range(0, 64, size))
+    assert find_digests(f"disk.img: {groups}\n", "disk.img") == (Checksum("sha256", digits),)
+
+
+@pytest.mark.parametrize(
+    ("label", "algorithm"),
+    [
+        *(("sha1", "sha1"), ("SHA-1", "sha1"), ("sha1sum", "sha1"), ("sha1x", None), ("sha12", None)),
+        *(("SHA2-256", "sha256"), ("sha224", "SHA224"), ("md5sums", "md5"), ("md55", "MD55"), ("", None)),
+        *((f"{'sha256':>40}", "sha256"), ("x" * 33, None), ("B2", "BLAKE2B"), ("b3sum", "BLAKE3")),
+    ],
+)
+def test_a_label_is_read_as_a_whole(label: str, algorithm: str | None) -> None:
+    """A word that only begins like an algorithm is none."""
+    assert read_algorithm(label) == algorithm

@@ -255,3 +255,20 @@ def test_the_time_for_checks_is_one_for_all_targets() -> None:
         assert found.fault
         assert "took more than 60 s" in found.fault.message
         assert found.fault.is_passing
+
+
+def test_a_file_is_compared_with_the_digest_of_its_checksum_list(tmp_path: Path) -> None:
+    """As with one in the manifest; in which stores a target keeps the image makes no other question."""
+    (tmp_path / "disk").write_bytes(DATA)
+    right = Checksum("sha256", hashlib.sha256(DATA).hexdigest())
+    for listed, is_wrong in ((right, False), (digest("c"), True)):
+        checks = SourceChecks(SourceAccess())
+        for transfer in (Transfer(), Transfer(stores=("fast",)), Transfer(all_stores=True)):
+            source = FileSource(
+                str(tmp_path / "disk"), "disk", checksum_url="https://x.example/SUMS", transfer=transfer
+            )
+            wanted = catalog(spec("a", source=source, fingerprint=Fingerprint((listed,), 1000)))
+            shared = checks if transfer == Transfer() else checks.share()
+            assert shared.learn(plan(wanted, inventory()), 1) is (shared is checks)
+            (image,) = shared.fill_in(wanted).images
+            assert (image.fault is not None) is is_wrong
