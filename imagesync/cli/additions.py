@@ -218,7 +218,7 @@ def _read_source(
             raise ImagesyncError(
                 "no checksum list was found beside the URL, so there is no signature", "omit --keyring"
             )
-        measure = measure_source(source, kind, access, reads_all=True, report=_make_reporter(source))
+        measure = measure_source(source, kind, access, reads_all=True, report=make_reporter(source))
         note = (
             "no checksum list was found beside the URL. The checksum is that of the data of today, from one download; "
             "compare it with what the publisher names"
@@ -249,7 +249,7 @@ def _verify(listed: FoundList, keyring: Path, place: Place, access: SourceAccess
     return url, place.make_relative(keyring.absolute())
 
 
-def _make_reporter(source: UrlSource) -> Callable[[SourceStream], None]:
+def make_reporter(source: UrlSource) -> Callable[[SourceStream], None]:
     """Prints a line at the start of a long download, and one for each further part of it."""
     last = -REPORTED
 

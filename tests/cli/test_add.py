@@ -317,6 +317,7 @@ def test_urls_that_are_not_added(workspace: AddWorkspace, web: Mirror, url: str,
     done = run("add", url.format(host=host), folder=workspace.folder, code=None)
     assert done.code in (1, 64)
     assert text in done.stderr
+    assert done.stderr.count(".img") <= 1, "the source is named once"
     assert "pw-of-mine" not in done.output
     assert "abcdefghij" not in done.output
     assert workspace.manifest.read_text() == MANIFEST
