@@ -446,3 +446,22 @@ def test_quiet_prints_nothing_and_writes_all_the_same(tmp_path: Path) -> None:
     assert "  web:" in run("add", "-q", "--dry-run", "web.raw", folder=tmp_path).stdout
     assert run("add", "-q", "web.raw", folder=tmp_path).stdout == ""
     assert "web:" in (tmp_path / "catalog.yaml").read_text()
+
+
+def test_values_and_paths_of_the_command_line_count_for_the_catalog(
+    workspace: AddWorkspace, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A manifest may need a value that only the command line has; a file elsewhere needs a permission."""
+    workspace.manifest.write_text(MANIFEST.replace("name: A,", "name: '${name}',").replace("base   #", "base #"))
+    text = "values: {name: b}\n" + workspace.manifest.read_text()
+    workspace.manifest.write_text(text)
+    workspace.file("web.raw")
+    refused = workspace.run("add", "web.raw", "--name", "W", "--set", "name=W", code=1)
+    assert "is also that of images.a" in refused.stderr
+    workspace.run("add", "web.raw", "--name", "W")
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "far.raw"
+    elsewhere.write_bytes(RAW)
+    assert "lies outside the catalog's folder" in workspace.run("add", str(elsewhere), code=64).stderr
+    done = workspace.run("add", str(elsewhere), "--allow-outside")
+    assert done.stdout.endswith("Added far. Next: imagesync apply --allow-outside\n")
+    assert workspace.image("far")["source"]["path"] == f"../{elsewhere.parent.name}/far.raw"

@@ -1,5 +1,8 @@
 """What every command has in common on its command line."""
 
+import json
+from pathlib import Path
+
 import pytest
 from typer.main import get_command
 
@@ -99,3 +102,70 @@ def test_a_host_that_no_server_can_have_is_an_error(glob: str) -> None:
     with pytest.raises(UsageError, match="source-hosts"):
         Options(source_hosts=["b.example", glob])
     assert Options(source_hosts=["*.example", "::1"]).source_hosts == ["*.example", "::1"]
+
+
+@pytest.mark.parametrize(
+    ("words", "marker", "heading"),
+    [
+        (("plan", "none", "--target", "eu"), "- eu", "imagesync plan failed on eu"),
+        (("plan", "none", "--target", "eu", "--target", "us"), "- *", "imagesync plan failed on several targets"),
+        (("apply", "none", "--all-targets"), "- *", "imagesync apply failed on several targets"),
+        (("drift", "none", "--cloud", "c"), "- c", "imagesync drift failed on c"),
+        (("plan", "none", "--store", "a/b"), "- a%2Fb", "imagesync plan failed on `a/b`"),
+        (("show", "none.json"), "- -", "imagesync show failed"),
+        (("rollback", "a", "none", "--target", "eu"), "- eu", "imagesync rollback failed on eu"),
+        (("adopt", "none"), "- -", "imagesync adopt failed"),
+    ],
+)
+def test_an_error_is_a_comment_of_the_place_that_the_words_name(
+    tmp_path: Path, words: tuple[str, ...], marker: str, heading: str
+) -> None:
+    """A pipeline replaces its comment with it. A line on standard error has it, too."""
+    code = 64 if words[0] == "show" else 1
+    done = run(*words, "--format", "markdown", folder=tmp_path, code=code)
+    assert done.stdout.splitlines()[:4] == [f"<!-- imagesync {marker} -->", "", heading, "-----"]
+    assert done.stderr.startswith("imagesync: none.json" if code == 64 else "none: no such file or folder")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("ids", "none"), "no such file or folder"),
+        (("targets", "none"), "no such file or folder"),
+        (("doctor", "--cloud", "a", "--store", "b"), "--cloud and --store exclude each other"),
+        (("list", "--store", "none"), "store none does not exist"),
+        (("report", "merge", "none.json"), "none.json cannot be read: No such file or directory"),
+    ],
+)
+def test_an_error_is_json_if_the_output_is(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
+    """Of a group of commands, the group is named. Formats that have no errors, and text, get nothing."""
+    for form in ("json", *{"ids": ("yaml", "text"), "list": ("csv", "html", "yaml")}.get(words[0], ("text",))):
+        done = run(*words, "--format", form, folder=tmp_path, code=None)
+        if form == "json":
+            document = json.loads(done.stdout)
+            assert (document["command"], document["errors"][0]["message"]) == (words[0], message)
+        else:
+            assert done.stdout == ""
+        assert message in done.stderr
+        assert done.code in (1, 64)
+
+
+def test_an_empty_value_names_its_option(tmp_path: Path) -> None:
+    """By its long word, or the argument by its name; one of several values counts, too."""
+    for words, message in (
+        (("plan", "-o", ""), "--out is empty; pass a value, or remove it"),
+        (("plan", "--only", "a", "--only", ""), "--only is empty; pass a value, or remove it"),
+        (("show", ""), "PLAN.json|KEY is empty; pass a value"),
+        (("report", "merge", "a.json", ""), "FILE is empty; pass a value"),
+        (("plan", "--set", "a=", "--target", ""), "--target is empty; pass a value, or remove it"),
+    ):
+        assert run(*words, folder=tmp_path, code=64).output == f"imagesync: {message}\n"
+
+
+def test_each_option_is_found_by_any_of_its_words() -> None:
+    """One that no topic has is among the last ones."""
+    assert find_topic(["-o", "--out"]) == "Results"
+    assert find_topic(["--target"]) == "Target"
+    assert find_topic(["--help", "-h"]) == find_topic([]) == OTHER == "Options"
+    words = [word for words in TOPICS.values() for word in words.split()]
+    assert len(words) == len(set(words))
