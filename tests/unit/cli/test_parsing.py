@@ -132,7 +132,7 @@ def test_an_error_is_a_comment_of_the_place_that_the_words_name(
     [
         (("ids", "none"), "no such file or folder"),
         (("targets", "none"), "no such file or folder"),
-        (("doctor", "--cloud", "a", "--store", "b"), "--cloud and --store exclude each other"),
+        (("doctor", "--cloud", "a", "--store", "b"), "--cloud and --store exclude each other: each selects a place"),
         (("list", "--store", "none"), "store none does not exist"),
         (("report", "merge", "none.json"), "none.json cannot be read: No such file or directory"),
     ],
