@@ -310,3 +310,12 @@ def test_what_the_reader_does_next() -> None:
         "Candidate a: image id-1; apply publishes",
         "    it, apply --discard-staged a drops",
     ]
+
+
+def test_a_long_name_of_a_step_is_not_broken() -> None:
+    """It has a line of its own, also if it has hyphens."""
+    keys = ["long-" * 20 + "a", "b"]
+    many = plan(catalog(*map(spec, keys)), inventory())
+    found = Report(many, tuple(StepResult(step, Outcome.NOT_STARTED) for step in many.steps), interrupted=True)
+    lines = format_report(found).splitlines()[:-1]
+    assert lines == ["not started: create:b,", f"  create:{keys[0]}"]

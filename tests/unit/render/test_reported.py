@@ -301,3 +301,13 @@ def test_a_target_without_steps_has_its_outcome_in_words(outcome: TargetOutcome)
     bare, full = ReportedRun("eu", outcome), ReportedRun("eu", outcome, steps=(DELETE,))
     assert format_reported([bare]).splitlines()[:2] == ["eu:", f"  {words}"]
     assert format_reported([full]).splitlines()[:2] == ["eu:", "  Steps: 1 done."]
+
+
+def test_many_names_of_targets_take_several_lines() -> None:
+    """Every name is there. Without notes there is no section."""
+    runs = [replace(SAME, target=f"target-{number}") for number in range(6)]
+    names = ", ".join(run.target for run in runs)
+    lines = format_reported(runs, width=40).splitlines()
+    assert " ".join(" ".join(lines[:2]).split()) == f"{names}:"
+    assert (lines[1].startswith("  target-"), lines[2]) == (True, "  No changes.")
+    assert [group.first.sections for group in make(DONE, SAME).groups] == [(), ()]
