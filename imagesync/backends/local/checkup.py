@@ -32,7 +32,7 @@ def examine_store(folder: Path, needed: int) -> Iterator[Check]:
         yield _check_content(folder)
     else:
         yield Check("store", Grade.OK, f"{where} has no store yet; imagesync apply creates it")
-    yield _check_writing(folder if folder.exists() else existing)
+    yield _check_writing(existing)
     yield _check_space(existing, needed)
 
 
