@@ -830,3 +830,34 @@ def test_a_body_that_was_not_taken_whole_is_named() -> None:
         "PUT /a/file: the service responded before it had received all data; check the status of the image, then run apply "
         "again"
     )
+
+
+def test_the_log_has_the_path_without_the_query(caplog: pytest.LogCaptureFixture) -> None:
+    """A filter may have the name of a customer."""
+    caplog.set_level("DEBUG")
+    Api(Recorder(), "http://h/v2", "s").get("/images?name=S3CRET")
+    own = [record.getMessage() for record in caplog.records if record.name == "imagesync.backends.glance.api"]
+    assert own == ["GET /images: HTTP 200"]
+
+
+class BusyRecorder(Recorder):
+    """A session whose identity service is busy at the first request for a token."""
+
+    tries = 0
+
+    def get_auth_headers(self, *words: object, **options: object) -> dict[str, str]:
+        self.tries += 1
+        if self.tries == 1:
+            raise exceptions.ServiceUnavailable("busy")
+        return super().get_auth_headers(*words, **options)
+
+
+def test_a_token_for_data_is_requested_again() -> None:
+    """The data itself is sent once; without the second try, an upload would fail before it began."""
+    for act in (
+        lambda api: api.upload("/a/file", Body([b"abc"], 3), 3, {}),
+        lambda api: list(api.download("/a/file")),
+    ):
+        session = BusyRecorder(200, b"x")
+        act(Api(session, "http://h/v2", "s", pace=Pace(2, sleep=lambda _: None)))
+        assert (session.tries, len(session.calls)) == (2, 1)
