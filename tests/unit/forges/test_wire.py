@@ -574,10 +574,16 @@ class ClosableAnswer:
         self.close()
 
 
-def answer_with(client: Client, *answers: ClosableAnswer) -> None:
-    """Let the HTTP library return these responses, one after another."""
-    waiting = list(answers)
-    client._session.request = lambda *_words, **_more: waiting.pop(0)  # type: ignore[method-assign,assignment]
+def answer_with(client: Client, *answers: ClosableAnswer) -> list[dict[str, Any]]:
+    """Let the HTTP library return these responses, one after another; how it is called."""
+    waiting, given = list(answers), list[dict[str, Any]]()
+
+    def request(method: str, url: str, **more: Any) -> Any:
+        given.append({"method": method, "url": url, **more})
+        return waiting.pop(0)
+
+    client._session.request = request  # type: ignore[method-assign,assignment]
+    return given
 
 
 @pytest.mark.parametrize(
@@ -611,3 +617,18 @@ def test_each_response_of_a_download_is_closed(client: Client) -> None:
     answer_with(client, *answers)
     assert client.download("/x", HINT, max_bytes=4) == b"data"
     assert [(one.is_closed, one.is_read) for one in answers] == [(True, False), (True, False), (True, True)]
+
+
+def test_a_server_of_files_is_checked_by_the_usual_authorities(double: ForgeDouble, pace: Pace) -> None:
+    """Not by the file of the job, which is for the forge. It gets neither the token nor a query."""
+    runner = read_runner({**double.make_gitlab_env(), "CI_SERVER_TLS_CA_FILE": "/ca.pem"})
+    client = double.keep(Client("GitLab", runner, {"PRIVATE-TOKEN": "x"}, pace))
+    given = answer_with(client, ClosableAnswer(302, target="https://b.example/y?sig=1"), ClosableAnswer(200, b"data"))
+    assert client.download("/x", HINT, max_bytes=4) == b"data"
+    first, second = given
+    assert (first["url"], first["verify"]) == (f"{double.url}/gitlab/x", "/ca.pem")
+    assert first["headers"] == {"PRIVATE-TOKEN": "x", "Accept-Encoding": "identity"}
+    assert (second["method"], second["url"], second["verify"]) == ("GET", "https://b.example/y?sig=1", True)
+    assert second["headers"] == {"Accept-Encoding": "identity"}
+    assert (second["allow_redirects"], second["stream"], second["timeout"]) == (False, True, (10.0, 30.0))
+    assert not {"params", "data"} & second.keys()
