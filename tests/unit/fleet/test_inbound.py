@@ -279,3 +279,29 @@ def test_the_texts_of_a_problem_are_printable(name: str) -> None:
     ended = make_full_messages()["ended"]
     ended["problems"][0][name] = HOSTILE
     assert make_account().check(ended)["problems"][0][name] == r"\x1b[2J\n::error::x\u202e"
+
+
+def test_values_that_may_be_missing_are_accepted() -> None:
+    """A problem without a place, values of each kind in a drift, and events of each step."""
+    account, made = make_account(), sample()
+    alone = Diagnostic("", 0, 0, "", "no route", "check it")
+    drifts = tuple(
+        Drift("a", None, ("x",), was, now, Remedy.NONE) for was, now in ((4, None), (True, "t"), (("x",), ()))
+    )
+    documents = [
+        encode_ended(problems=[alone]),
+        encode_drift(PlaceDrift(DriftReport(drifts, 0), made.target)),
+        *(encode_event(Started(step)) for step in made.steps),
+        *(encode_event(Finished(StepResult(step, Outcome.FAILED, error="no"))) for step in made.steps),
+    ]
+    for document in documents:
+        arrived = travel(document)
+        assert account.check(arrived) == arrived
+
+
+def test_a_report_about_an_unknown_step_is_invalid() -> None:
+    """Although each value has its type; the same for an outcome that does not exist."""
+    ended = make_full_messages()["ended"]
+    for name, value in (("step", "create:z"), ("outcome", "perfect")):
+        with pytest.raises(InvalidMessage):
+            make_account().check(spoil(ended, ("report", "results", 1, name), value))
