@@ -309,3 +309,9 @@ def test_each_part_of_a_problem_is_cleaned_by_itself() -> None:
     assert clean_diagnostic(replace(problem, excerpt=f"name: {token}")) == replace(problem, excerpt="")
     cleaned = clean_diagnostic(replace(problem, hint=f"remove {token}"))
     assert cleaned == replace(problem, hint="remove (36 characters, not shown: looks like a secret)")
+
+
+@pytest.mark.parametrize(("text", "is_hidden"), [("aaBB11ccDD22-eeFF33gg", True), ("aaaaBB11cc-DD22eeFFgg", False)])
+def test_a_run_with_signs_in_it_is_hidden_if_its_letters_change_often(text: str, *, is_hidden: bool) -> None:
+    """Of 20 letters and digits, at nine places from one kind to another; in names fewer do."""
+    assert is_secret(text) is is_hidden
