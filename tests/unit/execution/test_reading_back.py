@@ -37,15 +37,12 @@ class Once:
 
     def __init__(self, enough: int) -> None:
         self.chunks, self._enough = list[bytes](), enough
-
-    @property
-    def is_judged(self) -> bool:
-        """Whether it has enough."""
-        return len(self.chunks) >= self._enough
+        self.is_judged = False
 
     def feed(self, chunk: bytes, /) -> None:
         """Keep a chunk."""
         self.chunks.append(chunk)
+        self.is_judged = len(self.chunks) >= self._enough
 
 
 LOST, NO = Unavailable("lost", "later"), Forbidden("no", "ask")
@@ -82,7 +79,7 @@ def test_a_download_ends_when_its_reader_needs_no_more(tmp_path: Path, enough: i
 
 
 def test_a_stopped_run_ends_a_download(tmp_path: Path) -> None:
-    """At the next chunk, and for good."""
+    """At the next chunk; it is not tried again."""
 
     def check() -> None:
         raise RunStopped

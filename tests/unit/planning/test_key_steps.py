@@ -12,6 +12,7 @@ from imagesync.model.catalog import (
     Fingerprint,
     ImageSpec,
     Method,
+    OnExpire,
     Role,
     SourceFault,
     Status,
@@ -255,3 +256,27 @@ def test_only_an_image_that_becomes_current_is_noted_as_unverified() -> None:
     retired_build = rewrite(retired(wanted, "old"), digests=(), declared=digests)
     made = plan(catalog(wanted), inventory(live(spec("a", "b"), generation=2), retired_build))
     assert any("image old is published without verification" in note for note in made.notes)
+
+
+def test_only_what_an_expiry_does_has_its_reason() -> None:
+    """A reactivation and other changes of the same image have their own."""
+    hide = spec("a", expires="2026-11-22", on_expire=OnExpire.HIDE, status=Status.ACTIVE)
+    made = plan(catalog(hide), inventory(live(spec("a"), status=Status.DEACTIVATED)))
+    assert kinds(made) == [("Reactivate", "a", "manifest-changed"), ("Update", "a", "expired")]
+    off = spec("a", expires="2026-11-22", on_expire=OnExpire.DEACTIVATE, min_ram=7)
+    made = plan(catalog(off), inventory(live(spec("a"))))
+    assert kinds(made) == [("Update", "a", "manifest-changed"), ("Deactivate", "a", "expired")]
+    made = plan(catalog(replace(off, min_ram=None)), inventory(live(spec("a"))))
+    assert kinds(made) == [("Update", "a", "expired"), ("Deactivate", "a", "expired")]
+
+
+def test_of_several_earlier_builds_that_other_users_deactivated_the_last_one_is_noted() -> None:
+    """One note is enough."""
+    builds = [
+        replace(retired(spec("a"), f"old{days}", 9 - days, days=days), status=Status.DEACTIVATED) for days in (3, 1)
+    ]
+    made = plan(catalog(spec("a")), inventory(live(spec("a", "b"), "now", generation=9), *builds))
+    assert [note for note in made.notes if "has this content" in note] == [
+        "a: image old1 has this content, but another user deactivated it; to publish it again without an upload, declare "
+        "status: active or pass --reactivate"
+    ]

@@ -333,3 +333,12 @@ def test_no_move_is_suggested_for_a_key_that_has_an_image() -> None:
     assert not [
         note for note in plan(catalog(gone, spec("new", "a")), inventory(live(named("old")))).notes if "moved" in note
     ]
+
+
+def test_no_move_is_suggested_for_a_key_that_has_images() -> None:
+    """Its candidate shows that it is not a former key with a new name."""
+    wanted, gone = catalog(spec("new", "b", name="n"), spec("z")), live(spec("old", "c", name="n"))
+    bare = plan(wanted, inventory(gone, live(spec("z"))))
+    assert any("new: if this is the image old with a new key" in note for note in bare.notes)
+    left = candidate(spec("new", "d"), "left")
+    assert not any("with a new key" in note for note in plan(wanted, inventory(gone, left, live(spec("z")))).notes)

@@ -7,7 +7,7 @@ import pytest
 
 from imagesync.errors import PlanRefused
 from imagesync.model.catalog import Status
-from imagesync.model.plan import Deactivate, Delete, Reactivate, Reason, Update
+from imagesync.model.plan import Action, Deactivate, Delete, Reactivate, Reason, Update
 from imagesync.model.policy import OnRemove, Policy
 from imagesync.planning.ordering import order_steps
 from imagesync.planning.steps import make_step
@@ -100,7 +100,7 @@ def test_steps_start_in_the_order_of_keys_as_far_as_needs_allow() -> None:
 
 def test_steps_that_wait_for_nothing_are_ordered_by_key_and_kind() -> None:
     """What gives users an image comes before what takes one away."""
-    actions = [
+    actions: list[Action] = [
         *(Delete("a", "x", 1), Deactivate("a", "x"), Update("a", "x", (), None), Reactivate("a", "x")),
         *(Delete("B", "x", 1), Update("a", "w", (), None)),
     ]

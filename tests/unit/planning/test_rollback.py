@@ -508,7 +508,7 @@ def test_a_build_comes_back_with_the_values_that_it_had() -> None:
     image = replace(image, tags=frozenset({"ours", "theirs"}), properties={**image.properties, "theirs": "1"})
     (owned,) = group([image])["a"].retired
     build = read_build(spec("a"), owned, PROJECT)
-    assert (dict(build.properties), build.tags) == ({"empty": ""}, {"ours"})
+    assert (dict(build.properties), build.tags) == ({"empty": ""}, frozenset({"ours"}))
     (owned,) = group([rewrite(image, managed=replace(owned.record.managed, before={"tags": ["ours", "theirs"]}))])[
         "a"
     ].retired

@@ -164,12 +164,12 @@ def test_a_record_may_be_as_long_as_the_limit() -> None:
     assert MAX_RECORD_BYTES == 65_535 - 256
     (step,) = plan(catalog(spec("a")), inventory()).steps
     assert isinstance(step.action, Create)
-    record = step.action.record
+    create, record = step.action, step.action.record
 
     def find(length: int) -> list[str]:
         managed = replace(record.managed, origin="x" * length)
         return list(
-            find_oversized([replace(step, action=replace(step.action, record=replace(record, managed=managed)))], {})
+            find_oversized([replace(step, action=replace(create, record=replace(record, managed=managed)))], {})
         )
 
     size = len(replace(record, managed=replace(record.managed, origin="x")).properties("")[MANAGED].encode()) - 1

@@ -20,7 +20,10 @@ from imagesync.model.image import IMPORT_TASK, Capabilities, LiveImage
 from imagesync.model.plan import Create, Plan, Update, summarize
 from imagesync.model.policy import Policy
 from imagesync.model.record import Record, read
+from imagesync.planning.generations import group
 from imagesync.planning.planner import make_plan
+from imagesync.planning.stores import find_resumable
+from imagesync.planning.three_way import wanted_digest
 from imagesync.render.text import format_plan
 from tests.unit.factories import candidate, catalog, digest, inventory, live, plan_input, rewrite, spec
 from tests.unit.planning.plans import plan_stage
@@ -298,3 +301,18 @@ def test_the_record_keeps_both_marks() -> None:
     record = Record("base", "a", Role.STAGING, unverified=True, converted=True)
     assert read(LiveImage("i", properties=record.properties("i"))) == record
     assert '"u"' not in replace(record, unverified=False).properties("i")["imagesync_managed"]
+
+
+def test_the_newest_of_several_imports_is_continued() -> None:
+    """The others are left over."""
+    wanted = spec("a", source=UrlSource(("https://x/a",), transfer=Transfer(method=Method.WEB_DOWNLOAD)))
+    running = [
+        rewrite(candidate(wanted, name, created_at=f"2026-11-0{day}T00:00:00Z"), unverified=True)
+        for day, name in ((1, "first"), (2, "second"))
+    ]
+    staging = group(running)["a"].staging
+    found = find_resumable(wanted, wanted_digest(wanted), staging)
+    assert found is not None
+    assert found.id == "second"
+    assert find_resumable(wanted, "another", staging) is None
+    assert find_resumable(replace(wanted, id="first"), wanted_digest(wanted), staging) == staging[0]

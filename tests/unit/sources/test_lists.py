@@ -599,7 +599,7 @@ def test_the_limits_are_those_that_were_decided() -> None:
 
 @pytest.mark.parametrize("size", [2, 4, 8, 16])
 def test_digits_in_groups_of_each_usual_length_are_joined(size: int) -> None:
-    """As several programs print them; groups of other lengths are no digest."""
+    """As several programs print them; groups of other lengths are not read."""
     digits = hashlib.sha256(b"x").hexdigest()
     groups = " ".join(digits[at : at + size] for at in range(0, 64, size))
     assert find_digests(f"disk.img: {groups}\n", "disk.img") == (Checksum("sha256", digits),)
