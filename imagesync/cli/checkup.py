@@ -110,7 +110,9 @@ def _find_needs_of_store(folder: Path, catalog: Catalog) -> Needs:
     from imagesync.backends.local.checkup import open_to_read
 
     owned: Sequence[LiveImage] | None = ()
-    if (folder / "store.db").exists():
+    if catalog.has_named_owners:
+        owned = None
+    elif (folder / "store.db").exists():
         try:
             with open_to_read(folder) as backend:
                 owned = list_owned(backend, catalog)
@@ -155,7 +157,7 @@ def _examine_images(backend: Backend, catalog: Catalog) -> tuple[list[Check], Ne
     except ImagesyncError as error:
         checks.append(_describe_error("projects", error))
     try:
-        owned = list_owned(backend, catalog)
+        owned = None if catalog.has_named_owners else list_owned(backend, catalog)
     except ImagesyncError as error:
         checks.append(_describe_error("images", error))
     needs = find_needs(catalog, backend.identity().project_id, owned, _measure_file)

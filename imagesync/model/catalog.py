@@ -441,6 +441,13 @@ class Catalog:
     warnings: tuple[str, ...] = ()
 
     @property
+    def has_named_owners(self) -> bool:
+        """Whether a name of a project that owns images is not resolved yet, so they cannot be listed."""
+        return any(
+            isinstance(one, NamedProject) for one in (*self.owners.values(), *(spec.owner for spec in self.images))
+        )
+
+    @property
     def owner_ids(self) -> Mapping[str, str]:
         """The ids of ``owners`` by key. Bug if a name is not resolved yet."""
         if named := [owner.project for owner in self.owners.values() if isinstance(owner, NamedProject)]:

@@ -36,7 +36,7 @@ def find_needs(
     """What the catalog needs.
 
     ``owned``: its live images, None if they are unknown. ``measure`` returns the bytes of a local file, None if it cannot
-    be read.
+    be read. A project whose name is not resolved counts as another one: the name of ``project`` itself always is.
     """
     methods: defaultdict[str, list[str]] = defaultdict(list)
     stores: defaultdict[str, list[str]] = defaultdict(list)
@@ -50,7 +50,7 @@ def find_needs(
     return Needs(
         public=_list_keys(catalog, lambda spec: spec.visibility is Visibility.PUBLIC),
         shared=_list_keys(catalog, lambda spec: spec.visibility is Visibility.SHARED),
-        elsewhere=_list_keys(catalog, lambda spec: (spec.owner_id or project) != project),
+        elsewhere=_list_keys(catalog, lambda spec: (spec.owner or project) != project),
         methods={name: tuple(keys) for name, keys in sorted(methods.items())},
         stores={name: tuple(keys) for name, keys in sorted(stores.items())},
         lacking=None if lacking is None else tuple(spec.key for spec in lacking),

@@ -452,6 +452,43 @@ def test_images_and_the_lease_of_a_cloud_are_read(several: Path) -> None:
         assert check(several, *words, clouds=clouds)["lease"] == ("ok", "free; None")
 
 
+@pytest.mark.parametrize("part", ["owner", "removed", "members"])
+def test_a_project_that_cannot_be_found_hides_no_other_check(folder: Path, part: str) -> None:
+    """Images of an unknown owner cannot be counted; those of unknown members can."""
+    named = {"project": "x", "domain": "D"}
+    images: dict[str, Any] = {"a": IMAGE, "b": {"source": "none", "visibility": "public"}}
+    if part == "removed":
+        more: dict[str, Any] = {"removed": {"old": {"owner": named}}}
+    else:
+        more = {}
+        images["a"] = {**IMAGE, "owner": named} if part == "owner" else {**IMAGE, "members": [named]}
+        images["a"] |= {"visibility": "shared"} if part == "members" else {}
+    document = {"version": 1, "catalog": "base", "images": images, **more}
+    (folder / "base.yaml").write_text(json.dumps(document))
+    with serve(documents("2.17")) as address:
+        clouds = write_clouds(folder, auth_type="none", auth={"endpoint": f"http://{address}"})
+        found = check(folder, ".", "--cloud", "c", code=1, clouds=clouds)
+    grade, text = found["projects"]
+    assert grade == "problem"
+    assert "this cloud has no identity service that finds a project by name; write the project's id" in text
+    assert ("images" in found) is (part == "members")
+    assert found["lease"] == ("ok", "free; None")
+    assert "(needed for b)" in found["publish"][1]
+    assert ("(needed for a)" in found["other projects"][1]) is (part == "owner")
+
+
+@pytest.mark.parametrize("has_store", [False, True])
+def test_a_store_does_not_know_the_names_of_projects(folder: Path, has_store: bool) -> None:
+    """Its images are not counted then, and nothing else is left out."""
+    named = {"project": "x", "domain": "D"}
+    if has_store:
+        open_backend(store=folder / "lab").close()
+    document = {"version": 1, "catalog": "base", "images": {"a": {**IMAGE, "owner": named}}}
+    (folder / "base.yaml").write_text(json.dumps(document))
+    lines = read_text(run(folder, ".", "--store", "lab"))
+    assert lines[-3:] == ["ok       disk             N free; the next apply needs at least 0 B", "", "no problem."]
+
+
 def image_to_wire(image: LiveImage) -> dict[str, Any]:
     """A lease record as an image service returns it."""
     return {

@@ -32,7 +32,7 @@ from imagesync.model.catalog import (
 )
 from imagesync.model.fields import collect_declared_fields, read_live_value
 from imagesync.model.urls import identify_url
-from tests.unit.factories import live
+from tests.unit.factories import catalog, live, spec
 
 FILE = FileSource("/i/a.raw", "a.raw")
 URL = UrlSource(("https://x.example/a.raw?sig=1", "https://y.example/a.raw"))
@@ -265,3 +265,12 @@ def test_the_place_of_a_source_is_that_of_its_image_if_it_has_none() -> None:
 def test_declared_stores_are_needed_beside_all_of_the_service() -> None:
     """A declared store that the service does not offer is a problem that must be seen."""
     assert Transfer(stores=("x",), all_stores=True).select_stores(frozenset({"y"})) == {"x", "y"}
+
+
+def test_a_catalog_knows_whether_a_name_of_an_owner_is_resolved() -> None:
+    """That of an image, or of a key without one."""
+    named = NamedProject("x", "D")
+    assert not catalog(spec("a", owner="1"), spec("b")).has_named_owners
+    assert catalog(spec("a"), spec("b", owner=named)).has_named_owners
+    assert replace(catalog(spec("a")), owners={"b": "1", "c": named}).has_named_owners
+    assert not replace(catalog(spec("a", members=frozenset({named}))), owners={"b": "1"}).has_named_owners

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from imagesync.model.catalog import FileSource, Method, Transfer, UrlSource, Visibility
+from imagesync.model.catalog import FileSource, Method, NamedProject, Transfer, UrlSource, Visibility
 from imagesync.model.diagnosis import Grade, Needs
 from imagesync.model.image import Capabilities, Usage
 from imagesync.planning.needs import find_needs, judge_offer, judge_quotas, judge_rights
@@ -209,3 +209,11 @@ def test_the_whole_text_about_a_quota(name: str, quota: Usage, needs: Needs, tex
     """The record of the lease is made only beside other images, and images are sent one after the other."""
     (check,) = judge_quotas({name: quota}, needs, has_lease=False)
     assert check.found == text
+
+
+def test_a_project_whose_name_is_not_resolved_is_another_one() -> None:
+    """The session finds the name of its own project by itself."""
+    wanted = catalog(
+        spec("named", owner=NamedProject("x", "D")), spec("ours", owner=PROJECT), spec("theirs", owner="y")
+    )
+    assert find_needs(wanted, PROJECT, None, lambda _path: 1).elsewhere == ("named", "theirs")
