@@ -7,7 +7,8 @@ import pytest
 from typer.main import get_command
 
 from imagesync.cli.app import app
-from tests import command
+from imagesync.schemas import NAMES
+from tests import command, forked
 from tests.command import ROOT, Result
 from tests.documents import list_commands
 
@@ -53,3 +54,11 @@ def test_validate_judges_every_target_and_every_file(tmp_path: Path) -> None:
     assert "x.yaml:4:28: images.a.source: gone.img: No such file or directory" in done.stderr
     (tmp_path / "gone.img").write_bytes(b"\xf8" * 512)
     assert "Catalog x on target one: 1 image," in run("validate", str(tmp_path), "--target", "one").stdout
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_schema_is_that_of_its_name(name: str) -> None:
+    """As it is in the package, without a further line."""
+    done = forked.run("schema", name)
+    assert done.output == (ROOT / f"schemas/{name}.schema.json").read_text()
+    assert json.loads(done.stdout)["$schema"] == "https://json-schema.org/draft/2020-12/schema"

@@ -251,3 +251,28 @@ def test_a_rollback_goes_to_the_build_that_is_named(workspace: LifeCycleWorkspac
     refused = workspace.run("rollback", "ubuntu", "--to", "9", "--yes", code=1)
     assert "images.ubuntu: " in refused.stderr
     assert workspace.roles()["current"][0].id == two
+
+
+def test_options_of_a_rollback_reach_their_place(workspace: LifeCycleWorkspace) -> None:
+    """Limits, files and quiet; nothing is changed before all of them are right."""
+    before = workspace.roles()
+    refused = workspace.run("rollback", "ubuntu", "--yes", "--max-update", "0", code=1)
+    assert refused.stderr == (
+        "imagesync: the plan would update 1 of 2 live images (50 %); the limit is 0; pass --max-update 1 to allow it\n"
+    )
+    for words, message in (
+        (("-o", "x.json", "--ids", "x.json"), "two results would be written to x.json"),
+        (("--events", "m.yaml"), "m.yaml has the suffix of a manifest"),
+    ):
+        assert message in workspace.run("rollback", "ubuntu", "--yes", *words, code=64).stderr
+    assert workspace.roles() == before
+    files = ("-o", "report.json", "--ids", "ids.json", "--events", "events", "--also", "markdown=a.md")
+    assert workspace.run("rollback", "ubuntu", "m.yaml", "-q", "--yes", *files).stderr == ""
+    assert workspace.json("report.json")["succeeded"]
+    assert workspace.json("ids.json")["ubuntu"] == before["retired"][0].id
+    assert (workspace.folder / "a.md").read_text().startswith("<!-- imagesync base lab -->\n")
+    assert len((workspace.folder / "events").read_text().splitlines()) > 2
+    failed = workspace.run("rollback", "ubunut", "--yes", "--format", "markdown", code=64)
+    assert failed.stdout.startswith(
+        "<!-- imagesync base lab -->\n\nimagesync rollback failed for catalog base on lab\n"
+    )
