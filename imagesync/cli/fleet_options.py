@@ -39,6 +39,11 @@ def find_folder(tls: Path | None) -> Path:
     return tls or Path(DEFAULT_FOLDER).expanduser()
 
 
+def name_worker(given: str | None, host: str, targets: Iterable[str]) -> str:
+    """The name of a worker: that of ``--name``, else the host's name and the targets."""
+    return given or "-".join([host, *targets])
+
+
 @dataclass(frozen=True, slots=True)
 class FleetRun:
     """What a run asks of the workers, beyond its options. ``folder``: that of the file for the plans.

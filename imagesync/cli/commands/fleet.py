@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from imagesync.cli.exit_codes import ExitCode
-from imagesync.cli.fleet_options import CertificateFolder, find_folder
+from imagesync.cli.fleet_options import CertificateFolder, find_folder, name_worker
 from imagesync.cli.logs import LogOptions, set_up_logs
 from imagesync.cli.options import make_command, with_options
 
@@ -71,6 +71,6 @@ def worker(
 
     set_up_logs(logs)
     certificates = find_certificates(find_folder(tls), Role.WORKER)
-    own = name or f"{socket.gethostname()}-{'-'.join(targets)}"
+    own = name_worker(name, socket.gethostname(), targets)
     run_worker(parse_address(address), targets, own, certificates, say, parallel=parallel)
     return ExitCode.DONE

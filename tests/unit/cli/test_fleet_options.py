@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from imagesync.cli.catalogs import load_catalogs_of
-from imagesync.cli.fleet_options import LOCK_TIMEOUT, FleetOptions, FleetRun, encode_reviewed, find_folder, make_order
+from imagesync.cli.fleet_options import (
+    LOCK_TIMEOUT,
+    FleetOptions,
+    FleetRun,
+    encode_reviewed,
+    find_folder,
+    make_order,
+    name_worker,
+)
 from imagesync.cli.options import Locking, Options
 from imagesync.cli.target_options import TargetChoice
 from imagesync.errors import ManifestError, UsageError
@@ -25,6 +33,13 @@ def test_the_folder_of_certificates_is_that_of_the_option_or_of_the_user(monkeyp
     monkeypatch.setenv("HOME", "/home/me")
     assert find_folder(Path("x")) == Path("x")
     assert find_folder(None) == Path("/home/me/.config/imagesync/fleet")
+
+
+def test_a_worker_is_named_by_the_option_or_by_its_host_and_targets() -> None:
+    """All targets, in the order of the command line."""
+    assert name_worker("w1", "host", ["eu", "us"]) == "w1"
+    assert name_worker(None, "host", ["us", "eu"]) == "host-us-eu"
+    assert name_worker(None, "host", ["eu"]) == "host-eu"
 
 
 def test_combinations_without_effect_are_refused() -> None:

@@ -124,3 +124,24 @@ def join(name: str) -> None:
         if name in thread.name:
             thread.join(PATIENCE)
             assert not thread.is_alive()
+
+
+def test_what_a_signal_stops_is_explained() -> None:
+    """In two lines, with the way to stop at once."""
+    run = Run()
+    with run.interrupts:
+        run.interrupts.let_steps_end()
+        signal.raise_signal(TERM)
+        assert run.has_printed.wait(PATIENCE)
+    assert run.printed == [
+        "Stopping: transfers are interrupted, running steps finish, no further step starts.\n"
+        "Send SIGTERM again to stop at once."
+    ]
+    assert (choose_exit_code(0), choose_exit_code(signal.SIGHUP)) == (130, 130)
+
+
+def test_an_interruption_has_a_sentence_and_a_signal() -> None:
+    """It is not a KeyboardInterrupt, which a library would turn into an error without the signal."""
+    error = Interrupted("interrupted; nothing was changed")
+    assert (error.text, error.number, str(error)) == ("interrupted; nothing was changed", INT, error.text)
+    assert not isinstance(error, KeyboardInterrupt | Exception)

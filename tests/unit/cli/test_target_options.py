@@ -145,3 +145,56 @@ def test_another_size_is_refused(text: str) -> None:
     """The message names the option, and what to write."""
     with pytest.raises(UsageError, match=r"^--spool-limit .*: not a size"):
         parse_size("spool-limit", text)
+
+
+def test_what_to_do_about_options_of_targets() -> None:
+    """Each refusal has its own remedy."""
+    for refuse, message, hint in (
+        (
+            lambda: TargetChoice(["e\x1bu", "e\x1bu"]),
+            "--target e\\x1bu is given twice",
+            "pass it once",
+        ),
+        (
+            lambda: TargetChoice(["eu"], all_targets=True),
+            "--target and --all-targets exclude each other",
+            "pass one of them",
+        ),
+        (
+            lambda: TargetChoice(all_targets=True).fill_in(Options(store=Path("s"))),
+            "--all-targets and --store exclude each other: each selects a place",
+            "keep one",
+        ),
+        (
+            lambda: TargetChoice(parallel_targets=1).refuse_limits(),
+            "--parallel-targets has no effect on a run of one target",
+            "remove it, or pass --all-targets",
+        ),
+        (
+            lambda: SharingOptions(spool="off", spool_limit="1"),
+            "--spool-limit has no effect with --spool off",
+            "pass one of them",
+        ),
+        (
+            lambda: SharingOptions(spool_limit="1").refuse_on_fleet(),
+            "--spool-limit has no effect with --on: each worker reads its sources itself",
+            "remove it",
+        ),
+        (
+            lambda: parse_size("spool-limit", "x\x1b"),
+            "--spool-limit x\\x1b: not a size",
+            "write, for example, --spool-limit 40GiB",
+        ),
+    ):
+        with pytest.raises(UsageError) as caught:
+            refuse()
+        assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+def test_the_first_option_that_has_no_effect_is_named() -> None:
+    """The limit of failures before those of downloads."""
+    every = SharingOptions("1", "x", "1GiB")
+    with pytest.raises(UsageError, match=r"^--max-failed-targets has no effect"):
+        every.refuse()
+    with pytest.raises(UsageError, match=r"^--spool has no effect"):
+        every.refuse_on_fleet()
