@@ -163,6 +163,12 @@ def test_a_selection_is_asked_for_and_compared_again() -> None:
     assert ids(shelf, query) == ["2"]
     assert shelf.requests[0] == Filter(name="web", tags=frozenset({"t"}))
     assert "list" not in shelf.requests
+    parts: list[dict[str, Any]] = [{"keys": ["a"]}, {"names": ["w*"]}, {"tags": ["t"]}, {"catalogs": ["base"]}]
+    parts += [{"roles": [Standing.RETIRED]}, {"visibilities": [Visibility.PUBLIC]}, {"owners": [PROJECT]}]
+    for part in [*parts, {"unmanaged": True}]:
+        shelf.requests.clear()
+        ids(shelf, select(**part))
+        assert shelf.requests[0] == Selection(**part).make_filter()
 
 
 @pytest.mark.parametrize("form", list(ListForm))

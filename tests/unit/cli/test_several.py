@@ -211,6 +211,16 @@ def test_a_run_that_is_not_approved_changes_nothing(
         assert json.loads(out)["errors"] == [error]
 
 
+def test_a_target_that_failed_keeps_its_reason_if_the_run_is_not_approved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others have that of the run."""
+    monkeypatch.setattr(sys, "stdin", Keyboard("n\n"))
+    bench = SeveralBench(tmp_path, yes=False)
+    assert bench.finish(bench.plans(US), lambda: bench.carrier.answer("eu", Verb.PLAN, LOST)) is ExitCode.FAILED
+    assert bench.ends() == {"eu": ("failed", "no route; check it"), "us": ("not-started", "not approved")}
+
+
 def test_a_question_needs_a_terminal(tmp_path: Path) -> None:
     """Each target has a last event with the reason."""
     bench = SeveralBench(tmp_path, yes=False)
@@ -254,7 +264,9 @@ def test_another_plan_than_the_shown_one_is_printed(tmp_path: Path, capsys: pyte
     assert "us: live images changed meanwhile; apply continues with this plan:" in err
     assert out.index("2 to create") < out.index("+ c")
     assert bench.events().count(("us", "run-started")) == 2
-    assert "\n\n" in out, "an empty line is between two plans"
+    assert out.startswith("us: 2 changes\n")
+    assert "\n\nus: 1 change\n" in out, "an empty line is between two plans"
+    assert "\n\n\n" not in out
 
 
 def test_a_warning_has_its_target(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
