@@ -18,6 +18,7 @@ from imagesync.cli.logs import LogOptions, set_up_logs
 from imagesync.cli.options import Locking, Options
 from imagesync.cli.origins import Origin
 from imagesync.cli.outputs import Outputs
+from imagesync.cli.progress import ProgressStyle
 from imagesync.cli.result_options import Copies, ResultForm, Results
 from imagesync.cli.results import PlanResult
 from imagesync.cli.runs import (
@@ -34,6 +35,7 @@ from imagesync.errors import Bug, Diagnostic, ImagesyncError, UsageError
 from imagesync.lease import LOCK_TIMEOUT
 from imagesync.model.plan import Kind, Plan, PlanError
 from imagesync.model.report import Finished, Outcome, Report, Started, StepResult
+from imagesync.render.report import format_report
 from imagesync.run import RunResult
 from imagesync.sources import SourceAccess
 from tests.unit.factories import catalog, inventory, live, plan, spec
@@ -281,7 +283,9 @@ def test_a_run_without_steps_prints_no_second_line(tmp_path: Path, capsys: pytes
     assert bench.read("out")["succeeded"] is True
     with_error = RunBench(tmp_path)
     assert with_error.apply(replace(IDLE, errors=(ERROR,))) is ExitCode.FAILED
-    assert len(capsys.readouterr().out.splitlines()) > len(first.splitlines()) + 1
+    closing = format_report(Report(replace(IDLE, errors=(ERROR,)), ()))
+    assert capsys.readouterr().out.endswith(f"\n{closing}\n")
+    assert closing
 
 
 def test_steps_that_another_run_did_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -598,3 +602,38 @@ def test_steps_that_are_gone_have_a_closing_line(tmp_path: Path, capsys: pytest.
         run.finish(RunResult(Report(IDLE, ()), {}))
     assert before
     assert capsys.readouterr().out.strip()
+
+
+@pytest.mark.parametrize("color", [None, True, False])
+@pytest.mark.parametrize("is_quiet", [False, True])
+@pytest.mark.parametrize("form", [ResultForm.TEXT, ResultForm.JSON])
+def test_the_progress_has_the_style_of_the_run(
+    tmp_path: Path, color: bool | None, is_quiet: bool, form: ResultForm
+) -> None:
+    """Its colors; the reason of a failure at once, if no closing lines follow."""
+    style = RunBench(tmp_path, color=color, is_quiet=is_quiet, form=form, events=None).run._make_style()
+    assert style == ProgressStyle(is_quiet, form is not ResultForm.TEXT, color)
+
+
+class ClosedWatcher:
+    """A watcher that remembers when it was closed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._out = folder / "out"
+        self.had_results: list[bool] = []
+
+    def close(self) -> None:
+        """Remember whether the results were written before."""
+        self.had_results.append(self._out.exists())
+
+
+def test_a_stop_at_once_removes_the_bars_before_the_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the closing lines are drawn over."""
+    monkeypatch.setattr(os, "_exit", lambda _code: None)
+    bench, watcher = RunBench(tmp_path), ClosedWatcher(tmp_path)
+    with bench.run as run:
+        run.hooks.show(CREATE)
+        run._watcher = watcher  # type: ignore[assignment]
+        run._abandon()
+    assert watcher.had_results == [False]
+    assert bench.read("out")["interrupted"]
