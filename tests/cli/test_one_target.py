@@ -109,6 +109,15 @@ def test_a_plan_is_printed_and_saved_with_the_ids_that_stay(place: StoreFolder) 
     assert set(place.read("ids.json")) == {"a", "b", "c"}
 
 
+def test_the_json_of_a_plan_is_its_file(place: StoreFolder) -> None:
+    """With the paths from the folder of the file; without one from the working directory."""
+    (place.folder / "sub").mkdir()
+    text = place.run("plan", "-o", "sub/plan.json", "--format", "json").stdout
+    assert text == (place.folder / "sub/plan.json").read_text()
+    assert json.loads(text)["manifest"]["base"] == ".."
+    assert json.loads(place.run("plan", "--format", "json").stdout)["manifest"]["base"] == "."
+
+
 def test_a_refused_plan_is_printed_and_not_saved(place: StoreFolder) -> None:
     """The reason is the error; with a limit that permits it the plan is saved, with the ids of what stays."""
     place.run("apply", "--yes")
