@@ -154,16 +154,16 @@ def test_a_line_that_cannot_be_printed_interrupts_nothing(monkeypatch: pytest.Mo
 
 def test_only_on_a_terminal_lines_are_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Between words, with an indent for what follows; a quote of a file stays as it is, and so does all in a pipe."""
-    monkeypatch.setenv("COLUMNS", "40")
-    text = f"one two {'x' * 30} three\n    quoted {'y' * 40} end\nlast"
+    monkeypatch.setenv("COLUMNS", "44")
+    text = f"one two {'x' * 34} three\n    quoted {'y' * 40} end\nlast"
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     assert wrap_for_terminal(text) == text
     window = Window()
     monkeypatch.setattr(sys, "stderr", window)
-    assert wrap_for_terminal(text) == (f"one two {'x' * 30}\n    three\n    quoted {'y' * 40} end\nlast")
+    assert wrap_for_terminal(text) == (f"one two {'x' * 34}\n    three\n    quoted {'y' * 40} end\nlast")
     with label("a-target"):
-        say(f"one {'z' * 27}")
-    assert window.getvalue() == f"[a-target] one\n    {'z' * 27}\n"
+        say(f"one {'z' * 30}")
+    assert window.getvalue() == f"[a-target] one\n    {'z' * 30}\n"
 
 
 UNDER: list[io.TextIOWrapper] = []
