@@ -169,3 +169,26 @@ def test_each_option_is_found_by_any_of_its_words() -> None:
     assert find_topic(["--help", "-h"]) == find_topic([]) == OTHER == "Options"
     words = [word for words in TOPICS.values() for word in words.split()]
     assert len(words) == len(set(words))
+
+
+@pytest.mark.parametrize(
+    ("words", "marker", "command"),
+    [
+        (("plan", "none", "--all-targets", "--store", "s"), "- *", "plan"),
+        (("apply", "none", "--target", "a", "--target", "b", "--cloud", "c"), "- *", "apply"),
+        (("plan", "none", "--target", "eu", "--tls", "x"), "- eu", "plan"),
+        (("plan", "none", "--cloud", "c", "--tls", "x"), "- c", "plan"),
+        (("drift", "none", "--store", "s", "--parallel-targets", "2"), "- s", "drift"),
+        (("show", "web", "none", "--cloud", "c", "--detail", "--summary"), "- c", "show"),
+        (("rollback", "a", "none", "--target", "eu", "-q", "-v"), "- eu", "rollback"),
+    ],
+)
+def test_an_error_before_the_work_is_a_comment_too(
+    tmp_path: Path, words: tuple[str, ...], marker: str, command: str
+) -> None:
+    """Of options that contradict each other; with the same marker as later errors."""
+    done = run(*words, "--format", "markdown", folder=tmp_path, code=64)
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"<!-- imagesync {marker} -->"
+    assert lines[2].startswith(f"imagesync {command} failed on ")
+    assert len(done.stderr.splitlines()) == 1
