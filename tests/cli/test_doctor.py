@@ -489,6 +489,16 @@ def test_a_store_does_not_know_the_names_of_projects(folder: Path, has_store: bo
     assert lines[-3:] == ["ok       disk             N free; the next apply needs at least 0 B", "", "no problem."]
 
 
+def test_quiet_prints_warnings(folder: Path) -> None:
+    """With the counts; what is right is left out."""
+    with serve(documents("2.17")) as address:
+        clouds = write_clouds(folder, auth_type="none", auth={"endpoint": f"http://{address}"})
+        assert run(folder, "--cloud", "c", "-q", clouds=clouds).stdout == (
+            "warning  write images     unknown without a token: the default policy requires the role member; "
+            "an apply will show it\n\nno problem, 1 warning.\n"
+        )
+
+
 def image_to_wire(image: LiveImage) -> dict[str, Any]:
     """A lease record as an image service returns it."""
     return {
