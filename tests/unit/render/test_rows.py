@@ -627,7 +627,7 @@ WHAT: list[tuple[dict[str, Any], str]] = [
     ({"source": replace(FILE, transfer=Transfer(method=Method.GLANCE_DIRECT))}, "4.0 KiB from x\\x1b.raw, imported"),
     ({"source": replace(FILE, transfer=Transfer(stores=("b", "c\x1b")))}, "4.0 KiB from x\\x1b.raw, into b, c\\x1b"),
     ({"source": replace(FILE, transfer=Transfer(all_stores=True))}, "4.0 KiB from x\\x1b.raw, into all stores"),
-    ({"source": URL}, "4.0 KiB from 1"),
+    ({"source": URL}, "4.0 KiB from 1.img"),
     ({"source": URL, "fingerprint": Fingerprint(())}, "from 1.img"),
     ({"source": URL, "fingerprint": Fingerprint((), size=0)}, "0 B from 1.img"),
     ({"source": UrlSource(("https://u:p@h.example/?s=1", "https://x/1", "https://y/1"))}, "4.0 KiB from h.example, 1"),
