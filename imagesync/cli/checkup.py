@@ -48,6 +48,8 @@ def _examine(path: Path, options: Options, *, is_path_given: bool) -> Iterator[C
             )
         except ImagesyncError as error:
             yield _describe_error("manifest", error, format_command("validate", path, options))
+            if target is None:
+                return  # only a valid manifest shows the target
     if target is not None and not (target.cloud or target.store):
         target = Target(cloud=find_environment_cloud())
     if target is None or not (target.cloud or target.store):

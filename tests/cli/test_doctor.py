@@ -360,17 +360,27 @@ def test_a_file_that_is_missing_needs_no_room(several: Path) -> None:
     )
 
 
-def test_a_target_that_nothing_selects_is_two_problems(several: Path) -> None:
-    """Those of the manifest are listed, and all ways to select one; nothing after it is checked."""
+def test_a_target_that_nothing_selects_is_one_problem(several: Path) -> None:
+    """Those of the manifest are listed; nothing after it is checked."""
     assert read_text(run(several, ".", code=1)) == [
         "problem  manifest         no target selected",
         " " * 26 + "to fix: pass --target NAME (eu, us), or set default_target in the manifest; plan, apply and drift "
         "also take --all-targets",
+        "",
+        "1 problem.",
+    ]
+
+
+def test_a_catalog_without_targets_names_each_way_to_select_one(several: Path) -> None:
+    """Nothing after it is checked."""
+    (several / "base.yaml").write_text("version: 1\ncatalog: base\nimages: {}\n")
+    assert read_text(run(several, ".", code=1)) == [
+        "ok       manifest         catalog base, 0 images declared",
         "problem  target           no target is selected",
         " " * 26 + "to fix: pass --target NAME, --cloud NAME or --store DIR, set OS_CLOUD or OS_*, or declare "
         "default_target",
         "",
-        "2 problems.",
+        "1 problem.",
     ]
 
 
