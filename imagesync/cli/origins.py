@@ -26,12 +26,14 @@ _PLACE: Final = re.compile(r"""(?:^ *|[{,] *)(cloud|store): +["']?([^"'\n,}#]{1,
 class Origin:
     """What a command was called for: the path of its manifests or saved plan, and what its options select.
 
-    ``place``: the cloud or store of an option. ``catalog``, ``target``: their names, as soon as they are known; ``target`` is
-    empty if it has none. ``is_several``: the command is for several targets; then none of them is named.
+    ``cloud``, ``store``: those of the options; empty without. ``catalog``, ``target``: their names, as soon as they are
+    known; ``target`` is empty if it has none. ``is_several``: the command is for several targets; then none of them is
+    named.
     """
 
     path: Path
-    place: str = ""
+    cloud: str = ""
+    store: str = ""
     catalog: str = ""
     target: str = ""
     is_several: bool = False
@@ -45,11 +47,14 @@ class Origin:
         """
         if self.is_several:
             return self.catalog or _search_names(self.path).get("catalog", ""), ""
-        place = self.place or find_environment_cloud() or ""
+        cloud = self.cloud or ("" if self.store else find_environment_cloud() or "")
         if self.catalog:
-            return self.catalog, self.target or place
+            return self.catalog, self.target or cloud or self.store
         names = _search_names(self.path)
-        target = self.target or (_find_target(self.path, place) if place else names.get("default_target", ""))
+        is_given = bool(cloud or self.store)
+        target = self.target or (
+            _find_target(self.path, cloud, self.store) if is_given else names.get("default_target", "")
+        )
         return names.get("catalog", ""), "" if hide_secrets(target) != target else target
 
 
@@ -57,7 +62,8 @@ def make_origin(
     path: Path | None, target: str | None, cloud: str | None, store: Path | None, *, is_several: bool = False
 ) -> Origin:
     """The origin of a command with these options."""
-    return Origin(path or Path(), cloud or str(store or ""), target=target or "", is_several=is_several)
+    given = "" if cloud or store is None else str(store)
+    return Origin(path or Path(), cloud or "", given, target=target or "", is_several=is_several)
 
 
 def _search_names(path: Path) -> dict[str, str]:
@@ -68,14 +74,15 @@ def _search_names(path: Path) -> dict[str, str]:
     return found
 
 
-def _find_target(path: Path, place: str) -> str:
-    """The first target of the manifests that names a cloud or a store; the cloud or store itself if none does."""
-    real = os.path.realpath(place)
+def _find_target(path: Path, cloud: str, store: str) -> str:
+    """The first target of the manifests with this cloud, or without a cloud with this store; the cloud or store itself if
+    none has it."""
     for folder, text in _read_heads(path):
         for name, field, value in _search_places(text):
-            if value == place if field == "cloud" else os.path.realpath(os.path.join(folder, value)) == real:
+            real = os.path.realpath(os.path.join(folder, value))
+            if value == cloud if field == "cloud" else store and real == os.path.realpath(store):
                 return name
-    return place
+    return cloud or store
 
 
 def _search_places(text: str) -> Iterator[tuple[str, str, str]]:

@@ -88,11 +88,23 @@ def test_a_cloud_or_a_store_has_the_name_of_its_target(tmp_path: Path, text: str
     assert make_origin(tmp_path, None, "east", None).guess() == ("", "east")
 
 
+def test_a_store_is_not_taken_for_a_cloud_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a cloud is not taken for a store, also if the working directory has a folder of that name."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.yaml").write_text("targets:\n  prod: {cloud: west}\n  lab: {store: east}\n")
+    assert make_origin(tmp_path, None, None, Path("west")).guess() == ("", "west")
+    assert make_origin(tmp_path, None, None, Path("east")).guess() == ("", "lab")
+    assert make_origin(tmp_path, None, "east", None).guess() == ("", "east")
+    assert make_origin(tmp_path, None, "west", None).guess() == ("", "prod")
+    monkeypatch.setenv("OS_CLOUD", "west")
+    assert make_origin(tmp_path, None, None, Path("east")).guess() == ("", "lab")
+
+
 def test_names_that_are_known_are_not_searched(tmp_path: Path) -> None:
     """The manifest was read; its target may have no name."""
     (tmp_path / "x.yaml").write_text("catalog: other\ndefault_target: other\ntargets:\n  prod: {cloud: west}\n")
-    assert Origin(tmp_path, "west", "base", "lab").guess() == ("base", "lab")
-    assert Origin(tmp_path, "west", "base").guess() == ("base", "west")
+    assert Origin(tmp_path, "west", catalog="base", target="lab").guess() == ("base", "lab")
+    assert Origin(tmp_path, "west", catalog="base").guess() == ("base", "west")
 
 
 @pytest.mark.parametrize("word", ["https://me:sesame@host/", "https://host/?token=sesame"])
@@ -114,20 +126,20 @@ def test_of_several_targets_none_is_named(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_known_target_counts_before_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A place without a name of a target is named by its cloud or store, also by that of the environment."""
-    assert Origin(tmp_path, "west", "base", "lab").guess() == ("base", "lab")
+    assert Origin(tmp_path, "west", catalog="base", target="lab").guess() == ("base", "lab")
     monkeypatch.setenv("OS_CLOUD", "east")
-    assert Origin(tmp_path, "", "base", "lab").guess() == ("base", "lab")
-    assert Origin(tmp_path, "", "base").guess() == ("base", "east")
-    assert Origin(tmp_path, "west", "base").guess() == ("base", "west")
+    assert Origin(tmp_path, catalog="base", target="lab").guess() == ("base", "lab")
+    assert Origin(tmp_path, catalog="base").guess() == ("base", "east")
+    assert Origin(tmp_path, "west", catalog="base").guess() == ("base", "west")
     assert Origin(tmp_path).guess() == ("", "east")
 
 
 def test_an_origin_has_what_the_options_select() -> None:
     """Without a path it is the working directory. A cloud counts before a store."""
     assert make_origin(None, None, None, None) == Origin(Path())
-    assert make_origin(Path("x"), "eu", None, None) == Origin(Path("x"), "", "", "eu")
+    assert make_origin(Path("x"), "eu", None, None) == Origin(Path("x"), target="eu")
     assert make_origin(Path("x"), None, "west", None) == Origin(Path("x"), "west")
-    assert make_origin(Path("x"), None, None, Path("s")) == Origin(Path("x"), "s")
+    assert make_origin(Path("x"), None, None, Path("s")) == Origin(Path("x"), store="s")
     assert make_origin(Path("x"), None, "west", Path("s"), is_several=True) == Origin(
         Path("x"), "west", is_several=True
     )
