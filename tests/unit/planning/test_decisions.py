@@ -176,6 +176,23 @@ def test_a_staged_build_that_the_service_still_works_on_is_not_published() -> No
     assert kinds(plan(catalog(wanted), inventory(live(spec("a")), busy)))[0] == ("Create", "a", "incomplete")
 
 
+@pytest.mark.parametrize("is_verified", [True, False])
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_candidate_that_was_staged_without_verification_is_verified_first(*, verify: bool, is_verified: bool) -> None:
+    """Its digest was only declared, with ``verify: none``; the manifest now asks for verification."""
+    source = UrlSource(("https://x/a",), transfer=Transfer(method=Method.WEB_DOWNLOAD, verify=verify))
+    wanted = spec("a", "b", source=source)
+    staged = candidate(wanted)
+    if not is_verified:
+        staged = rewrite(staged, digests=(), declared=wanted.fingerprint.digests)
+    made = plan(catalog(wanted), inventory(staged))
+    if is_verified or not verify:
+        assert actions(made) == [("Update", "cand", "staged")]
+    else:
+        assert [step.action.fill for step in made.steps if isinstance(step.action, Create)] == ["cand"]
+        assert len(made.steps) == 1
+
+
 def test_an_incomplete_staging_image_is_replaced() -> None:
     """A queued left-over is deleted; the image is created."""
     staged = live(spec("a"), "s", Role.STAGING, hidden=True, status=Status.QUEUED)
