@@ -147,6 +147,20 @@ def test_a_caller_may_cancel_a_run(catalog: imagesync.Catalog) -> None:
     assert imagesync.Outcome.NOT_STARTED in {result.outcome for result in report.results}
 
 
+def test_a_run_without_a_watcher_may_be_cancelled(catalog: imagesync.Catalog) -> None:
+    """``cancelled`` counts without ``notify``: set during the approval, no step starts."""
+    cancelled = threading.Event()
+
+    def approve(_: imagesync.Plan) -> bool:
+        cancelled.set()
+        return True
+
+    with imagesync.open_backend(catalog.target) as backend:
+        report = imagesync.apply(backend, catalog, approve=approve, cancelled=cancelled).report
+    assert report.interrupted
+    assert {result.outcome for result in report.results} == {imagesync.Outcome.NOT_STARTED}
+
+
 def test_all_problems_are_reported_together(tmp_path: Path) -> None:
     """Those of the schema with those of the resolution, by ``resolve``."""
     (tmp_path / "m.yaml").write_text(

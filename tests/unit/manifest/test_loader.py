@@ -1,11 +1,12 @@
 """Files of a folder to one manifest."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from imagesync.errors import ManifestError
-from imagesync.manifest.loader import load
+from imagesync.manifest.loader import load, read_manifest
 from imagesync.manifest.resolution import resolve
 from tests.unit.manifest.one_file import HEAD, problems
 
@@ -118,3 +119,18 @@ def test_only_the_file_with_the_catalog_needs_the_version(tmp_path: Path) -> Non
         "a.yaml:1:1: catalog needs version beside it; declare version: 1",
         "b.yaml:1:1: version: 2 is not 1",
     ]
+
+
+@pytest.mark.parametrize("path", ["m.yaml", "./m.yaml", "link.yaml", "."])
+def test_edited_content_replaces_a_file_however_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """By a relative path, by a link, or by its folder; its other files are read from the disk."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "m.yaml").write_text(HEAD + "images: {a: {}}")
+    (tmp_path / "link.yaml").symlink_to("m.yaml")
+    if path == ".":
+        (tmp_path / "link.yaml").unlink()
+        (tmp_path / "n.yaml").write_text("version: 1\nimages: {c: {}}")
+    edited = {os.path.realpath("m.yaml"): (HEAD + "images: {b: {}}").encode()}
+    assert sorted(read_manifest(path, edited=edited).images) == (["b", "c"] if path == "." else ["b"])

@@ -502,6 +502,7 @@ class RedirectingOften(Redirecting):
         (("https://a.example/y", "http://a.example/z"), 2),
         (("http://b.example/y", "http://a.example/z"), 1),
         (("http://a.example/y", "http://b.example/z", "http://a.example/x"), 2),
+        (("http://b.example/y", "http://b.example/z", "http://b.example/z"), 1),
     ],
 )
 def test_a_log_in_is_lost_with_the_first_redirect_to_another_server(targets: tuple[str, ...], number: int) -> None:
