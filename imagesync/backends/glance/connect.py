@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from openstack.config import OpenStackConfig
     from openstack.config.cloud_region import CloudRegion
 
-CONNECTIONS: Final = 32
-"""Connections kept to one host: as many as steps can run at the same time."""
+CONNECTIONS: Final = 72
+"""Connections kept to one host: one for each of at most 64 steps (``--jobs``), others for the lease and for reads."""
 
 READ_TIMEOUT: Final = 120.0
 LOGIN_TIMEOUT: Final = 30.0
