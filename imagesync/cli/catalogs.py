@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from imagesync.backends import find_environment_cloud
 from imagesync.cli.options import Options, parse_pairs
@@ -21,9 +22,12 @@ from imagesync.manifest.source_hosts import find_hosts_not_named, find_undigeste
 from imagesync.manifest.unused import find_unused_names
 from imagesync.model.catalog import Catalog, Target
 from imagesync.model.listing import TargetList
-from imagesync.sources import HeadChecks, find_unreadable_files
+from imagesync.sources import HeadChecks, default_cache, find_unreadable_files
 from imagesync.text import make_printable
 from imagesync.workflow import select_place
+
+if TYPE_CHECKING:
+    from imagesync.sources.fetching import SourceFindings
 
 MAX_IMAGES_WITH_PROBLEMS = 5_000
 """Once this many images of all targets were checked and a problem was found, the other targets are not checked."""
@@ -89,12 +93,18 @@ def _raise_common(found: Mapping[str, Catalog | ImagesyncError]) -> None:
 
 
 def load_every_catalog(
-    path: Path, options: Options, targets: Sequence[str] = (), edited: Mapping[str, bytes] = MappingProxyType({})
+    path: Path,
+    options: Options,
+    targets: Sequence[str] = (),
+    edited: Mapping[str, bytes] = MappingProxyType({}),
+    *,
+    fetch: bool = False,
 ) -> tuple[list[Catalog], list[Diagnostic]]:
     """The catalogs of these targets, or without names of each target of the manifest; and the warnings.
 
-    ManifestError with the problems of all targets, including those that only creating an image would meet. For ``edited``
-    see ``read_manifest``.
+    ManifestError with the problems of all targets, including those that only creating an image would meet. ``fetch``: also
+    read the sources (``fetch_sources``); with ``strict`` each of their warnings is a problem. For ``edited`` see
+    ``read_manifest``.
     """
     manifest = read_manifest(path, allow_outside=options.allow_outside, edited=edited)
     heads = () if options.no_source_check else (HeadChecks().find_wrong_files,)
@@ -113,9 +123,22 @@ def load_every_catalog(
         except ManifestError as error:
             for problem in error.diagnostics:
                 found[problem].append(target)
+    warnings: defaultdict[Diagnostic, list[str | None]] = defaultdict(list)
+    if fetch:
+        for catalog, of_sources in zip(catalogs, _fetch(catalogs, options), strict=True):
+            for problem in of_sources.problems:
+                found[problem].append(catalog.target.name)
+            for warning in of_sources.warnings:
+                (found if options.strict else warnings)[warning].append(catalog.target.name)
     if found:
         raise ManifestError(name_targets(found, checked))
-    return catalogs, list(find_unused_names(manifest))
+    return catalogs, [*find_unused_names(manifest), *name_targets(warnings, checked)]
+
+
+def _fetch(catalogs: Sequence[Catalog], options: Options) -> "list[SourceFindings]":
+    from imagesync.sources.fetching import fetch_sources
+
+    return fetch_sources(catalogs, options.make_access(), jobs=options.jobs, cache=default_cache())
 
 
 def list_targets(path: Path, options: Options) -> TargetList:

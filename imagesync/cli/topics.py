@@ -7,7 +7,7 @@ TOPICS: Final = {
     "Target": "--target --all-targets --cloud --from-cloud --clouds-file --store",
     "Manifest": "--set --only --strict --allow-outside --file --dry-run",
     "Selection": "--manifest --key --name --owner --tag --visibility --role --unmanaged --all-owners --managed --allow-missing",
-    "Sources": "--source-hosts --min-source-rate --no-source-check --keyring",
+    "Sources": "--fetch --source-hosts --min-source-rate --no-source-check --keyring",
     "Actions": "--stage --discard-staged --to --reactivate --drift-only --stale",
     "Limits": "--max-delete --max-update --allow-protected --destroy --reviewed",
     "Run": "--yes --jobs --parallel-targets --max-failed-targets --spool --spool-limit --lock-timeout --no-lock",

@@ -21,7 +21,7 @@ from imagesync.cli.options import (
     without_options,
 )
 from imagesync.cli.target_options import TargetChoice
-from imagesync.errors import Diagnostic, ManifestError
+from imagesync.errors import Diagnostic, ManifestError, UsageError
 
 if TYPE_CHECKING:
     from imagesync.model.catalog import Catalog
@@ -40,12 +40,18 @@ def validate(
     source_hosts: SourceHosts = [],  # noqa: B006 - Typer reads the default
     no_source_check: NoSourceCheck = False,
     strict: Strict = False,
+    fetch: Annotated[
+        bool,
+        typer.Option(
+            "--fetch", help="Also read each checksum list, each signature, and the first bytes of each mirror."
+        ),
+    ] = False,
     form: Annotated[ValidateForm, typer.Option("--format", help="The format of the output.")] = ValidateForm.TEXT,
     logs: LogOptions,
 ) -> ExitCode:
-    """Check manifests for every target, or for the given ones, without network access.
+    """Check manifests for every target, or for the given ones, without a cloud.
 
-    Example: imagesync validate images/
+    It needs the network only with --fetch. Example: imagesync validate images/
     """
     from imagesync.cli.catalogs import load_every_catalog
     from imagesync.cli.saved_plans import refuse_plan_file
@@ -59,9 +65,11 @@ def validate(
         no_source_check=no_source_check,
         strict=strict,
     )
-    again = _format_again(path, options, chosen)
+    if fetch and no_source_check:
+        raise UsageError("--fetch reads the sources, and --no-source-check does not", "pass only one of them")
+    again = _format_again(path, options, chosen, fetch=fetch)
     try:
-        catalogs, warnings = load_every_catalog(path, options, chosen.targets)
+        catalogs, warnings = load_every_catalog(path, options, chosen.targets, fetch=fetch)
     except ManifestError as error:
         _print_problems(form, error.diagnostics, [], again)
         if form is ValidateForm.JSON:
@@ -72,16 +80,18 @@ def validate(
         return ExitCode.DONE
     _print_problems(form, [], warnings, again)
     if form in (ValidateForm.TEXT, ValidateForm.GITHUB) and not logs.quiet:
-        _print_catalogs(catalogs)
+        _print_catalogs(catalogs, warnings)
     return ExitCode.DONE
 
 
-def _format_again(path: Path, options: Options, chosen: TargetChoice) -> str:
+def _format_again(path: Path, options: Options, chosen: TargetChoice, *, fetch: bool) -> str:
     """The command that prints all problems again, because GitHub shows only some."""
     from imagesync.cli.pasting import format_command
 
     targets = [word for name in chosen.targets for word in ("--target", name)]
-    return format_command("validate", path, options, *targets, *(("--strict",) if options.strict else ()))
+    hosts = [word for glob in options.source_hosts for word in ("--source-hosts", glob)]
+    flags = [*(["--strict"] if options.strict else []), *(["--fetch"] if fetch else [])]
+    return format_command("validate", path, options, *targets, *hosts, *flags)
 
 
 def _print_problems(
@@ -116,11 +126,13 @@ def _describe_catalog(catalog: "Catalog") -> dict[str, object]:
     }
 
 
-def _print_catalogs(catalogs: Sequence["Catalog"]) -> None:
+def _print_catalogs(catalogs: Sequence["Catalog"], warnings: Sequence[Diagnostic]) -> None:
+    """The notes and the warnings, each once, and a line for each catalog."""
     from imagesync.render.style import format_count
     from imagesync.text import make_printable
 
-    for note in dict.fromkeys(note for catalog in catalogs for note in catalog.warnings):
+    notes = [note for catalog in catalogs for note in catalog.warnings]
+    for note in dict.fromkeys([*notes, *map(str, warnings)]):
         typer.echo(f"Note: {make_printable(note)}")
     for catalog in catalogs:
         where = f" on target {catalog.target.name}" if catalog.target.name else ""
