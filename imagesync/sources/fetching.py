@@ -13,7 +13,7 @@ from imagesync.errors import Diagnostic, ManifestError, SourceError
 from imagesync.formats import check_disk_fits
 from imagesync.model.catalog import Catalog, Checksum, FileSource, Fingerprint, ImageSpec, UrlSource
 from imagesync.secrets import show_key
-from imagesync.sources.access import Deadline, PassingError, SourceAccess
+from imagesync.sources.access import Deadline, SourceAccess
 from imagesync.sources.cache import DigestCache
 from imagesync.sources.checking import try_each
 from imagesync.sources.identify import identify_all
@@ -88,7 +88,7 @@ def _check_file(source: FileSource, question: _Question, cache: DigestCache) -> 
         check_head(source, question.disk)
         check_digests(source, question.digests, cache)
     except SourceError as error:
-        raise type(error)(f"{show_key(source.display)}: {error.message}", error.hint) from error
+        raise SourceError(f"{show_key(source.display)}: {error.message}", error.hint) from error
 
 
 def _check_mirror(source: UrlSource, disk: DeclaredDisk, access: SourceAccess, deadline: Deadline) -> None:
@@ -113,8 +113,7 @@ def _check_mirror(source: UrlSource, disk: DeclaredDisk, access: SourceAccess, d
     except SourceError as error:
         if error.message.startswith(f"{display}: "):
             raise
-        kind = PassingError if isinstance(error, PassingError) else SourceError
-        raise kind(f"{display}: {error.message}", error.hint) from error
+        raise SourceError(f"{display}: {error.message}", error.hint) from error
 
 
 def _judge(catalog: Catalog, answers: _Answers) -> SourceFindings:

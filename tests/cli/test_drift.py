@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from imagesync.backends import open_backend
+from imagesync.lease.record import Times
+from imagesync.run import Settings
+from imagesync.workflow import Planner, apply, read_catalog
 from tests import forked
 from tests.command import Result
 
@@ -26,11 +29,30 @@ class DriftWorkspace:
         """A declared image."""
         return {"source": "a.raw", "disk_format": "raw", "container_format": "bare", **fields}
 
+    def _write(self) -> Path:
+        wanted = {"version": 1, "catalog": "base", "images": self.images}
+        path = self.folder / "base.yaml"
+        path.write_text(json.dumps(wanted))
+        return path
+
     def run(self, *words: str, code: int = 0) -> Result:
         """``imagesync WORDS`` on the present manifest."""
-        wanted = {"version": 1, "catalog": "base", "images": self.images}
-        (self.folder / "base.yaml").write_text(json.dumps(wanted))
+        self._write()
         return forked.run(*words, "--store", "store", folder=self.folder, code=code)
+
+    def lose_lease(self) -> None:
+        """Delete its record, as a clean-up job does: what a run recorded is lost."""
+        with open_backend(store=self.folder / "store") as backend:
+            for lease in backend.leases("base"):
+                backend.delete_image(lease)
+
+    def apply_soon(self, *only: str) -> None:
+        """``apply --only`` with a lease that ends soon: without a record, a run waits for the end of a lost one."""
+        store = self.folder / "store"
+        with open_backend(store=store) as backend:
+            planner = Planner(backend, read_catalog(self._write(), store=store, only=only))
+            report = apply(planner, Settings(lease_times=Times(expiry=2, beat=0.2, confirm=1.5, poll=0.1))).report
+        assert report.succeeded
 
     def alter(self, key: str, **fields: Any) -> None:
         """Change an image as another user would; without fields it is deleted."""
@@ -119,24 +141,20 @@ def test_a_moved_key_keeps_its_drift(workspace: DriftWorkspace) -> None:
 
 def test_without_a_record_of_the_last_run_a_missing_image_is_unknown(workspace: DriftWorkspace) -> None:
     """For example after runs without a lease; the exit code is 0."""
-    with open_backend(store=workspace.folder / "store") as backend:
-        for lease in backend.leases("base"):
-            backend.delete_image(lease)
+    workspace.lose_lease()
     workspace.alter("b")
     assert "no image exists and no run recorded one: b." in workspace.run("drift").stdout
     workspace.images["a"]["min_ram"] = 64
-    workspace.run("apply", "--yes", "--only", "a")
+    workspace.apply_soon("a")
     workspace.alter("a")
     assert [line for line in workspace.run("drift", code=2).stdout.splitlines() if line.startswith("a:")]
 
 
 def test_a_run_of_some_keys_without_an_earlier_record_records_every_key(workspace: DriftWorkspace) -> None:
     """It lists the images once, because an earlier version wrote no keys."""
-    with open_backend(store=workspace.folder / "store") as backend:
-        for lease in backend.leases("base"):
-            backend.delete_image(lease)
+    workspace.lose_lease()
     workspace.images["a"]["min_ram"] = 64
-    workspace.run("apply", "--yes", "--only", "a")
+    workspace.apply_soon("a")
     workspace.alter("b")
     assert "\nb: its image was published" in workspace.run("drift", code=2).stdout
 

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from imagesync.model.catalog import (
 )
 from imagesync.sources import DigestCache, SourceAccess
 from imagesync.sources.fetching import SourceFindings, fetch_sources
-from tests.fault.mirror import Mirror, mirror
+from tests.fault.mirror import File, Mirror, mirror
 from tests.samples import qcow2
 from tests.silent import silent_server
 from tests.unit.factories import catalog, spec
@@ -32,6 +33,7 @@ from tests.unit.factories import catalog, spec
 LIST = f"{'a' * 64}  one.qcow2\n{'b' * 64}  two.qcow2\n".encode()
 DISK = qcow2(3 * 2**30)
 PACKED = gzip.compress(DISK)
+TAR = tarfile.TarInfo("x").tobuf().ljust(10240, b"\0")
 
 
 @pytest.fixture
@@ -101,6 +103,35 @@ def test_what_a_server_sends_is_judged_by_its_first_bytes(
     assert f"{problem.message}; {problem.hint}".startswith(f"{web.address}{path}: {message}")
     assert (problem.file, problem.line, problem.column, problem.where) == ("m.yaml", 7, 3, "images.a.source")
     assert found.warnings == ()
+
+
+def test_one_mirror_of_several_images_is_asked_once_for_each_declared_disk(web: Mirror) -> None:
+    """Their digests, lists and stores do not matter. Each catalog has the findings of its own images."""
+    url = f"{web.address}/a.qcow2"
+    digests = [declare(url, key=f"k{one}", checksum=Checksum("sha256", one * 64)) for one in "ab"]
+    small = declare(url, key="small", min_disk=1)
+    gone = declare(f"{web.address}/gone")
+    first, second = fetch(catalog(*digests, small), catalog(gone))
+    assert [one.where for one in first.problems] == ["images.small.source"]
+    assert [one.where for one in second.problems] == ["images.a.source"]
+    assert sorted(web.queries) == ["GET /a.qcow2", "GET /a.qcow2", "GET /gone"]
+
+
+def test_an_archive_is_right_in_a_container_of_archives(web: Mirror) -> None:
+    """The container format counts, too."""
+    url = web.publish("/a.tar", TAR)
+    (found,) = fetch(catalog(declare(url, disk_format="raw", container_format="docker")))
+    assert found == SourceFindings()
+    (found,) = fetch(catalog(declare(url, disk_format="raw", container_format="bare")))
+    assert list_messages(found.problems)[0].startswith(f"{url}: the data is a tar archive, not raw")
+
+
+def test_a_busy_server_is_asked_twice(web: Mirror) -> None:
+    """It may answer at the second try."""
+    url = web.publish("/busy", File(b"", 503))
+    (found,) = fetch(catalog(declare(url)))
+    assert list_messages(found.problems) == [f"{url}: HTTP 503; try again later"]
+    assert web.queries == ["GET /busy"] * 2
 
 
 def test_a_dead_mirror_is_a_warning_while_another_one_is_right(web: Mirror) -> None:
@@ -200,6 +231,21 @@ def test_a_silent_server_ends_with_the_time_for_checks(web: Mirror) -> None:
 def test_only_named_hosts_are_asked(web: Mirror) -> None:
     """As in each command that fetches."""
     access = SourceAccess(("other.example",))
-    (found,) = fetch_sources([catalog(declare(f"{web.address}/a.qcow2"))], access, jobs=1, cache=DigestCache(None))
-    assert len(found.problems) == 1
+    wanted = declare(f"{web.address}/a.qcow2", checksum_url=f"{web.address}/SUMS")
+    (found,) = fetch_sources([catalog(wanted)], access, jobs=1, cache=DigestCache(None))
+    assert [one.partition(": ")[0] for one in list_messages(found.problems)] == [
+        f"{web.address}/SUMS",
+        f"{web.address}/a.qcow2",
+    ]
     assert web.queries == []
+
+
+def test_a_local_file_is_compared_with_the_digest_of_its_list(web: Mirror, tmp_path: Path) -> None:
+    """The list is on a server."""
+    (tmp_path / "one.qcow2").write_bytes(DISK)
+    url = web.publish("/SUMS", LIST)
+    source = FileSource(str(tmp_path / "one.qcow2"), "one.qcow2", checksum_url=url)
+    (found,) = fetch(catalog(spec("a", source=source, disk_format="qcow2")))
+    (problem,) = list_messages(found.problems)
+    assert problem.startswith("one.qcow2: the data has sha256:")
+    assert f"not the declared sha256:{'a' * 64}" in problem
