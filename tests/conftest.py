@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
@@ -14,6 +15,9 @@ from tests.cloud import install
 from tests.cloud.neighbors import NUMBER
 from tests.cloud.service import Cloud
 from tests.trials import note
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 EXHAUSTIVE_SECONDS = 7200
 """The time-out of a loop over every point; that of any other test is in pyproject.toml."""
@@ -109,6 +113,17 @@ def running_cloud() -> Iterator[Cloud]:
     """The real Keystone and Glance of this session; if they do not start, the tests fail."""
     with Cloud() as cloud:
         yield cloud
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    """The real browser. A failure to start it, also without playwright, is a failure. A process can start only one."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.browser.chromium import start_chromium
+
+    with sync_playwright() as playwright, start_chromium(playwright) as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")

@@ -1,24 +1,24 @@
-"""One running Chromium for all tests of this folder, and axe-core."""
+"""Pages in the running Chromium, and axe-core."""
 
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.browser.visits import Visit
 from tests.npm import prepare_packages
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 
 @pytest.fixture(scope="session")
-def visit() -> Iterator[Visit]:
-    """Open a page in the real browser. A failure to start it, also without playwright, is a failure."""
-    from playwright.sync_api import sync_playwright
+def visit(browser: "Browser") -> Visit:
+    """Open a page in the real browser."""
+    from tests.browser.chromium import open_page
 
-    from tests.browser.chromium import open_page, start_chromium
-
-    with sync_playwright() as playwright, start_chromium(playwright) as browser:
-        yield partial(open_page, browser)
+    return partial(open_page, browser)
 
 
 @pytest.fixture(scope="session")

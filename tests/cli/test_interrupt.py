@@ -135,6 +135,19 @@ def test_one_signal_ends_a_step_that_waits_for_a_connection(tmp_path: Path, numb
     assert outcomes == {"create:k0": "interrupted", "create:k1": "not-started"}
 
 
+def test_ctrl_c_ends_the_reading_of_sources_with_a_sentence(tmp_path: Path) -> None:
+    """Also while a source sends nothing."""
+    with silent_server(DATA, 0) as silent:
+        write_manifest(tmp_path, f"{silent.address}/slow.raw")
+        words = ("validate", "--fetch", "--source-hosts", "127.0.0.1")
+        with command.start(*words, folder=tmp_path) as process:
+            assert silent.queries.wait(60)
+            os.kill(process.pid, signal.SIGINT)
+            ended = process.wait(seconds=40)  # the time for checks is a minute
+    assert (ended.code, ended.stdout) == (130, "")
+    assert ended.stderr == "imagesync: interrupted; nothing was changed\n"
+
+
 def test_ctrl_c_ends_a_plan_with_a_sentence(tmp_path: Path) -> None:
     """Also while a source sends nothing; an earlier version ended without a message."""
     with silent_server(DATA, 0) as silent:

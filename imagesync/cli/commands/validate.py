@@ -54,7 +54,9 @@ def validate(
     It needs the network only with --fetch. Example: imagesync validate images/
     """
     from imagesync.cli.catalogs import load_every_catalog
+    from imagesync.cli.interrupts import end_at_once
     from imagesync.cli.saved_plans import refuse_plan_file
+    from imagesync.cli.streams import say
 
     set_up_logs(logs)
     refuse_plan_file(path, "print it with: imagesync show PATH")
@@ -69,7 +71,8 @@ def validate(
         raise UsageError("--fetch reads the sources, and --no-source-check does not", "pass only one of them")
     again = _format_again(path, options, chosen, fetch=fetch)
     try:
-        catalogs, warnings = load_every_catalog(path, options, chosen.targets, fetch=fetch)
+        with end_at_once(say):
+            catalogs, warnings = load_every_catalog(path, options, chosen.targets, fetch=fetch)
     except ManifestError as error:
         _print_problems(form, error.diagnostics, [], again)
         if form is ValidateForm.JSON:
