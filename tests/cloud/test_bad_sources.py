@@ -12,10 +12,12 @@ from weakref import WeakKeyDictionary
 
 import pytest
 
-from tests.cloud.service import Cloud, Snapshot
+from tests.cloud.service import Cloud, Request, Snapshot
 from tests.cloud.workspace import CloudWorkspace
 from tests.fault.mirror import File, Mirror, mirror
 from tests.samples import qcow2
+from tests.silent import silent_server
+from tests.waiting import wait_until
 
 OLD, NEW = b"\xb1" * 5000, bytes(range(256)) * 4000
 
@@ -136,24 +138,34 @@ def test_an_upload_beyond_the_quota_leaves_the_old_image(workspace: CloudWorkspa
 
 
 def test_uploads_wait_for_a_slot(workspace: CloudWorkspace) -> None:
-    """In a project that may upload one image at a time, all images are uploaded one after the other."""
-    workspace.images = {
-        f"image-{number}": {
-            "source": workspace.file(f"{number}.raw", bytes([number]) * 2**22),
-            "disk_format": "raw",
-            "container_format": "bare",
-        }
-        for number in range(3)
-    }
+    """In a project that may upload one image at a time, all images are uploaded one after the other.
+
+    Each source is silent until the service refused an upload, because another one was not complete.
+    """
+
+    def list_refused() -> list[Request]:
+        return [one for one in workspace.cloud.requests() if one.method == "PUT" and one.status == 413]
+
     workspace.cloud.start_limited()
     workspace.cloud.set_limits("images", image_count_uploading=1, image_count_total=100, image_size_total=100)
     try:
-        workspace.run("apply", "--yes", "--destroy", user="limited")
+        with silent_server(bytes(2**22), 3 * 2**20) as silent:
+            workspace.images = {
+                f"image-{number}": {
+                    "source": f"{silent.address}/{number}.raw",
+                    "disk_format": "raw",
+                    "container_format": "bare",
+                }
+                for number in range(3)
+            }
+            with workspace.start("apply", "--yes", "--destroy", user="limited") as process:
+                wait_until(list_refused, bool, "an upload was refused")
+                silent.is_over.set()
+                ended = process.wait()
     finally:
         workspace.cloud.set_limits("images")
+    assert ended.code == 0, ended.output
     assert [image["status"] for image in workspace.live("alice").values()] == ["active"] * 3
-    refused = [one for one in workspace.cloud.requests() if one.method == "PUT" and one.status == 413]
-    assert refused
 
 
 @pytest.mark.trial("bad builds while another user lists the images all the time", "only the old image was seen")
