@@ -55,8 +55,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     for name, what in OPT_IN.items():
         parser.addoption(f"--{name}", action="store_true", help=f"also {what}")
-    parser.addoption("--every-point", action="store_true", help="those loops at every point, not only at one in six")
-    parser.addoption("--turn", type=int, default=0, help="which sixth of the points; any whole number")
+    parser.addoption("--every-point", action="store_true", help="those loops at every point, not only at one in eight")
+    parser.addoption("--turn", type=int, default=0, help="which eighth of the points; any whole number")
     parser.addoption("--update-cases", action="store_true", help="write the expected plans of tests/cases anew")
 
 

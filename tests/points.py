@@ -1,7 +1,7 @@
-"""The points of a loop over every point -> those that one run tries: one in six, or with ``--every-point`` all. Pure.
+"""The points of a loop over every point -> those that one run tries: one in eight, or with ``--every-point`` all. Pure.
 
 A loop over each request, each write or each change by hand takes most of an hour on two cores. So each run of
-``.ci/run`` tries the points of one turn. The commit chooses the turn, and six turns together have all points.
+``.ci/run`` tries the points of one turn. The commit chooses the turn, and eight turns together have all points.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 import pytest
 
-TURNS: Final = 6
+TURNS: Final = 8
 Point = TypeVar("Point")
 
 
