@@ -11,13 +11,13 @@ from typing import Final, TypeAlias
 
 from imagesync.errors import Diagnostic, ManifestError, SourceError
 from imagesync.formats import check_disk_fits
+from imagesync.labels import ThreadPool
 from imagesync.model.catalog import Catalog, Checksum, FileSource, Fingerprint, ImageSpec, UrlSource
-from imagesync.secrets import show_key
 from imagesync.sources.access import Deadline, SourceAccess
 from imagesync.sources.cache import DigestCache
 from imagesync.sources.checking import try_each
 from imagesync.sources.identify import identify_all
-from imagesync.sources.local_files import DeclaredDisk, check_digests, check_head, read_declared_disk
+from imagesync.sources.local_files import DeclaredDisk, check_file, make_source_problem, read_declared_disk
 from imagesync.sources.stream import open_source
 from imagesync.sources.web import PAUSES
 
@@ -47,27 +47,43 @@ _Answers: TypeAlias = Mapping[_Question, SourceError | None]
 def fetch_sources(
     catalogs: Sequence[Catalog], access: SourceAccess, *, jobs: int, cache: DigestCache
 ) -> list[SourceFindings]:
-    """What is wrong with the sources of each catalog, in order. Each list, mirror and file is read once for all of them."""
-    identified = identify_all(catalogs, jobs=jobs, cache=cache, access=access)
-    known = [one for one in identified if isinstance(one, Catalog)]
-    questions = list(
-        dict.fromkeys(one for catalog in known for spec in catalog.images for one in _list_questions(spec))
-    )
+    """What is wrong with the sources of each catalog, in order. Each list, mirror and file is read once for all of them.
+
+    The requests end within the time of ``access``; local files have no time limit.
+    """
+    listed = [replace(one, images=tuple(filter(_has_list, one.images))) for one in catalogs]
+    identified = identify_all(listed, jobs=jobs, cache=cache, access=access)
+    specs = [_take_digests(*pair) for pair in zip(catalogs, identified, strict=True)]
+    questions = dict.fromkeys(one for found in specs for spec in found for one in _list_questions(spec))
+    mirrors = [(one, one.source) for one in questions if isinstance(one.source, UrlSource)]
+    files = [(one, one.source) for one in questions if isinstance(one.source, FileSource)]
+
+    def read(item: tuple[_Question, FileSource]) -> SourceError | None:
+        try:
+            check_file(item[1], item[0].disk, item[0].digests, cache)
+        except SourceError as error:
+            return error
+        return None
+
+    with ThreadPool(jobs) as pool:
+        answers = {one: error for (one, _), error in zip(files, pool.map(read, files), strict=True)}
     with access.spend_check_time() as deadline:
 
-        def ask(question: _Question) -> None:
-            if isinstance(question.source, FileSource):
-                _check_file(question.source, question, cache)
-            else:
-                _check_mirror(question.source, question.disk, access, deadline)
+        def ask(item: tuple[_Question, UrlSource]) -> None:
+            _check_mirror(item[1], item[0].disk, access, deadline)
 
-        answers = dict(zip(questions, try_each(ask, questions, jobs, deadline), strict=True))
-    return [_judge(one, answers) if isinstance(one, Catalog) else _take_problems(one) for one in identified]
+        answers |= {one: error for (one, _), error in zip(mirrors, try_each(ask, mirrors, jobs, deadline), strict=True)}
+    return [_judge(found, answers) for found in specs]
 
 
-def _take_problems(error: ManifestError) -> SourceFindings:
-    """The findings of a catalog of which a local file disappeared."""
-    return SourceFindings(tuple(error.diagnostics))
+def _has_list(spec: ImageSpec) -> bool:
+    return isinstance(spec.source, FileSource | UrlSource) and spec.source.checksum_url is not None
+
+
+def _take_digests(catalog: Catalog, identified: Catalog | ManifestError) -> tuple[ImageSpec, ...]:
+    """The images, those with a list as it was read. A file that disappeared is found by its own check."""
+    known = {spec.key: spec for spec in identified.images} if isinstance(identified, Catalog) else {}
+    return tuple(known.get(spec.key, spec) for spec in catalog.images)
 
 
 def _list_questions(spec: ImageSpec) -> list[_Question]:
@@ -79,16 +95,8 @@ def _list_questions(spec: ImageSpec) -> list[_Question]:
     bare = replace(source, transfer=transfer, checksum=None, checksum_url=None, checksum_entry=None, signature=None)
     if isinstance(bare, UrlSource):
         return [_Question(replace(bare, urls=(url,)), disk) for url in dict.fromkeys(bare.urls)]
-    digests = spec.fingerprint.digests if source.checksum or source.checksum_url else ()
+    digests = (source.checksum,) if source.checksum else spec.fingerprint.digests if source.checksum_url else ()
     return [_Question(bare, disk, digests)]
-
-
-def _check_file(source: FileSource, question: _Question, cache: DigestCache) -> None:
-    try:
-        check_head(source, question.disk)
-        check_digests(source, question.digests, cache)
-    except SourceError as error:
-        raise SourceError(f"{show_key(source.display)}: {error.message}", error.hint) from error
 
 
 def _check_mirror(source: UrlSource, disk: DeclaredDisk, access: SourceAccess, deadline: Deadline) -> None:
@@ -111,23 +119,16 @@ def _check_mirror(source: UrlSource, disk: DeclaredDisk, access: SourceAccess, d
             next(iter(stream), None)  # the stream checks the format before it yields
             check_disk_fits(disk.min_disk, stream.virtual_size or 0)
     except SourceError as error:
-        if error.message.startswith(f"{display}: "):
-            raise
-        raise SourceError(f"{display}: {error.message}", error.hint) from error
+        raise SourceError(f"{display}: {error.message.removeprefix(f'{display}: ')}", error.hint) from error
 
 
-def _judge(catalog: Catalog, answers: _Answers) -> SourceFindings:
+def _judge(specs: Sequence[ImageSpec], answers: _Answers) -> SourceFindings:
     problems, warnings = list[Diagnostic](), list[Diagnostic]()
-    for spec in catalog.images:
+    for spec in specs:
         if spec.fault is not None:
-            problems.append(_make_diagnostic(spec, SourceError(spec.fault.message, spec.fault.hint)))
+            problems.append(make_source_problem(spec, spec.fault.message, spec.fault.hint))
         questions = _list_questions(spec)
         errors = [error for one in questions if (error := answers[one]) is not None]
         found = problems if len(errors) == len(questions) else warnings
-        found += [_make_diagnostic(spec, error) for error in errors]
+        found += [make_source_problem(spec, error.message, error.hint) for error in errors]
     return SourceFindings(tuple(problems), tuple(warnings))
-
-
-def _make_diagnostic(spec: ImageSpec, error: SourceError) -> Diagnostic:
-    place = spec.source_place
-    return Diagnostic(place.file, place.line, place.column, f"images.{spec.key}.source", error.message, error.hint)

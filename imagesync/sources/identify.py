@@ -30,7 +30,12 @@ from imagesync.model.urls import is_address_without_scheme, redact_url
 from imagesync.secrets import show_key
 from imagesync.sources.access import Deadline, PassingError, SourceAccess
 from imagesync.sources.cache import DigestCache
-from imagesync.sources.local_files import UNREADABLE, explain_unreadable_file, open_regular_file
+from imagesync.sources.local_files import (
+    UNREADABLE,
+    explain_unreadable_file,
+    make_source_problem,
+    open_regular_file,
+)
 from imagesync.sources.matching import NotListedError, Wanted
 from imagesync.sources.source_checks import make_fault
 
@@ -102,7 +107,7 @@ def _fill_in(catalog: Catalog, found: Mapping[_Question, _Identified]) -> Catalo
 def find_unreadable_files(specs: Sequence[ImageSpec]) -> Iterator[Diagnostic]:
     """One diagnostic for each local file that cannot be read; no content is read."""
     unreadable = ((spec, _explain_unreadable(spec.source)) for spec in specs)
-    return (_problem(spec, why, _advise_on_path(spec.source)) for spec, why in unreadable if why)
+    return (make_source_problem(spec, why, _advise_on_path(spec.source)) for spec, why in unreadable if why)
 
 
 def check_sources(plan: Plan) -> None:
@@ -268,9 +273,4 @@ def _look_up_digests(source: FileSource | UrlSource, lists: Lists) -> Fingerprin
 def _explain_file(spec: ImageSpec, error: OSError) -> Diagnostic:
     """The diagnostic for a local file that cannot be read."""
     display = show_key(spec.source.display) if isinstance(spec.source, FileSource) else ""
-    return _problem(spec, f"{display}: {error.strerror or error.args[1]}", _advise_on_path(spec.source))
-
-
-def _problem(spec: ImageSpec, message: str, hint: str) -> Diagnostic:
-    place = spec.source_place
-    return Diagnostic(place.file, place.line, place.column, f"images.{spec.key}.source", message, hint)
+    return make_source_problem(spec, f"{display}: {error.strerror or error.args[1]}", _advise_on_path(spec.source))

@@ -81,6 +81,16 @@ def _has_digest(file: BufferedReader, path: str, expected: Checksum, cache: Dige
     return cache.read_digest(file, path, expected.algorithm) == expected
 
 
+def check_file(source: FileSource, disk: DeclaredDisk, digests: Sequence[Checksum], cache: DigestCache) -> None:
+    """SourceError, with the path once, if a file is not the declared disk or does not have these digests."""
+    try:
+        check_head(source, disk)
+        check_digests(source, digests, cache)
+    except SourceError as error:
+        reason = error.message.removeprefix(f"{source.display}: ")
+        raise SourceError(f"{show_key(source.display)}: {reason}", error.hint) from error
+
+
 class HeadChecks:
     """The checks of the first bytes of local files; each file is read once for all targets."""
 
@@ -93,7 +103,8 @@ class HeadChecks:
             if isinstance(spec.source, FileSource) and spec.disk_format is not None:
                 error = self._check(spec.source, read_declared_disk(spec))
                 if error is not None:
-                    yield _make_diagnostic(spec, spec.source, error)
+                    message = f"{show_key(spec.source.display)}: {error.message}"
+                    yield make_source_problem(spec, message, error.hint)
 
     def _check(self, source: FileSource, disk: DeclaredDisk) -> SourceError | None:
         if (source, disk) not in self._known:
@@ -111,7 +122,7 @@ def _find_error(source: FileSource, disk: DeclaredDisk) -> SourceError | None:
     return None
 
 
-def _make_diagnostic(spec: ImageSpec, source: FileSource, error: SourceError) -> Diagnostic:
+def make_source_problem(spec: ImageSpec, message: str, hint: str) -> Diagnostic:
+    """The problem of a source, with its place in the manifest."""
     place = spec.source_place
-    message = f"{show_key(source.display)}: {error.message}"
-    return Diagnostic(place.file, place.line, place.column, f"images.{spec.key}.source", message, error.hint)
+    return Diagnostic(place.file, place.line, place.column, f"images.{spec.key}.source", message, hint)

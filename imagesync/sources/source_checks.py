@@ -18,10 +18,9 @@ from imagesync.model.catalog import (
     UrlSource,
 )
 from imagesync.model.plan import Create, Plan
-from imagesync.secrets import show_key
 from imagesync.sources.access import PassingError, SourceAccess
 from imagesync.sources.cache import DigestCache
-from imagesync.sources.local_files import DeclaredDisk, check_digests, check_head, read_declared_disk
+from imagesync.sources.local_files import DeclaredDisk, check_file, read_declared_disk
 
 _Result: TypeAlias = int | SourceError | None
 """The size of a source in bytes (None if unknown), or the error of an apply."""
@@ -130,12 +129,10 @@ class SourceChecks:
             list(pool.map(check, new))
 
     def _check_file(self, question: _FileQuestion) -> SourceError | None:
-        source = question.source
         try:
-            check_head(source, question.disk)
-            check_digests(source, question.digests, self._cache)
+            check_file(question.source, question.disk, question.digests, self._cache)
         except SourceError as error:
-            return SourceError(f"{show_key(source.display)}: {error.message}", error.hint)
+            return error
         return None
 
     def _check_urls(self, new: Sequence[_UrlQuestion], jobs: int) -> None:

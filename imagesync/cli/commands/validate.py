@@ -78,13 +78,20 @@ def validate(
         if form is ValidateForm.JSON:
             return ExitCode.FAILED
         raise  # the text, for the reader of the log
+    _print_result(form, catalogs, warnings, again, is_quiet=logs.quiet)
+    return ExitCode.DONE
+
+
+def _print_result(
+    form: ValidateForm, catalogs: Sequence["Catalog"], warnings: Sequence[Diagnostic], again: str, *, is_quiet: bool
+) -> None:
+    """Print what was found of manifests without problems."""
     if form is ValidateForm.JSON:
         _print_json([], warnings, catalogs=list(map(_describe_catalog, catalogs)))
-        return ExitCode.DONE
+        return
     _print_problems(form, [], warnings, again)
-    if form in (ValidateForm.TEXT, ValidateForm.GITHUB) and not logs.quiet:
+    if form in (ValidateForm.TEXT, ValidateForm.GITHUB) and not is_quiet:
         _print_catalogs(catalogs, warnings)
-    return ExitCode.DONE
 
 
 def _format_again(path: Path, options: Options, chosen: TargetChoice, *, fetch: bool) -> str:
